@@ -1,0 +1,50 @@
+# The verbs of this project; people, CI and the README use the same ones.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PACKAGES := procedures_project console runs procedures access rest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test prove check format clean
+
+help:  ## List the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/installed  ## Make the virtual environment, from pinned and hashed requirements
+
+$(VENV)/installed: requirements/dev.txt
+	python3 -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is required")'
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	touch $@
+
+demo: setup  ## Run the whole service here, with servers and sample data of its own
+	$(PYTHON) manage.py demo
+
+test: setup  ## Run the tests against real PostgreSQL and Valkey
+	$(PYTHON) -m pytest
+
+prove: setup  ## Break things under load for long, and hold 200,000 reads against the promise
+	$(PYTHON) -m tests.faults.history --reads 200000
+
+# The type checker and the migrations check load the settings; nothing connects to these.
+check: export SECRET_KEY := no-secret-only-for-the-static-checks
+check: export ALLOWED_HOSTS := localhost
+check: export DATABASE_URL ?= postgresql:///unused
+check: export REDIS_URL ?= redis://localhost
+check: setup  ## Run the linters, the type checker, the architecture contracts and the migrations check
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/djade --check $$(git ls-files '*.html')
+	$(VENV)/bin/mypy .
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(PYTHON) -m procedures_project.embedded -- $(PYTHON) manage.py makemigrations --check --dry-run
+
+format: setup  ## Format the code
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/djade $$(git ls-files '*.html')
+
+clean:  ## Remove the virtual environment and the demo's data
+	rm -rf $(VENV) .demo

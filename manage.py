@@ -1,0 +1,22 @@
+#!/usr/bin/env python
+"""Entry point of every operator command."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command named on the command line."""
+    if sys.argv[1:2] == ["demo"]:
+        # The demo makes the servers and secrets that settings.py insists on, so it runs before they are read.
+        from procedures_project.demo import main as run_demo
+
+        sys.exit(run_demo(sys.argv[2:]))
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "procedures_project.settings")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()
