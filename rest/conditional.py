@@ -1,0 +1,81 @@
+"""Conditional requests (RFC 9110 §13): entity tags made of a version and the fingerprint of its shape.
+
+A tag is `"<version>-<fingerprint>"`. The gzip-coded variant's ends in `-gzip`; comparisons pass over that, since
+a client that was given one variant and sends its tag back means the version.
+"""
+
+import re
+from http import HTTPStatus
+
+from rest_framework.request import Request
+
+from rest.problems import MalformedRequest, Problem
+
+TAG = re.compile(
+    r'(?P<weak>W/)?"(?:(?P<version>\d{1,16})-(?P<fingerprint>[0-9a-f]{8})(?:-gzip)?|[\x21\x23-\x7e\x80-\xff]*)"'
+)
+ANY = "*"
+
+
+class PreconditionRequired(Problem):
+    """A write that could undo somebody's work unseen must say which version it is based on (RFC 6585 §3)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            HTTPStatus.PRECONDITION_REQUIRED,
+            "precondition-required",
+            "If-Match is required",
+            "Send the ETag of the version that your change is based on, or * for whatever it is.",
+        )
+
+
+def version_mismatch(version: int | None, fingerprint: str) -> Problem:
+    """Return the 412 of a write that was based on another version than the current one."""
+    return Problem(
+        HTTPStatus.PRECONDITION_FAILED,
+        "version-mismatch",
+        "It has changed since",
+        "Read it again, and repeat your change on what it is now.",
+        current_etag=None if version is None else etag(version, fingerprint),
+    )
+
+
+def etag(version: int, fingerprint: str) -> str:
+    """Return the strong entity tag of a version."""
+    return f'"{version}-{fingerprint}"'
+
+
+def versions_held(request: Request, fingerprint: str) -> frozenset[int]:
+    """Return the versions that the client holds according to If-None-Match (weak comparison)."""
+    header = request.headers.get("If-None-Match", "")
+    return frozenset(
+        int(tag["version"]) for tag in TAG.finditer(header) if tag["version"] and tag["fingerprint"] == fingerprint
+    )
+
+
+def holds_anything(request: Request) -> bool:
+    """Tell whether If-None-Match is `*`: any representation is one that the client does not want."""
+    return request.headers.get("If-None-Match", "").strip() == ANY
+
+
+def versions_expected(request: Request, fingerprint: str) -> frozenset[int] | None:
+    """Return the versions of which If-Match wants one to be current (strong comparison); None for "whatever".
+
+    Raises:
+        MalformedRequest: the header holds no entity tag at all.
+    """
+    header = request.headers.get("If-Match", ANY).strip()
+    if header == ANY:
+        return None
+    tags = list(TAG.finditer(header))
+    if not tags:
+        raise MalformedRequest("If-Match holds no entity tag; they stand in double quotes.")
+    return frozenset(
+        int(tag["version"]) for tag in tags if tag["version"] and tag["fingerprint"] == fingerprint and not tag["weak"]
+    )
+
+
+def require_precondition(request: Request) -> None:
+    """Raise `PreconditionRequired` unless the request has If-Match."""
+    if "If-Match" not in request.headers:
+        raise PreconditionRequired

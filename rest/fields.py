@@ -1,0 +1,155 @@
+"""Serializer fields that take JSON types as they are: nothing is coerced, nothing unknown is passed over."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+
+from rest.timestamps import to_milliseconds, to_wire
+
+# RFC 3339 §5.6; the offset is required: an instant without one is a guess.
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+SLUG = r"\A[a-z0-9]+(-[a-z0-9]+)*\Z"
+NAME = r"\A[a-z][a-z0-9_]*\Z"
+
+
+class StrictCharField(serializers.CharField):
+    """A JSON string, kept to the letter (no trimming)."""
+
+    default_error_messages = {"type": "Expected a string."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"trim_whitespace": False, **kwargs})
+
+    def to_internal_value(self, data: object) -> str:
+        if not isinstance(data, str):
+            self.fail("type")
+        return super().to_internal_value(data)
+
+
+class SlugField(StrictCharField):
+    """Lower-case words joined by hyphens, at most 63 characters: `gibson-assembly`."""
+
+    default_error_messages = {"slug": "Use lower-case letters, digits and single hyphens."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_length": 63, **kwargs})
+
+    def to_internal_value(self, data: object) -> str:
+        text = super().to_internal_value(data)
+        if not re.match(SLUG, text):
+            self.fail("slug")
+        return text
+
+
+class NameField(StrictCharField):
+    """A name within a step, at most 63 characters: `total_pmol`."""
+
+    default_error_messages = {"name": "Use lower-case letters, digits and underscores, beginning with a letter."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_length": 63, **kwargs})
+
+    def to_internal_value(self, data: object) -> str:
+        text = super().to_internal_value(data)
+        if not re.match(NAME, text):
+            self.fail("name")
+        return text
+
+
+class StrictIntegerField(serializers.IntegerField):
+    """A JSON integer: neither 12.0, nor "12", nor true."""
+
+    default_error_messages = {"type": "Expected an integer."}
+
+    def to_internal_value(self, data: object) -> int:
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("type")
+        return data
+
+
+class StrictNumberField(serializers.Field[Any, Any, Any, Any]):
+    """A JSON number; an integer stays one, a fraction is a `Decimal`."""
+
+    default_error_messages = {"type": "Expected a number."}
+
+    def to_internal_value(self, data: object) -> int | Decimal:
+        if not isinstance(data, int | Decimal) or isinstance(data, bool):
+            self.fail("type")
+        return data
+
+    def to_representation(self, value: int | Decimal) -> int | Decimal:
+        return value
+
+
+class StrictBooleanField(serializers.BooleanField):
+    """`true` or `false`."""
+
+    default_error_messages = {"type": "Expected true or false."}
+
+    def to_internal_value(self, data: object) -> bool:
+        if not isinstance(data, bool):
+            self.fail("type")
+        return data
+
+
+class StrictChoiceField(serializers.ChoiceField):
+    """One of some strings."""
+
+    def to_internal_value(self, data: object) -> str:
+        if not isinstance(data, str) or data not in self.choices:
+            self.fail("invalid_choice", input=data)
+        return data
+
+
+class ObjectField(serializers.Field[Any, Any, Any, Any]):
+    """A JSON object whose members somebody else checks."""
+
+    default_error_messages = {"type": "Expected an object."}
+
+    def to_internal_value(self, data: object) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            self.fail("type")
+        return data
+
+    def to_representation(self, value: dict[str, Any]) -> dict[str, Any]:
+        return value
+
+
+class InstantField(serializers.DateTimeField):
+    """An instant: RFC 3339 with an offset; read and written in UTC, to the millisecond."""
+
+    default_error_messages = {"type": "Expected an RFC 3339 timestamp with an offset, such as 2026-11-23T09:14:05Z."}
+
+    def to_internal_value(self, value: object) -> datetime:
+        if not isinstance(value, str) or not RFC_3339.fullmatch(value):
+            self.fail("type")
+        try:
+            return to_milliseconds(datetime.fromisoformat(value.upper()).astimezone(UTC))
+        except (ValueError, OverflowError):  # the first morning of year 1, east of Greenwich, has no UTC
+            self.fail("type")
+
+    def to_representation(self, value: datetime) -> str:
+        return to_wire(value)
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """A JSON object whose unknown members are errors; its read-only members may be sent, and are passed over."""
+
+    default_error_messages = {"unknown": "Unknown member."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        errors: dict[str, Any] = {}
+        if isinstance(data, dict):
+            unknown = ErrorDetail(str(self.error_messages["unknown"]), code="unknown")
+            errors = {name: [unknown] for name in data if name not in self.fields}
+        try:
+            value = super().to_internal_value(data)
+        except ValidationError as error:
+            raise ValidationError({**errors, **error.detail}) from None  # type: ignore[dict-item]  # always a mapping here
+        if errors:
+            raise ValidationError(errors)
+        return value

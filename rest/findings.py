@@ -1,0 +1,46 @@
+"""A finding: one thing that is wrong in a body, and where. Checks return them all; nobody stops at the first."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        pointer: Where, as a JSON pointer into the body (RFC 6901).
+        code: What, as a word that programs branch on.
+        detail: What, as a sentence for people.
+    """
+
+    pointer: str
+    code: str
+    detail: str
+
+
+def pointer(*parts: str | int) -> str:
+    """Return the JSON pointer (RFC 6901) of the member or index path `parts`."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def findings_of(errors: object, *path: str | int) -> list[Finding]:
+    """Flatten the nested errors of a REST framework serializer, keeping where each belongs."""
+    if isinstance(errors, Mapping):
+        return _flatten(errors.items(), path)
+    if isinstance(errors, str):
+        return [Finding(pointer(*path), getattr(errors, "code", "invalid"), str(errors))]
+    if isinstance(errors, Sequence):
+        if all(isinstance(error, str) for error in errors):
+            return _flatten(((None, error) for error in errors), path)
+        return _flatten(enumerate(errors), path)
+    raise TypeError(f"Not serializer errors: {errors!r}")
+
+
+def _flatten(members: Iterable[tuple[str | int | None, object]], path: tuple[str | int, ...]) -> list[Finding]:
+    """Flatten each member below its name; a nameless one, or one about the whole object, stands for `path` itself."""
+    return [
+        finding
+        for name, errors in members
+        for finding in findings_of(errors, *path, *(() if name in {None, "non_field_errors"} else (name,)))
+    ]

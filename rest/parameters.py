@@ -1,0 +1,35 @@
+"""Query parameters: declared by a serializer, read from text, and refused when unknown or given twice."""
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from rest.problems import MalformedRequest, UnknownParameter
+
+
+class Parameters(serializers.Serializer[Any]):
+    """The query parameters of an endpoint. Unlike a body's, their values are text, so fields convert them."""
+
+
+class NoParameters(Parameters):
+    """An endpoint without query parameters."""
+
+
+def parameters_of(request: Request, declared: type[Parameters]) -> dict[str, Any]:
+    """Return the validated query parameters of `request`.
+
+    Raises:
+        UnknownParameter: one is not declared.
+        MalformedRequest: one is given twice; which of them counts would be a guess.
+        ValidationError: one has a wrong value.
+    """
+    known = declared().fields
+    for name, values in request.query_params.lists():
+        if name not in known:
+            raise UnknownParameter(name, sorted(known))
+        if len(values) > 1:
+            raise MalformedRequest(f"The query parameter {name!r} is given {len(values)} times.")
+    parameters = declared(data=request.query_params.dict())
+    parameters.is_valid(raise_exception=True)
+    return dict(parameters.validated_data)

@@ -1,0 +1,48 @@
+"""Reading request bodies: UTF-8 JSON objects of bounded size, and nothing else."""
+
+from collections.abc import Mapping
+from typing import IO, Any
+
+from django.conf import settings
+from rest_framework.parsers import BaseParser
+
+from rest import exact_json
+from rest.problems import MalformedRequest, PayloadTooLarge, UnsupportedMediaType
+
+
+class ExactJSONParser(BaseParser):
+    """Parse a JSON object, strictly (`rest.exact_json`)."""
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> dict[str, exact_json.JSON]:
+        """Return the body's object.
+
+        Raises:
+            UnsupportedMediaType: it is compressed, or in another charset than UTF-8.
+            PayloadTooLarge: it is larger than `MAX_BODY_BYTES`; no more than that is read.
+            MalformedRequest: it is no JSON object.
+        """
+        request = (parser_context or {})["request"]
+        _check_coding(request.META.get("HTTP_CONTENT_ENCODING", ""), request.content_params.get("charset", "utf-8"))
+        body = stream.read(settings.MAX_BODY_BYTES + 1)
+        if len(body) > settings.MAX_BODY_BYTES:
+            raise PayloadTooLarge(limit_bytes=settings.MAX_BODY_BYTES)
+        try:
+            value = exact_json.loads(body.decode())
+        except UnicodeDecodeError:
+            raise MalformedRequest("The body is not UTF-8.") from None
+        except exact_json.NotExactJSON as error:
+            raise MalformedRequest(str(error)) from None
+        if not isinstance(value, dict):
+            raise MalformedRequest("The body must be a JSON object.")
+        return value
+
+
+def _check_coding(content_encoding: str, charset: str) -> None:
+    if content_encoding.lower() not in {"", "identity"}:
+        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
+    if charset.lower() not in {"utf-8", "utf8"}:
+        raise UnsupportedMediaType("JSON is UTF-8 (RFC 8259 §8.1).")

@@ -1,0 +1,18 @@
+"""Instants as this service keeps and writes them: UTC, to the millisecond, RFC 3339."""
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """Return the current instant, cut to the millisecond: what is stored is exactly what is served."""
+    return to_milliseconds(datetime.now(UTC))
+
+
+def to_milliseconds(instant: datetime) -> datetime:
+    """Return the instant, cut to the millisecond."""
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+def to_wire(instant: datetime) -> str:
+    """Write an aware instant as RFC 3339 in UTC, such as `2026-11-23T09:14:07.412Z`."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

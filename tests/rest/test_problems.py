@@ -1,0 +1,170 @@
+"""How each error reads over HTTP."""
+
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404
+from django.test import RequestFactory
+from rest_framework import exceptions
+
+from rest import error_answers
+from rest.findings import Finding
+from rest.problems import (
+    MalformedRequest,
+    PayloadTooLarge,
+    Problem,
+    UnknownParameter,
+    UnsupportedMediaType,
+    ValidationFailed,
+    not_found,
+    problem_for,
+)
+from tests.conftest import ApiClient
+
+
+def test_a_problem_has_the_members_of_rfc_9457_and_its_own() -> None:
+    problem = Problem(HTTPStatus.CONFLICT, "out-of-order", "Not yet", "First things first.", blocking=["a"])
+
+    assert problem.document("/runs/1") == {
+        "type": "/problems/out-of-order",
+        "title": "Not yet",
+        "status": 409,
+        "detail": "First things first.",
+        "instance": "/runs/1",
+        "blocking": ["a"],
+    }
+
+
+def test_a_problem_without_more_to_say_has_no_detail() -> None:
+    assert "detail" not in not_found().document("/")
+
+
+def test_validation_failed_lists_every_finding() -> None:
+    problem = ValidationFailed([Finding("/a", "type", "No."), Finding("/b", "min", "Too small.")])
+
+    document = problem.document("/")
+
+    assert document["detail"] == "2 problems"
+    assert document["errors"] == [
+        {"pointer": "/a", "code": "type", "detail": "No."},
+        {"pointer": "/b", "code": "min", "detail": "Too small."},
+    ]
+
+
+def test_a_single_finding_is_one_problem() -> None:
+    assert ValidationFailed([Finding("/a", "type", "No.")]).document("/")["detail"] == "1 problem"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "slug"),
+    [
+        (MalformedRequest("?"), 400, "malformed-request"),
+        (UnknownParameter("a", []), 400, "unknown-parameter"),
+        (PayloadTooLarge(1), 413, "payload-too-large"),
+        (UnsupportedMediaType("?"), 415, "unsupported-media-type"),
+        (exceptions.ParseError(), 400, "malformed-request"),
+        (exceptions.ValidationError({"a": ["b"]}), 400, "validation-failed"),
+        (exceptions.NotAuthenticated(), 401, "unauthenticated"),
+        (exceptions.AuthenticationFailed(), 401, "unauthenticated"),
+        (PermissionDenied(), 403, "forbidden"),
+        (exceptions.PermissionDenied(), 403, "forbidden"),
+        (Http404(), 404, "not-found"),
+        (exceptions.MethodNotAllowed("PATCH"), 405, "method-not-allowed"),
+        (exceptions.NotAcceptable(), 406, "not-acceptable"),
+        (exceptions.UnsupportedMediaType("text/plain"), 415, "unsupported-media-type"),
+        (OperationalError("connection refused"), 503, "unavailable"),
+        (InterfaceError("connection already closed"), 503, "unavailable"),
+    ],
+)
+def test_each_known_error_has_its_status_and_slug(error: Exception, status: int, slug: str) -> None:
+    problem = problem_for(error)
+
+    assert problem is not None
+    assert (problem.status, problem.slug) == (status, slug)
+
+
+def test_an_unknown_error_is_a_bug_and_no_problem() -> None:
+    assert problem_for(KeyError("bug")) is None
+
+
+def test_a_database_that_is_down_says_when_to_try_again() -> None:
+    problem = problem_for(OperationalError("gone"))
+
+    assert problem is not None
+    assert problem.headers == {"Retry-After": "1"}
+
+
+def test_an_unknown_path_is_a_problem(anonymous: ApiClient) -> None:
+    answer = anonymous.get("/nowhere")
+
+    assert answer.status_code == 404
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer.json() == {
+        "type": "/problems/not-found",
+        "title": "There is nothing here",
+        "status": 404,
+        "instance": "/nowhere",
+    }
+
+
+def test_a_wrong_host_is_a_problem(anonymous: ApiClient) -> None:
+    answer = anonymous.get("/procedures", headers={"host": "evil.example"})
+
+    assert answer.status_code == 400
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer.json()["type"] == "/problems/malformed-request"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/procedures/",
+        "/procedures/abc%0A",
+        "/procedures/%00",
+        "/procedures/%ff",
+        "/procedures/%ED%A0%80",
+        "/procedures/..%2F..%2Fetc%2Fpasswd",
+        "/procedures/a%20b",
+        "/procedures/gr%C3%B6sse",
+        "/procedures/gibson/revisions/0x1",
+        "/procedures/gibson/revisions/-1",
+        "/procedures/gibson/revisions/" + "9" * 5000,
+        "/runs/1",
+        "/runs/not-a-uuid",
+        "/runs/%00",
+        "/runs/urn:uuid:019aa7f2-6c1e-7d3a-9b1f-2f5e8f0a1c11",
+        "/runs/019AA7F2-6C1E-7D3A-9B1F-2F5E8F0A1C11",
+        "/runs/019aa7f26c1e7d3a9b1f2f5e8f0a1c11",
+        "/runs/019aa7f2-6c1e-7d3a-9b1f-2f5e8f0a1c11%0A",
+    ],
+)
+def test_a_path_that_no_route_matches_is_not_found_without_sql(
+    viewer: ApiClient, path: str, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(0):
+        answer = viewer.get(path)
+
+    assert answer.status_code == 404
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer.json()["type"] == "/problems/not-found"
+
+
+@pytest.mark.parametrize(
+    ("handler", "status", "slug"),
+    [
+        (error_answers.bad_request, 400, "malformed-request"),
+        (error_answers.permission_denied, 403, "forbidden"),
+        (error_answers.page_not_found, 404, "not-found"),
+        (error_answers.server_error, 500, "internal-error"),
+    ],
+)
+def test_django_answers_its_own_errors_as_problems(handler: Any, status: int, slug: str) -> None:
+    answer = handler(RequestFactory().get("/somewhere"))
+
+    assert answer.status_code == status
+    assert answer["Content-Type"] == "application/problem+json"
+    assert f'"type":"/problems/{slug}"'.encode() in answer.content
+    assert b'"instance":"/somewhere"' in answer.content

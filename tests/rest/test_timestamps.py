@@ -1,0 +1,28 @@
+"""Instants as they are kept and written."""
+
+from datetime import UTC, datetime, timedelta
+
+from rest import timestamps
+
+
+def test_now_is_aware_and_cut_to_the_millisecond() -> None:
+    instant = timestamps.now()
+
+    assert instant.utcoffset() == timedelta(0)
+    assert instant.microsecond % 1000 == 0
+
+
+def test_what_now_tells_survives_the_wire() -> None:
+    instant = timestamps.now()
+
+    assert datetime.fromisoformat(timestamps.to_wire(instant)) == instant
+
+
+def test_an_instant_of_another_offset_is_written_in_utc() -> None:
+    instant = datetime.fromisoformat("2026-11-23T00:30:00+01:00")
+
+    assert timestamps.to_wire(instant) == "2026-11-22T23:30:00.000Z"
+
+
+def test_a_whole_second_is_written_with_milliseconds() -> None:
+    assert timestamps.to_wire(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)) == "2026-01-02T03:04:05.000Z"
