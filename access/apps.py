@@ -1,0 +1,13 @@
+"""App registration."""
+
+from django.apps import AppConfig
+
+
+class AccessConfig(AppConfig):
+    """API tokens and roles."""
+
+    name = "access"
+    verbose_name = "Access"
+
+    def ready(self) -> None:
+        from access import problems  # noqa: F401, PLC0415  # registers how the errors read

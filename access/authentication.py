@@ -1,0 +1,39 @@
+"""Bearer tokens over HTTP (RFC 6750)."""
+
+from typing import cast
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from access.models import ApiToken
+
+
+class BearerTokenAuthentication(BaseAuthentication):
+    """Authenticate `Authorization: Bearer <token>`; the same answer for a wrong, expired or revoked token."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
+        """Return the token's user and the token, or None where no bearer token was sent.
+
+        Raises:
+            AuthenticationFailed: the token does not open the door.
+        """
+        scheme, _, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        tokens = ApiToken.objects.with_secret(secret.strip()).valid_at(timezone.now())
+        token = tokens.select_related("user").first()
+        if token is None:
+            raise AuthenticationFailed("The token is unknown, expired or revoked.")
+        return token.user, token
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return the challenge of a 401 (RFC 9110 §11.6.1)."""
+        return "Bearer"
+
+
+def actor_of(request: Request) -> User:
+    """Return the user who makes the request; views are only reached by authenticated ones."""
+    return cast(User, request.user)

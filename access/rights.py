@@ -1,0 +1,65 @@
+"""Who may do what. A right is a Django permission; roles are groups that hold some (procedures_project/roles.py)."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.models import User
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from access.roles import Role
+
+if TYPE_CHECKING:  # the views import this module, by way of the settings
+    from rest_framework.views import APIView
+
+
+class Right(StrEnum):
+    """The rights that the service asks for, each by the name of its Django permission."""
+
+    READ_PROCEDURES = "procedures.view_procedure"
+    CREATE_PROCEDURES = "procedures.add_procedure"
+    CHANGE_PROCEDURES = "procedures.change_procedure"
+    ARCHIVE_PROCEDURES = "procedures.delete_procedure"
+    READ_RUNS = "runs.view_run"
+    EXECUTE_RUNS = "runs.execute_run"
+    ABORT_RUNS = "runs.abort_run"
+    AMEND_COMPLETED_RUNS = "runs.amend_completed_run"
+
+
+class NotAllowed(Exception):
+    """The user lacks the right."""
+
+    def __init__(self, right: Right) -> None:
+        super().__init__(right)
+        self.right = right
+
+
+class RoleRequired(Exception):
+    """The step may be committed by members of one group only."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__(role)
+        self.role = role
+
+
+def require(user: User, right: Right) -> None:
+    """Raise `NotAllowed` unless the user has the right."""
+    if not user.has_perm(right):
+        raise NotAllowed(right)
+
+
+def require_role(user: User, role: str | None) -> None:
+    """Raise `RoleRequired` unless the user is in the group `role`; administrators are in every one."""
+    if role is None or user.is_superuser:
+        return
+    if not user.groups.filter(name__in=[role, Role.ADMIN]).exists():
+        raise RoleRequired(role)
+
+
+class MayRead(BasePermission):
+    """Let in whoever may read what the view is about: who may not read, may not know what there is."""
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        """Tell whether the user has the view's `read_right`."""
+        user = request.user
+        return user is not None and user.is_authenticated and user.has_perm(view.read_right)  # type: ignore[attr-defined]

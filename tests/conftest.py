@@ -1,0 +1,121 @@
+"""Fixtures for all tests: an empty Redis, a person of each role, and HTTP clients that carry their tokens."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import connections
+from django.test import Client
+from django_redis import get_redis_connection
+from redis import Redis
+
+from access.actions import issue_token
+from access.roles import Role
+from procedures.versioned_cache.engine import VersionedCache
+from procedures.versioned_cache.store import Store
+
+Result = TypeVar("Result")
+
+
+@pytest.fixture
+def redis() -> Iterator[Redis]:
+    """The real Redis of the settings, empty before and after the test."""
+    connection = get_redis_connection("default")
+    connection.flushdb()
+    yield connection
+    connection.flushdb()
+
+
+class ApiClient(Client):
+    """A Django test client that sends JSON and a bearer token."""
+
+    def __init__(self, token: str | None) -> None:
+        super().__init__(headers={"Authorization": f"Bearer {token}"} if token else None)
+
+    def post(self, path: str, data: Any = None, content_type: str = "application/json", **extra: Any) -> Any:  # type: ignore[override]
+        """POST `data` as JSON."""
+        return super().post(path, {} if data is None else data, content_type, **extra)
+
+    def put(self, path: str, data: Any = None, content_type: str = "application/json", **extra: Any) -> Any:  # type: ignore[override]
+        """PUT `data` as JSON."""
+        return super().put(path, {} if data is None else data, content_type, **extra)
+
+
+@pytest.fixture
+def person(db: None) -> Callable[[Role], User]:
+    """Return the person of a role, made at the first call."""
+
+    def person_of(role: Role) -> User:
+        user, _ = User.objects.get_or_create(username=f"test-{role}")
+        # A test that commits truncates every table at its end, the groups of the migration too.
+        user.groups.add(Group.objects.get_or_create(name=role)[0])
+        return user
+
+    return person_of
+
+
+@pytest.fixture
+def client_of(person: Callable[[Role], User], redis: Redis) -> Callable[[Role], ApiClient]:
+    """Return an HTTP client that carries a token of a role's person."""
+    return lambda role: ApiClient(issue_token(user=person(role), name="test"))
+
+
+@pytest.fixture
+def viewer(client_of: Callable[[Role], ApiClient]) -> ApiClient:
+    """A client that may read."""
+    return client_of(Role.VIEWER)
+
+
+@pytest.fixture
+def operator(client_of: Callable[[Role], ApiClient]) -> ApiClient:
+    """A client that may also execute runs."""
+    return client_of(Role.OPERATOR)
+
+
+@pytest.fixture
+def supervisor(client_of: Callable[[Role], ApiClient]) -> ApiClient:
+    """A client that may also abort runs, and commit supervisors' steps."""
+    return client_of(Role.SUPERVISOR)
+
+
+@pytest.fixture
+def author(client_of: Callable[[Role], ApiClient]) -> ApiClient:
+    """A client that may read and write procedures."""
+    return client_of(Role.AUTHOR)
+
+
+@pytest.fixture
+def anonymous(db: None, redis: Redis) -> ApiClient:
+    """A client without a token."""
+    return ApiClient(None)
+
+
+@pytest.fixture
+def elsewhere() -> Callable[[Callable[[], Result]], Result]:
+    """Run something to its end in another thread, and so on another connection to PostgreSQL."""
+
+    def run(operation: Callable[[], Result]) -> Result:
+        def isolated() -> Result:
+            try:
+                return operation()
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            return thread.submit(isolated).result()
+
+    return run
+
+
+@pytest.fixture
+def store(redis: Redis) -> Store:
+    """A store of cached payloads, as a fresh process has one."""
+    return Store()
+
+
+@pytest.fixture
+def process(redis: Redis) -> Callable[[], VersionedCache]:
+    """Return the cache of one more process: it shares Redis and PostgreSQL with the others, and no memory."""
+    return lambda: VersionedCache(Store())

@@ -1,0 +1,78 @@
+"""Things to test with: definitions of procedures, and what can be made of them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from hypothesis import HealthCheck, settings
+from redis import Redis
+
+from procedures import actions
+from procedures.models import Procedure
+from procedures.serializers import ProcedureSerializer, definition_of
+from rest import timestamps
+from runs.actions import Order, Recorded, commit_step, start_run
+from runs.models import Run
+from runs.serializers import CommitBodySerializer, submission_from
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For hypothesis: a busy machine is no finding."""
+
+
+def step(key: str = "measure", **members: Any) -> dict[str, Any]:
+    """Return a step's body, without slots or checklist unless given."""
+    return {"key": key, "title": key.capitalize(), **members}
+
+
+def body(key: str = "gibson", steps: list[dict[str, Any]] | None = None, **members: Any) -> dict[str, Any]:
+    """Return a procedure's body, with two plain steps unless given."""
+    return {"key": key, "title": key.capitalize(), "steps": steps or [step("measure"), step("incubate")], **members}
+
+
+def publish(definition: dict[str, Any]) -> Procedure:
+    """Publish a body, as a new procedure or as the next revision."""
+    serializer = ProcedureSerializer(data=definition)
+    serializer.is_valid(raise_exception=True)
+    return actions.import_procedure(
+        definition=definition_of(serializer.validated_data), author=None, now=timestamps.now()
+    )
+
+
+def start(actor: Any, definition: dict[str, Any] | None = None) -> Run:
+    """Start a run of a freshly published procedure."""
+    procedure = publish(definition or body())
+    return start_run(procedure_key=procedure.key, actor=actor, now=timestamps.now()).record.run
+
+
+def slot(key: str, slot_type: str, **members: Any) -> dict[str, Any]:
+    """Return a slot's body; it is required unless said otherwise."""
+    return {"key": key, "label": key.capitalize(), "type": slot_type, "required": True, **members}
+
+
+def item(key: str, **members: Any) -> dict[str, Any]:
+    """Return a checklist item's body; it is required unless said otherwise."""
+    return {"key": key, "label": key.capitalize(), "required": True, **members}
+
+
+def commit(run: Run, step_key: str, actor: Any, now: datetime | None = None, **members: Any) -> Recorded:
+    """Commit a step of `run`; `members` are those of the request's body."""
+    submission = submission_from(members, CommitBodySerializer)
+    return commit_step(Order(run.pk, actor, now or timestamps.now(), submission), step_key)
+
+
+@contextmanager
+def raised(redis: Redis, capture_hooks: Callable[..., AbstractContextManager[Any]]) -> Iterator[set[str]]:
+    """Collect the names of the counters in Redis that the writes inside raise, as if they were committed.
+
+    `capture_hooks` is pytest-django's `django_capture_on_commit_callbacks`.
+    """
+    names: set[str] = set()
+    for key in redis.scan_iter("procedures:*:version"):
+        redis.delete(key)  # as if its lease had ended: reads inside a transaction make no counter, so a raise did
+    connection.run_on_commit.clear()  # what was written before is as good as committed
+    with capture_hooks(execute=True):
+        yield names
+        connection.check_constraints()  # what is deferred until COMMIT happens now
+    names |= {key.decode() for key in redis.scan_iter("procedures:*:version")}
