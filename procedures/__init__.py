@@ -1,0 +1,1 @@
+"""Procedures: what is to be done, in which order, in immutable revisions."""

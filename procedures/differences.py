@@ -1,0 +1,131 @@
+"""What one edition of a procedure changes against another, member by member, for people to read."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from procedures.definitions import Definition
+from rest import exact_json
+
+Member = Mapping[str, Any]
+
+REVISION_MEMBERS = ("title", "description", "ordering")
+PARTS_OF_STEP = {"slots": "slot", "checklist": "checklist item"}
+
+
+class ChangeKind(StrEnum):
+    """What happened to something."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    MOVED = "moved"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference.
+
+    Attributes:
+        kind: What happened.
+        subject: To what: `title`, `step measure`, `step measure, slot mass: unit`.
+        old: What it was; None where there was nothing.
+        new: What it is; None where there is nothing.
+    """
+
+    kind: ChangeKind
+    subject: str
+    old: str | None
+    new: str | None
+
+
+def changes_between(old: Definition, new: Definition) -> list[Change]:
+    """Return what `new` changes in the content of `old`: nothing where their digests are equal, and only there.
+
+    A step, a slot or a checklist item is the same one as long as its key is.
+    """
+    return [
+        *(
+            change
+            for name in REVISION_MEMBERS
+            for change in _changes_of_value(name, getattr(old, name), getattr(new, name))
+        ),
+        *_changes_of_list("step", old.steps, new.steps),
+    ]
+
+
+def _changes_of_list(what: str, old: Sequence[Member], new: Sequence[Member]) -> Iterator[Change]:
+    before, after = {member["key"]: member for member in old}, {member["key"]: member for member in new}
+    places_before, places_after = _places(before), _places(after)
+    moved = _moved(before, after)
+    for key, member in before.items():
+        if key not in after:
+            yield Change(ChangeKind.REMOVED, f"{what} {key}", _described(member, places_before[key]), None)
+    for key, member in after.items():
+        subject = f"{what} {key}"
+        if key not in before:
+            yield Change(ChangeKind.ADDED, subject, None, _described(member, places_after[key]))
+            continue
+        if key in moved:
+            yield Change(ChangeKind.MOVED, subject, f"place {places_before[key]}", f"place {places_after[key]}")
+        yield from _changes_of_member(subject, before[key], member)
+
+
+def _changes_of_member(subject: str, old: Member, new: Member) -> Iterator[Change]:
+    for name in dict.fromkeys([*old, *new]):
+        if name in PARTS_OF_STEP:
+            yield from _changes_of_list(f"{subject}, {PARTS_OF_STEP[name]}", old[name], new[name])
+        else:
+            yield from _changes_of_value(f"{subject}: {name}", old.get(name), new.get(name))
+
+
+def _changes_of_value(subject: str, old: object, new: object) -> Iterator[Change]:
+    # Written out, since that is what the digest is taken of: 12.50 equals 12.5, and differs from it here.
+    if exact_json.dumps(old, sort_keys=True) != exact_json.dumps(new, sort_keys=True):
+        yield Change(ChangeKind.CHANGED, subject, _text(old), _text(new))
+
+
+def _moved(before: Iterable[str], after: Iterable[str]) -> set[str]:
+    """Return the fewest keys that explain the new order of those that stay."""
+    places = _places(before)
+    staying = [key for key in after if key in places]
+    chains: list[list[str]] = [[]]  # for each key, the longest row that ends with it and is in the old order too
+    for key in staying:
+        chains.append([*max((chain for chain in chains if not chain or places[chain[-1]] < places[key]), key=len), key])
+    unmoved = max(chains, key=len)
+    return set(staying).difference(unmoved)
+
+
+def _places(keys: Iterable[str]) -> dict[str, int]:
+    return {key: place for place, key in enumerate(keys, start=1)}
+
+
+def _described(member: Member, place: int) -> str:
+    """Return everything that there is to say about something that was added or removed, one line a member."""
+    lines = [("place", place), *((name, value) for name, value in _in_order(member) if name not in PARTS_OF_STEP)]
+    lines += [
+        (f"{PARTS_OF_STEP[name]} {part['key']}", {member: value for member, value in part.items() if member != "key"})
+        for name in PARTS_OF_STEP
+        for part in member.get(name, [])
+    ]
+    return "\n".join(f"{name}: {text}" for name, value in lines if name != "key" and (text := _text(value)) is not None)
+
+
+def _in_order(member: Member) -> list[tuple[str, Any]]:
+    """Return the members with what they are called first; PostgreSQL's jsonb orders names by their length."""
+    first = ("key", "value", "label", "title", "type", "required", "unit")
+    return sorted(member.items(), key=lambda named: first.index(named[0]) if named[0] in first else len(first))
+
+
+def _text(value: object) -> str | None:
+    """Return a value as people read it; None for nothing."""
+    if value is None or value in ("", []):
+        return None
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return "; ".join(_text(element) or "" for element in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {text}" for name, member in _in_order(value) if (text := _text(member)) is not None)
+    return value if isinstance(value, str) else exact_json.dumps(value).decode()

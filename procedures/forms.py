@@ -1,0 +1,145 @@
+"""The admin's forms for the steps of a draft: the same rules as the API's, told next to the field."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.admin.widgets import AdminTextareaWidget
+from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
+from rest_framework.exceptions import ValidationError as DRFValidationError
+from rest_framework.serializers import ListSerializer
+
+from procedures.actions import InvalidDefinition
+from procedures.definitions import Definition
+from procedures.models import Procedure, Revision, Step, step_members
+from procedures.serializers import (
+    ChecklistItemSerializer,
+    ProcedureSerializer,
+    SlotSerializer,
+    definition_of,
+)
+from rest import exact_json
+from rest.findings import findings_of
+
+
+class TextWidget(AdminTextareaWidget):
+    """A text of several lines, which browsers send with CRLF (HTML, "form submission") and we keep with LF.
+
+    Else a text would have changed whenever its draft was saved.
+    """
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__({"rows": 6, **(attrs or {})})
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        text = super().value_from_datadict(data, files, name)
+        return text.replace("\r\n", "\n") if isinstance(text, str) else text
+
+
+class MembersField(forms.JSONField):
+    """A JSON array, read as strictly as a request's body, and shown with one member a line."""
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            if isinstance(value, str) and value.strip():
+                return exact_json.loads(value)
+        except exact_json.NotExactJSON as error:
+            raise ValidationError(str(error)) from None
+        return super().to_python(value)
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Show what was sent, to the letter."""
+        return initial if self.disabled or data is None else InvalidJSONInput(data)
+
+    def prepare_value(self, value: Any) -> Any:
+        if not value or not isinstance(value, list):
+            return super().prepare_value(value)
+        lines = ",\n".join(exact_json.dumps(member).decode() for member in value)
+        return f"[\n{lines}\n]"
+
+
+class ProcedureForm(forms.ModelForm[Procedure]):
+    """The head of a procedure."""
+
+    class Meta:
+        model = Procedure
+        fields = ["key", "tags"]
+
+    def clean_tags(self) -> list[str]:
+        field = ProcedureSerializer().fields["tags"]
+        try:
+            return ProcedureSerializer().validate_tags(field.run_validation(self.cleaned_data["tags"]))
+        except DRFValidationError as error:
+            raise ValidationError([finding.detail for finding in findings_of(error.detail)]) from None
+
+
+class StepForm(forms.ModelForm[Step]):
+    """One step of a draft."""
+
+    class Meta:
+        model = Step
+        fields = [
+            "position", "key", "title", "instructions", "caution", "role", "skippable", "expected_duration_s",
+            "slots", "checklist",
+        ]  # fmt: skip
+        widgets = {name: forms.Textarea(attrs={"rows": 6, "cols": 100}) for name in ("slots", "checklist")}
+        field_classes = dict.fromkeys(("slots", "checklist"), MembersField)
+
+    def clean_slots(self) -> list[Any]:
+        return _clean_members(self.cleaned_data["slots"], SlotSerializer)
+
+    def clean_checklist(self) -> list[Any]:
+        return _clean_members(self.cleaned_data["checklist"], ChecklistItemSerializer)
+
+    def clean_caution(self) -> str | None:
+        return self.cleaned_data["caution"] or None
+
+    def clean_role(self) -> str | None:
+        return self.cleaned_data["role"] or None
+
+    def validate_constraints(self) -> None:
+        """Leave uniqueness to the set of forms: two steps that swap places are each in the other's way."""
+
+
+class StepFormSet(forms.BaseInlineFormSet[Step, Revision, forms.ModelForm[Step]]):
+    """The steps of a draft, together."""
+
+    def clean(self) -> None:
+        super().clean()
+        kept = [form.cleaned_data for form in self.forms if form.is_valid() and form not in self.deleted_forms]
+        for name in ("position", "key"):
+            values = [step[name] for step in kept if name in step]
+            if len(set(values)) < len(values):
+                raise ValidationError(f"Two steps have the same {name}.")
+
+    def validate_unique(self) -> None:
+        """Leave it to `clean`, for the same reason."""
+
+
+def definition_of_draft(draft: Revision) -> Definition:
+    """Return what the draft says, held against every rule of a published procedure.
+
+    Raises:
+        InvalidDefinition: it breaks some.
+    """
+    serializer = ProcedureSerializer(
+        data={
+            "key": draft.procedure.key,
+            "tags": draft.procedure.tags,
+            "title": draft.title,
+            "description": draft.description,
+            "ordering": draft.ordering,
+            "change_note": draft.change_note,
+            "steps": [step_members(step) for step in draft.steps.order_by("position")],
+        }
+    )
+    if not serializer.is_valid():
+        raise InvalidDefinition(findings_of(serializer.errors))
+    return definition_of(serializer.validated_data)
+
+
+def _clean_members(members: object, serializer_class: type[SlotSerializer | ChecklistItemSerializer]) -> list[Any]:
+    serializer: ListSerializer[Any] = serializer_class(data=members or [], many=True)  # type: ignore[assignment]
+    if not serializer.is_valid():
+        raise ValidationError([f"{found.pointer}: {found.detail}" for found in findings_of(serializer.errors)])
+    return serializer.validated_data  # type: ignore[no-any-return]

@@ -1,0 +1,78 @@
+"""Import bundles of procedures."""
+
+from argparse import ArgumentParser
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from procedures.actions import InvalidDefinition, ProcedureKeyTaken, import_procedure
+from procedures.bundles import InvalidBundle, read_bundle
+from procedures.definitions import Definition
+from procedures.models import Procedure
+from rest import timestamps
+
+
+class Command(BaseCommand):
+    """`manage.py import_procedures FILE…`: all of it or nothing; importing the same again changes nothing."""
+
+    help = "Publish the procedures in bundle files, in one transaction. Identical content makes no new revision."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+
+    def handle(self, *, files: list[Path], **_options: Any) -> None:
+        definitions = self._read(files)
+        now = timestamps.now()
+        with transaction.atomic():
+            procedures = [self._publish(path, definition, now) for path, definition in definitions]
+        for procedure in procedures:
+            self.stdout.write(
+                f"{procedure.key}: revision {procedure.current_revision.number} {_outcome(procedure, now)}"
+            )
+
+    @staticmethod
+    def _read(files: list[Path]) -> list[tuple[Path, Definition]]:
+        """Read every file before complaining, so that one run shows all that is wrong."""
+        definitions: list[tuple[Path, Definition]] = []
+        complaints: list[str] = []
+        for path in files:
+            try:
+                definitions += [(path, definition) for definition in read_bundle(path)]
+            except InvalidBundle as error:
+                complaints.append(str(error))
+        complaints += _repetitions(definitions)
+        if complaints:
+            raise CommandError("Nothing was imported.\n" + "\n".join(complaints))
+        return definitions
+
+    @staticmethod
+    def _publish(path: Path, definition: Definition, now: datetime) -> Procedure:
+        try:
+            return import_procedure(definition=definition, author=None, now=now)
+        except ProcedureKeyTaken:
+            raise CommandError(
+                f"Nothing was imported.\n{path}: the key {definition.key!r} belongs to an unpublished draft."
+            ) from None
+        except InvalidDefinition as error:
+            lines = [f"{path}: {definition.key}: {finding.pointer}: {finding.detail}" for finding in error.findings]
+            raise CommandError("\n".join(["Nothing was imported.", *lines])) from None
+
+
+def _repetitions(definitions: list[tuple[Path, Definition]]) -> list[str]:
+    """Return a complaint for each key that stands twice: which of the two counts would be a guess."""
+    first_seen: dict[str, Path] = {}
+    complaints = []
+    for path, definition in definitions:
+        if definition.key in first_seen:
+            complaints.append(f"{path}: the key {definition.key!r} stands in {first_seen[definition.key]} already.")
+        first_seen.setdefault(definition.key, path)
+    return complaints
+
+
+def _outcome(procedure: Procedure, now: datetime) -> str:
+    if procedure.current_revision.published_at == now:
+        return "published"
+    return "updated" if procedure.updated_at == now else "unchanged"

@@ -1,0 +1,213 @@
+"""Procedures, their revisions and steps; what must always hold is a constraint of the database."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+
+from procedures.definitions import STEP_MEMBERS
+from rest.exact_json import ExactDecoder, ExactEncoder
+from rest.fields import SLUG
+
+validate_slug = RegexValidator(SLUG, "Use lower-case letters, digits and single hyphens.")
+
+
+class ProcedureStatus(models.TextChoices):
+    """Whether new runs may start."""
+
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+
+
+class Ordering(models.TextChoices):
+    """Whether steps are resolved one after the other, or in any order."""
+
+    STRICT = "strict"
+    ANY = "any"
+
+
+class ProcedureNotFound(Exception):
+    """No procedure with this key has been published."""
+
+
+class RevisionNotFound(Exception):
+    """The procedure has no published revision with this number."""
+
+
+class ProcedureQuerySet(models.QuerySet["Procedure"]):
+    """Queries for procedures."""
+
+    def published(self) -> "ProcedureQuerySet":
+        """Return the procedures that have a current revision; one with only a draft does not exist to the API."""
+        return self.filter(current__isnull=False)
+
+    def with_steps(self) -> "ProcedureQuerySet":
+        """Return them with their current revision and its steps: two statements, however many there are."""
+        return self.select_related("current").prefetch_related("current__steps")
+
+    def lock_published(self, key: str) -> "Procedure":
+        """Lock the row of the procedure with this key until the transaction ends, and return it as `get_published`.
+
+        Lock first, join afterwards: after waiting for a lock PostgreSQL looks at the new row, but still at the
+        joined row of before, and where the two no longer fit it finds nothing.
+
+        Raises:
+            ProcedureNotFound: as `get_published`.
+        """
+        self.select_for_update(no_key=True).filter(key=key).first()
+        return self.get_published(key)
+
+    def get_published(self, key: str) -> "Procedure":
+        """Return the procedure with this key and its current revision.
+
+        Raises:
+            ProcedureNotFound: there is none, or it has only a draft.
+        """
+        procedure = self.published().select_related("current").filter(key=key).first()
+        if procedure is None:
+            raise ProcedureNotFound
+        return procedure
+
+
+class Procedure(models.Model):
+    """The head of a procedure: the only part that changes."""
+
+    # The C collation makes "ordered by key" the same everywhere, whatever the database's locale.
+    key = models.CharField(max_length=63, unique=True, validators=[validate_slug], db_collation="C")
+    status = models.CharField(max_length=8, choices=ProcedureStatus, default=ProcedureStatus.ACTIVE)
+    tags = ArrayField(models.CharField(max_length=63, validators=[validate_slug]), default=list, blank=True)
+    current = models.OneToOneField("Revision", models.PROTECT, null=True, related_name="+", editable=False)
+    created_at = models.DateTimeField(editable=False)
+    updated_at = models.DateTimeField(editable=False)
+
+    objects = ProcedureQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["key"]
+        constraints = [
+            models.CheckConstraint(condition=Q(status__in=ProcedureStatus.values), name="procedure_status_is_known"),
+            models.CheckConstraint(condition=Q(key__regex=r"^[a-z0-9]+(-[a-z0-9]+)*$"), name="procedure_key_is_a_slug"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+    @property
+    def current_revision(self) -> "Revision":
+        """The current revision of a published procedure.
+
+        Raises:
+            ProcedureNotFound: it has only a draft.
+        """
+        if self.current is None:
+            raise ProcedureNotFound
+        return self.current
+
+    def published_revision(self, number: int) -> "Revision":
+        """Return the revision with this number.
+
+        Raises:
+            RevisionNotFound: there is none.
+        """
+        revision = self.revisions.filter(number=number).first()
+        if revision is None:
+            raise RevisionNotFound
+        return revision
+
+
+class Revision(models.Model):
+    """One edition of a procedure. A draft has no number; once published it never changes."""
+
+    procedure = models.ForeignKey(Procedure, models.PROTECT, related_name="revisions")
+    number = models.PositiveIntegerField(null=True, editable=False)
+    based_on = models.ForeignKey("self", models.PROTECT, null=True, related_name="+", editable=False)
+    title = models.CharField(max_length=200)
+    description = models.TextField(max_length=4000, blank=True)
+    ordering = models.CharField(max_length=6, choices=Ordering, default=Ordering.STRICT)
+    change_note = models.TextField(max_length=500, blank=True)
+    content_sha256 = models.CharField(max_length=64, editable=False, blank=True)
+    # Of a published revision: how many steps it has, so that the database can refuse one more.
+    step_count = models.PositiveSmallIntegerField(default=0, editable=False)
+    # What the head's tags were, so that a repeated request is answered as the first one was.
+    tags = ArrayField(models.CharField(max_length=63), default=list, editable=False)
+    idempotency_key = models.CharField(max_length=255, null=True, editable=False)  # noqa: DJ001  # null: none sent
+    request_sha256 = models.CharField(max_length=64, blank=True, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", editable=False,
+        help_text="Nobody: imported on the command line.",
+    )  # fmt: skip
+    created_at = models.DateTimeField(editable=False)
+    published_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["procedure", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["procedure", "number"], name="revision_number_is_unique_in_its_procedure"),
+            models.UniqueConstraint(
+                fields=["procedure"], condition=Q(number__isnull=True), name="procedure_has_at_most_one_draft"
+            ),
+            models.UniqueConstraint(
+                fields=["created_by", "idempotency_key"], name="revision_is_made_once_per_idempotency_key"
+            ),
+            models.CheckConstraint(
+                condition=Q(number__isnull=True, published_at__isnull=True)
+                | Q(number__isnull=False, number__gte=1, published_at__isnull=False),
+                name="revision_is_numbered_when_published",
+            ),
+            models.CheckConstraint(condition=Q(ordering__in=Ordering.values), name="revision_ordering_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.procedure} {f'revision {self.number}' if self.number else 'draft'}"
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether it may still be edited."""
+        return self.number is None
+
+
+class Step(models.Model):
+    """One step of a revision, frozen with it."""
+
+    revision = models.ForeignKey(Revision, models.CASCADE, related_name="steps")
+    key = models.CharField(max_length=63, validators=[validate_slug])
+    position = models.PositiveSmallIntegerField(help_text="The steps are done in this order, when the order is strict.")
+    title = models.CharField(max_length=200)
+    instructions = models.TextField(max_length=8000, blank=True, help_text="Markdown.")
+    caution = models.TextField(max_length=2000, null=True, blank=True)  # noqa: DJ001  # null is the API's "none"
+    role = models.CharField(  # noqa: DJ001  # null is the API's "anybody"
+        max_length=150, null=True, blank=True, help_text="The group whose members alone may commit the step."
+    )
+    skippable = models.BooleanField(default=False)
+    expected_duration_s = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(31_536_000)]
+    )
+    slots = models.JSONField(default=list, blank=True, encoder=ExactEncoder, decoder=ExactDecoder)
+    checklist = models.JSONField(default=list, blank=True, encoder=ExactEncoder, decoder=ExactDecoder)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            # Deferred, since an author who makes two steps change places or keys saves them one by one.
+            models.UniqueConstraint(
+                fields=["revision", "key"],
+                name="step_key_is_unique_in_its_revision",
+                deferrable=models.Deferrable.DEFERRED,
+            ),
+            models.UniqueConstraint(
+                fields=["revision", "position"],
+                name="step_position_is_unique_in_its_revision",
+                deferrable=models.Deferrable.DEFERRED,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+def step_members(step: Step) -> dict[str, Any]:
+    """Return what a step says, without its place."""
+    return {name: getattr(step, name) for name in STEP_MEMBERS}

@@ -1,0 +1,215 @@
+"""The JSON shapes of procedures, and the rules that a definition must keep to be published."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import re2
+from django.conf import settings
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+
+from procedures.definitions import Definition
+from procedures.models import Ordering, Procedure, ProcedureStatus
+from procedures.slots import NUMERIC_TYPES, OPTION_TYPES, SlotType, compiled_pattern
+from rest.fields import (
+    InstantField,
+    NameField,
+    SlugField,
+    StrictBooleanField,
+    StrictCharField,
+    StrictChoiceField,
+    StrictIntegerField,
+    StrictNumberField,
+    StrictSerializer,
+)
+
+Errors = dict[str, list[ErrorDetail]]
+
+# Which members a slot may have beside key, label, type and required, by its type.
+EXTRA_MEMBERS: dict[str, frozenset[str]] = {
+    SlotType.TEXT: frozenset({"pattern", "min_length", "max_length"}),
+    SlotType.INTEGER: frozenset({"unit", "min", "max", "out_of_range"}),
+    SlotType.DECIMAL: frozenset({"unit", "min", "max", "out_of_range", "decimals"}),
+    SlotType.CHOICE: frozenset({"options"}),
+    SlotType.MULTI_CHOICE: frozenset({"options"}),
+}
+COMMON_MEMBERS = frozenset({"key", "label", "type", "required"})
+
+
+class OptionSerializer(StrictSerializer):
+    """One choice of a slot."""
+
+    value = StrictCharField(max_length=100)
+    label = StrictCharField(max_length=200)
+
+
+class SlotSerializer(StrictSerializer):
+    """A typed input of a step. A member that is absent sets no limit; null is not allowed."""
+
+    key = NameField()
+    label = StrictCharField(max_length=200)
+    type = StrictChoiceField(choices=[str(slot_type) for slot_type in SlotType])
+    required = StrictBooleanField(default=True)
+    unit = StrictCharField(max_length=30, required=False)
+    min = StrictNumberField(required=False)
+    max = StrictNumberField(required=False)
+    decimals = StrictIntegerField(min_value=0, max_value=12, required=False)
+    out_of_range = StrictChoiceField(choices=["reject", "deviation"], required=False)
+    pattern = StrictCharField(max_length=500, required=False)
+    min_length = StrictIntegerField(min_value=0, max_value=10_000, required=False)
+    max_length = StrictIntegerField(min_value=1, max_value=10_000, required=False)
+    options = OptionSerializer(many=True, required=False, min_length=1, max_length=100)
+
+    def to_representation(self, instance: Any) -> Any:
+        return instance  # stored in the shape in which it is shown
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        allowed = COMMON_MEMBERS | EXTRA_MEMBERS.get(attrs["type"], frozenset())
+        errors: Errors = {
+            name: [ErrorDetail(f"A slot of type {attrs['type']} has no {name}.", code="not_applicable")]
+            for name in attrs
+            if name not in allowed
+        }
+        errors = {**_limit_errors(attrs), **_option_errors(attrs), **_pattern_errors(attrs), **errors}
+        if errors:
+            raise ValidationError(errors)
+        return attrs
+
+
+class ChecklistItemSerializer(StrictSerializer):
+    """Something to tick off in a step."""
+
+    key = NameField()
+    label = StrictCharField(max_length=300)
+    required = StrictBooleanField(default=True)
+
+    def to_representation(self, instance: Any) -> Any:
+        return instance  # stored in the shape in which it is shown
+
+
+class StepSerializer(StrictSerializer):
+    """One step."""
+
+    key = SlugField()
+    title = StrictCharField(max_length=200)
+    instructions = StrictCharField(max_length=8000, allow_blank=True, default="")
+    caution = StrictCharField(max_length=2000, allow_null=True, default=None)
+    role = StrictCharField(max_length=150, allow_null=True, default=None)
+    skippable = StrictBooleanField(default=False)
+    expected_duration_s = StrictIntegerField(min_value=1, max_value=31_536_000, allow_null=True, default=None)
+    slots = SlotSerializer(many=True, default=list, max_length=settings.MAX_SLOTS)
+    checklist = ChecklistItemSerializer(many=True, default=list, max_length=settings.MAX_SLOTS)
+
+    def validate_slots(self, slots: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return _with_unique_keys(slots)
+
+    def validate_checklist(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return _with_unique_keys(items)
+
+
+class ProcedureSerializer(StrictSerializer):
+    """A procedure with its current revision: what GET shows and PUT takes back."""
+
+    key = SlugField()
+    revision = serializers.IntegerField(source="current.number", read_only=True)
+    status = serializers.ChoiceField(choices=ProcedureStatus.values, read_only=True)
+    title = StrictCharField(source="current.title", max_length=200)
+    description = StrictCharField(source="current.description", max_length=4000, allow_blank=True, default="")
+    ordering = StrictChoiceField(source="current.ordering", choices=Ordering.values, default=Ordering.STRICT)
+    tags = serializers.ListField(child=SlugField(), max_length=20, default=list)
+    change_note = StrictCharField(
+        source="current.change_note", max_length=500, allow_blank=True, default="", write_only=True
+    )
+    updated_at = InstantField(read_only=True)
+    steps = StepSerializer(source="current.steps", many=True, min_length=1, max_length=settings.MAX_STEPS)
+
+    def validate_tags(self, tags: list[str]) -> list[str]:
+        if len(set(tags)) < len(tags):
+            raise ValidationError("A tag stands twice.", code="duplicate")
+        return tags
+
+    def validate_steps(self, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return _with_unique_keys(steps)
+
+
+class RevisionSerializer(serializers.Serializer[Any]):
+    """One published revision; it never changes."""
+
+    key = serializers.CharField(source="procedure.key")
+    revision = serializers.IntegerField(source="number")
+    based_on = serializers.IntegerField(source="based_on.number", allow_null=True, default=None)
+    title = serializers.CharField()
+    description = serializers.CharField()
+    ordering = serializers.ChoiceField(choices=Ordering.values)
+    change_note = serializers.CharField()
+    content_sha256 = serializers.CharField()
+    published_at = InstantField()
+    steps = StepSerializer(many=True)
+
+
+class RevisionHeadSerializer(serializers.Serializer[Any]):
+    """A published revision in the list of a procedure's revisions, without its steps."""
+
+    revision = serializers.IntegerField(source="number")
+    title = serializers.CharField()
+    change_note = serializers.CharField()
+    content_sha256 = serializers.CharField()
+    published_at = InstantField()
+
+
+def definition_of(body: Mapping[str, Any]) -> Definition:
+    """Return what a validated `ProcedureSerializer` body says."""
+    return Definition(key=body["key"], tags=body["tags"], **body["current"])
+
+
+def represent(procedure: Procedure) -> dict[str, Any]:
+    """Return a procedure as the API shows it."""
+    return dict(ProcedureSerializer(procedure).data)
+
+
+def _with_unique_keys(members: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    seen: set[str] = set()
+    errors: list[Mapping[str, Any]] = []
+    for member in members:
+        key = member["key"]
+        errors.append({"key": [ErrorDetail(f"The key {key!r} stands twice.", code="duplicate")]} if key in seen else {})
+        seen.add(key)
+    if any(errors):
+        raise ValidationError(errors)
+    return members
+
+
+def _limit_errors(slot: Mapping[str, Any]) -> Errors:
+    errors: Errors = {}
+    if "min" in slot and "max" in slot and slot["min"] > slot["max"]:
+        errors["max"] = [ErrorDetail("Must not be less than min.", code="inconsistent")]
+    if slot["type"] == SlotType.INTEGER:
+        for name in ("min", "max"):
+            if name in slot and not isinstance(slot[name], int):
+                errors[name] = [ErrorDetail("Expected an integer.", code="type")]
+    if "out_of_range" in slot and slot["type"] in NUMERIC_TYPES and not {"min", "max"} & slot.keys():
+        errors["out_of_range"] = [ErrorDetail("There is neither min nor max.", code="inconsistent")]
+    if "min_length" in slot and "max_length" in slot and slot["min_length"] > slot["max_length"]:
+        errors["max_length"] = [ErrorDetail("Must not be less than min_length.", code="inconsistent")]
+    return errors
+
+
+def _option_errors(slot: Mapping[str, Any]) -> Errors:
+    if slot["type"] not in OPTION_TYPES:
+        return {}
+    if "options" not in slot:
+        return {"options": [ErrorDetail("This member is required.", code="required")]}
+    values = [option["value"] for option in slot["options"]]
+    if len(set(values)) < len(values):
+        return {"options": [ErrorDetail("Two options have the same value.", code="duplicate")]}
+    return {}
+
+
+def _pattern_errors(slot: Mapping[str, Any]) -> Errors:
+    if "pattern" not in slot:
+        return {}
+    try:
+        compiled_pattern(slot["pattern"])
+    except re2.error as error:
+        return {"pattern": [ErrorDetail(f"Not an RE2 pattern: {error}", code="pattern")]}
+    return {}

@@ -1,0 +1,19 @@
+"""What makes cached procedures out of date: a written or deleted head.
+
+Revisions and steps need no receiver: a published one never changes, and a draft is in no cached body.
+"""
+
+from typing import Any
+
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
+
+from procedures.models import Procedure
+from procedures.versioned_cache.invalidation import invalidate_on_commit
+from procedures.versioned_cache.keys import PROCEDURE_LIST, procedure_resource
+
+
+@receiver([post_save, post_delete], sender=Procedure)
+def raise_procedure(instance: Procedure, **_signal: Any) -> None:
+    """Raise the list and the procedure."""
+    invalidate_on_commit(PROCEDURE_LIST, procedure_resource(instance.key))

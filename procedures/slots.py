@@ -1,0 +1,224 @@
+"""What an operator enters for a step, held against the step's slots and checklist.
+
+Values are JSON values of exactly the slot's type; nothing is coerced. Every problem is reported.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+import isodate
+import re2
+
+from rest.fields import RFC_3339
+from rest.findings import Finding, pointer
+
+Slot = Mapping[str, Any]
+"""A slot's definition, as `SlotSerializer` lets it through."""
+
+
+class SlotType(StrEnum):
+    """The types of slot."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    BOOLEAN = "boolean"
+    CHOICE = "choice"
+    MULTI_CHOICE = "multi_choice"
+    DATE = "date"
+    DATETIME = "datetime"
+    DURATION = "duration"
+
+
+NUMERIC_TYPES = frozenset({SlotType.INTEGER, SlotType.DECIMAL})
+OPTION_TYPES = frozenset({SlotType.CHOICE, SlotType.MULTI_CHOICE})
+MAX_TEXT_LENGTH = 10_000  # where the author set no max_length
+
+# ISO 8601 §5.5.2, without fractions but in the seconds; isodate alone would read "P" and "P1Y2" too.
+DURATION = re.compile(r"P(?=\d|T\d)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.ASCII)
+ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+RE2_OPTIONS = re2.Options()
+RE2_OPTIONS.log_errors = False  # an author's mistake is an answer, not a line on standard error
+
+
+@lru_cache(maxsize=1000)
+def compiled_pattern(pattern: str) -> Any:
+    """Return the compiled RE2 pattern: it runs in linear time, whatever an author writes.
+
+    Raises:
+        re2.error: it is no RE2 pattern.
+    """
+    return re2.compile(pattern, RE2_OPTIONS)
+
+
+class Wrong(Exception):
+    """A value breaks a rule of its slot."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+class OutOfRange(Wrong):
+    """A number lies outside the slot's min and max; a slot may let it pass as a deviation."""
+
+
+def check_values(
+    slots: Sequence[Slot], values: Mapping[str, Any], deviating: frozenset[str] = frozenset()
+) -> list[Finding]:
+    """Return what is wrong with `values` (slot key → JSON value).
+
+    `deviating` names the slots for which the operator gave a reason to be out of range.
+    """
+    by_key = {slot["key"]: slot for slot in slots}
+    findings = [
+        Finding(pointer("values", key), "unknown", "The step has no such slot.") for key in values if key not in by_key
+    ]
+    for key, slot in by_key.items():
+        if key in values:
+            findings += _findings_of_value(slot, values[key], key in deviating)
+        elif slot["required"]:
+            findings.append(Finding(pointer("values", key), "required", "This value is required."))
+    return findings
+
+
+def out_of_range(slot: Slot, value: Any) -> bool:
+    """Tell whether a value of the right type lies outside the slot's min and max."""
+    try:
+        _check_range(slot, value)
+    except OutOfRange:
+        return True
+    return False
+
+
+def check_checklist(items: Sequence[Mapping[str, Any]], checked: Mapping[str, Any]) -> list[Finding]:
+    """Return what is wrong with `checked` (item key → boolean): a required item must be true."""
+    by_key = {item["key"]: item for item in items}
+    findings = [
+        Finding(pointer("checklist", key), "unknown", "The step has no such item.")
+        for key in checked
+        if key not in by_key
+    ]
+    for key, item in by_key.items():
+        if not isinstance(checked.get(key, False), bool):
+            findings.append(Finding(pointer("checklist", key), "type", "Expected true or false."))
+        elif item["required"] and not checked.get(key, False):
+            findings.append(Finding(pointer("checklist", key), "required_true", "This item must be checked."))
+    return findings
+
+
+def _findings_of_value(slot: Slot, value: Any, is_deviating: bool) -> list[Finding]:
+    where = pointer("values", slot["key"])
+    try:
+        CHECKS[SlotType(slot["type"])](slot, value)
+        _check_range(slot, value)
+    except OutOfRange as wrong:
+        if is_deviating and slot.get("out_of_range") == "deviation":
+            return []
+        return [Finding(where, wrong.code, wrong.detail)]
+    except Wrong as wrong:
+        return [Finding(where, wrong.code, wrong.detail)]
+    return []
+
+
+def _check_text(slot: Slot, value: Any) -> None:
+    if not isinstance(value, str):
+        raise Wrong("type", "Expected a string.")
+    longest = slot.get("max_length", MAX_TEXT_LENGTH)
+    shortest = slot.get("min_length", 1 if slot["required"] else 0)
+    if len(value) > longest:
+        raise Wrong("max_length", f"At most {longest} characters.")
+    if len(value) < shortest:
+        raise Wrong("min_length", f"At least {shortest} characters.")
+    if "pattern" in slot and not compiled_pattern(slot["pattern"]).fullmatch(value):
+        raise Wrong("pattern", f"Must match {slot['pattern']}.")
+
+
+def _check_integer(_slot: Slot, value: Any) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Wrong("type", "Expected an integer.")
+
+
+def _check_decimal(slot: Slot, value: Any) -> None:
+    if not isinstance(value, int | Decimal) or isinstance(value, bool):
+        raise Wrong("type", "Expected a number.")
+    fraction_digits = max(0, -int(Decimal(value).as_tuple().exponent))
+    if fraction_digits > slot.get("decimals", fraction_digits):
+        raise Wrong("decimals", f"At most {slot['decimals']} digits after the point.")
+
+
+def _check_boolean(_slot: Slot, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise Wrong("type", "Expected true or false.")
+
+
+def _check_choice(slot: Slot, value: Any) -> None:
+    allowed = [option["value"] for option in slot["options"]]
+    if not isinstance(value, str):
+        raise Wrong("type", "Expected a string.")
+    if value not in allowed:
+        raise Wrong("option", f"Must be one of {', '.join(allowed)}.")
+
+
+def _check_multi_choice(slot: Slot, value: Any) -> None:
+    if not isinstance(value, list):
+        raise Wrong("type", "Expected a list of strings.")
+    for choice in value:
+        _check_choice(slot, choice)
+    if len(set(value)) < len(value):
+        raise Wrong("duplicate", "Each option at most once.")
+    if slot["required"] and not value:
+        raise Wrong("required", "At least one option.")
+
+
+def _check_date(_slot: Slot, value: Any) -> None:
+    _check_format(value, ISO_DATE, date.fromisoformat, "a date such as 2026-11-23")
+
+
+def _check_datetime(_slot: Slot, value: Any) -> None:
+    _check_format(
+        value, RFC_3339, lambda text: datetime.fromisoformat(text.upper()), "a timestamp such as 2026-11-23T09:14:05Z"
+    )
+
+
+def _check_duration(_slot: Slot, value: Any) -> None:
+    _check_format(value, DURATION, isodate.parse_duration, "a duration such as PT1H30M")
+
+
+def _check_format(value: Any, form: re.Pattern[str], parse: Callable[[str], object], expected: str) -> None:
+    if not isinstance(value, str):
+        raise Wrong("type", f"Expected {expected}.")
+    if not form.fullmatch(value):
+        raise Wrong("format", f"Expected {expected}.")
+    try:
+        parse(value)
+    except (ValueError, OverflowError):
+        raise Wrong("format", f"Expected {expected}.") from None
+
+
+def _check_range(slot: Slot, value: Any) -> None:
+    if "min" in slot and value < slot["min"]:
+        raise OutOfRange("min", f"Must be at least {slot['min']}.")
+    if "max" in slot and value > slot["max"]:
+        raise OutOfRange("max", f"Must be at most {slot['max']}.")
+
+
+CHECKS: dict[SlotType, Callable[[Slot, Any], None]] = {
+    SlotType.TEXT: _check_text,
+    SlotType.INTEGER: _check_integer,
+    SlotType.DECIMAL: _check_decimal,
+    SlotType.BOOLEAN: _check_boolean,
+    SlotType.CHOICE: _check_choice,
+    SlotType.MULTI_CHOICE: _check_multi_choice,
+    SlotType.DATE: _check_date,
+    SlotType.DATETIME: _check_datetime,
+    SlotType.DURATION: _check_duration,
+}

@@ -1,0 +1,69 @@
+"""A circuit breaker around Redis: after some failures in a row nobody waits for it, but one probe now and then.
+
+The libraries for it either hold a lock over the call, or let several probes through.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+FAILURES_TO_OPEN = 3
+OPEN_SECONDS = 1.0
+SLOW_SECONDS = 0.05  # a call slower than this counts as failed, though it answered in time
+
+
+class CacheUnavailable(Exception):
+    """Redis refused, failed, hung or answered nonsense; nothing may be concluded from it."""
+
+
+class BreakerOpen(CacheUnavailable):
+    """Redis is not trusted at present; nothing was tried."""
+
+
+class Breaker:
+    """The state of one process's trust in Redis. Safe to share between threads; no lock is held over a call."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._closed_again_at = 0.0
+
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Run the block if Redis is trusted, or as the one probe, and learn from how it ends.
+
+        Raises:
+            BreakerOpen: Redis is not trusted at present; nothing was tried.
+        """
+        self._enter()
+        with self.watch():
+            yield
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Run the block in any case, and learn from how it ends."""
+        started = time.monotonic()
+        try:
+            yield
+        except CacheUnavailable:
+            self._fail()
+            raise
+        if time.monotonic() - started > SLOW_SECONDS:
+            self._fail()
+        else:
+            self._failures = 0
+
+    def _enter(self) -> None:
+        if self._failures < FAILURES_TO_OPEN:
+            return
+        with self._lock:
+            if time.monotonic() < self._closed_again_at:
+                raise BreakerOpen("the circuit breaker is open")
+            # This caller is the probe; whoever comes while it is under way is turned away.
+            self._closed_again_at = time.monotonic() + OPEN_SECONDS
+
+    def _fail(self) -> None:
+        with self._lock:
+            self._failures += 1
+            self._closed_again_at = time.monotonic() + OPEN_SECONDS

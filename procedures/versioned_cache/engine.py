@@ -1,0 +1,183 @@
+"""The protocol: how a cached read is answered, and how a committed version reaches Redis.
+
+Notes named in brackets are explained, each with its race and its test, in docs/cache-protocol.md.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from procedures.versioned_cache import metrics
+from procedures.versioned_cache.breaker import CacheUnavailable
+from procedures.versioned_cache.fills import Fetcher, Fills, Found, Wanted
+from procedures.versioned_cache.keys import Resource
+from procedures.versioned_cache.metrics import Operation, Source
+from procedures.versioned_cache.outage import OutageLog
+from procedures.versioned_cache.store import Store
+from procedures.versioned_cache.versions import committed_version, committed_versions
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """What a read found.
+
+    Attributes:
+        body: The rendered bytes, served as they are; None where the caller already holds this version.
+        version: The version they belong to; None where nobody could tell, so that nobody may keep them.
+        source: Where they came from.
+    """
+
+    body: bytes | None
+    version: int | None
+    source: Source
+
+
+class VersionedCache:
+    """Cached reads of resources, and the raising of their versions. Safe to share between threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._outage = OutageLog()
+        self._fills = Fills(store, self._outage)
+
+    def read(
+        self, resource: Resource, fingerprint: str, fetcher: Fetcher, known: frozenset[int] = frozenset()
+    ) -> Representation:
+        """Return the resource's current body.
+
+        Never older than a write that was answered before the call, and never older than what an earlier read
+        was given. Inside a transaction the fetcher answers, since what is read there may never be committed;
+        such a read counts nothing.
+
+        Args:
+            resource: What to read.
+            fingerprint: The shape of the body; stored bodies of another shape are not taken.
+            fetcher: Builds the body when nobody has it.
+            known: Versions that the caller already holds; if the current one is among them, no body is
+                looked for.
+        """
+        if connection.in_atomic_block:
+            return Representation(fetcher(), None, Source.DATABASE)
+        started = time.perf_counter()
+        version, is_leased = self._current_version(resource)
+        if version is not None and version in known:
+            source = Source.REDIS if is_leased else Source.FALLBACK
+            return self._answer(resource, Representation(None, version, source), started, is_built=False)
+        found = self._find(resource, version, fingerprint, fetcher, is_leased)
+        return self._answer(
+            resource, Representation(found.body, found.version, found.source), started, is_built=found.is_built
+        )
+
+    def invalidate(self, resources: Sequence[Resource]) -> None:
+        """Bring Redis's counters up to the committed versions of `resources`.
+
+        A failure is logged and counted and never raised: the leases bound what it can cost.
+        """
+        started = time.perf_counter()
+        try:
+            versions = self._raise(resources)
+        except (CacheUnavailable, DatabaseError) as error:
+            metrics.ERRORS.labels(Operation.INVALIDATE).inc()
+            for resource in resources:
+                logger.warning(
+                    "procedure_cache_invalidation_failed",
+                    resource=resource.kind,
+                    key=resource.counter_key,
+                    error=str(error),
+                    duration_ms=_milliseconds_since(started),
+                )
+            return
+        for resource in resources:
+            metrics.INVALIDATIONS.labels(resource.kind).inc()
+            logger.info(
+                "procedure_cache_invalidated",
+                resource=resource.kind,
+                key=resource.counter_key,
+                version=versions.get(resource),
+                duration_ms=_milliseconds_since(started),
+            )
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes of bodies this process holds."""
+        return self._fills.held_bytes
+
+    def is_reachable(self) -> bool:
+        """Tell whether Redis answers right now."""
+        try:
+            self._store.ping()
+        except CacheUnavailable:
+            return False
+        return True
+
+    def _current_version(self, resource: Resource) -> tuple[int | None, bool]:
+        """Return the current version, and whether it is leased from Redis; None where PostgreSQL has none."""
+        try:
+            return self._leased_version(resource), True
+        except CacheUnavailable as error:
+            self._outage.report(Operation.READ, resource, error)
+            return committed_version(resource), False
+
+    def _leased_version(self, resource: Resource) -> int | None:
+        held = self._store.version(resource)
+        if held is not None:
+            return held
+        # Note [The fence]: the deadline is taken before the version.
+        deadline = self._store.lease_deadline()
+        version = committed_version(resource)
+        if version is not None:
+            self._store.lease(resource, version, deadline)
+        return version
+
+    def _find(
+        self, resource: Resource, version: int | None, fingerprint: str, fetcher: Fetcher, is_leased: bool
+    ) -> Found:
+        if version is None:  # it does not exist, or was never written: build, answer, keep nothing
+            return Found(fetcher(), None, Source.DATABASE if is_leased else Source.FALLBACK, is_built=True)
+        return self._fills.find(Wanted(resource, version, fingerprint, fetcher, through_redis=is_leased))
+
+    def _raise(self, resources: Sequence[Resource]) -> dict[Resource, int]:
+        """Raise the counters, if need be at a second try on a fresh connection: a lost raise costs freshness."""
+        try:
+            return self._try_to_raise(resources)
+        except CacheUnavailable:
+            return self._try_to_raise(resources)
+
+    def _try_to_raise(self, resources: Sequence[Resource]) -> dict[Resource, int]:
+        deadline = self._store.lease_deadline(is_raise=True)
+        versions = committed_versions(resources)
+        self._store.raise_to(versions, deadline)
+        return versions
+
+    @staticmethod
+    def _answer(
+        resource: Resource, representation: Representation, started: float, *, is_built: bool
+    ) -> Representation:
+        """Count and log a read that is about to be answered, exactly once."""
+        duration_seconds = time.perf_counter() - started
+        (metrics.MISSES if is_built else metrics.HITS).labels(resource.kind).inc()
+        metrics.FETCH_SECONDS.labels(resource.kind, representation.source).observe(duration_seconds)
+        if is_built or settings.CACHE_LOG_HITS:
+            version = representation.version
+            logger.info(
+                "procedure_cache_miss" if is_built else "procedure_cache_hit",
+                resource=resource.kind,
+                key=resource.counter_key if version is None else resource.payload_key(version),
+                version=version,
+                source=representation.source,
+                duration_ms=round(duration_seconds * 1000, 3),
+            )
+        return representation
+
+
+def _milliseconds_since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 3)
+
+
+cache = VersionedCache(Store())

@@ -1,0 +1,177 @@
+"""Where a version's body is found: in this process, in Redis, in another's hands, or else in PostgreSQL."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from procedures.versioned_cache import metrics
+from procedures.versioned_cache.breaker import CacheUnavailable
+from procedures.versioned_cache.flights import Flights
+from procedures.versioned_cache.keys import Resource
+from procedures.versioned_cache.memory import Memory
+from procedures.versioned_cache.metrics import Operation, Source
+from procedures.versioned_cache.outage import OutageLog
+from procedures.versioned_cache.store import DamagedPayload, Store
+from procedures.versioned_cache.versions import committed_version, one_snapshot
+
+logger = structlog.get_logger(__name__)
+
+Fetcher = Callable[[], bytes]
+"""Builds a resource's body from PostgreSQL. What it raises goes through to the caller, and stores nothing."""
+
+FILL_WAIT_SECONDS = 2.0  # bounds the wait for somebody else's build, not for Redis
+FILL_POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A body that is looked for.
+
+    Attributes:
+        resource: Whose.
+        version: The version to find; a newer one will do as well.
+        fingerprint: The shape it must have.
+        fetcher: What builds it.
+        through_redis: Whether Redis told the version, and so may be asked for the body too.
+    """
+
+    resource: Resource
+    version: int
+    fingerprint: str
+    fetcher: Fetcher
+    through_redis: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A body that was found or built, and the version it belongs to."""
+
+    body: bytes
+    version: int | None
+    source: Source
+    is_built: bool
+
+
+class Fills:
+    """Finds bodies, and sees to it that each version is built once. Safe to share between threads."""
+
+    def __init__(self, store: Store, outage: OutageLog) -> None:
+        self._store = store
+        self._outage = outage
+        self._memory = Memory()
+        self._flights: Flights[Found] = Flights()
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes of bodies this process holds."""
+        return self._memory.held_bytes
+
+    def find(self, wanted: Wanted) -> Found:
+        """Return the body of the wanted version or of a newer one."""
+        near = Source.MEMORY if wanted.through_redis else Source.FALLBACK
+        body = self._memory.get(wanted.resource, wanted.version, wanted.fingerprint)
+        if body is not None:
+            return Found(body, wanted.version, near, is_built=False)
+        found, is_ours = self._flights.lead(
+            (wanted.resource, wanted.version, wanted.fingerprint), lambda: self._fill(wanted), FILL_WAIT_SECONDS
+        )
+        if found is None:
+            return self._build(wanted, through_redis=wanted.through_redis, is_kept=False)
+        return found if is_ours else Found(found.body, found.version, near, is_built=False)
+
+    def _fill(self, wanted: Wanted) -> Found:
+        """Find the body beyond this process, or build it; one thread of this process at a time."""
+        found, is_claimed, through_redis = None, False, wanted.through_redis
+        if through_redis:
+            try:
+                found, is_claimed = self._look_in_redis(wanted)
+            except CacheUnavailable as error:
+                self._outage.report(Operation.READ, wanted.resource, error)
+                through_redis = False
+        if found is None:
+            try:
+                found = self._build(wanted, through_redis=through_redis, is_kept=is_claimed)
+            finally:
+                if is_claimed:
+                    self._release(wanted)
+        if found.version is not None:
+            self._memory.put(wanted.resource, found.version, wanted.fingerprint, found.body)
+        return found
+
+    def _look_in_redis(self, wanted: Wanted) -> tuple[Found | None, bool]:
+        """Return the body from Redis, if need be after another process has built it, and whether we are to build it."""
+        found = self._stored(wanted, wanted.version)
+        if found is not None:
+            return found, False
+        if self._store.claim_fill(wanted.resource, wanted.version, wanted.fingerprint, FILL_WAIT_SECONDS):
+            return None, True
+        return self._wait_for_the_builder(wanted)
+
+    def _wait_for_the_builder(self, wanted: Wanted) -> tuple[Found | None, bool]:
+        """Return what another process builds; or, when it gives up, whether we are to build it."""
+        patience_ends = time.monotonic() + FILL_WAIT_SECONDS
+        while time.monotonic() < patience_ends:
+            time.sleep(FILL_POLL_SECONDS)
+            # The builder may have met a newer version than the one it set out for.
+            version = self._store.version(wanted.resource) or wanted.version
+            found = self._stored(wanted, version)
+            if found is not None:
+                return found, False
+            if self._store.claim_fill(wanted.resource, wanted.version, wanted.fingerprint, FILL_WAIT_SECONDS):
+                return None, True
+        return None, False
+
+    def _release(self, wanted: Wanted) -> None:
+        try:
+            self._store.release_fill(wanted.resource, wanted.version, wanted.fingerprint)
+        except CacheUnavailable as error:
+            self._outage.report(Operation.STORE, wanted.resource, error)
+
+    def _stored(self, wanted: Wanted, version: int) -> Found | None:
+        try:
+            body = self._store.payload(wanted.resource, version, wanted.fingerprint)
+        except DamagedPayload as error:
+            key = wanted.resource.payload_key(version)
+            logger.warning("procedure_cache_payload_refused", key=key, error=str(error))
+            return None
+        return None if body is None else Found(body, version, Source.REDIS, is_built=False)
+
+    def _build(self, wanted: Wanted, *, through_redis: bool, is_kept: bool) -> Found:
+        """Build the body and its version from one snapshot, so that it is that version's for ever."""
+        deadline = self._deadline(wanted) if through_redis else None
+        with one_snapshot():
+            version = committed_version(wanted.resource)
+            body = wanted.fetcher()
+        source = Source.FALLBACK if deadline is None else Source.DATABASE
+        if deadline is not None and version is not None:
+            # Note [Reads never go back]
+            if version > wanted.version:
+                self._publish(wanted.resource, version, deadline)
+            if is_kept:
+                self._keep(wanted, version, body)
+        return Found(body, version, source, is_built=True)
+
+    def _deadline(self, wanted: Wanted) -> int | None:
+        """Return the deadline of a lease on what is read from PostgreSQL from now on; None without Redis."""
+        try:
+            return self._store.lease_deadline()
+        except CacheUnavailable as error:
+            self._outage.report(Operation.READ, wanted.resource, error)
+            return None
+
+    def _publish(self, resource: Resource, version: int, deadline: int) -> None:
+        try:
+            self._store.raise_to({resource: version}, deadline)
+        except CacheUnavailable as error:
+            self._outage.report(Operation.STORE, resource, error)
+
+    def _keep(self, wanted: Wanted, version: int, body: bytes) -> None:
+        try:
+            is_stored = self._store.keep(wanted.resource, version, wanted.fingerprint, body)
+        except CacheUnavailable as error:
+            self._outage.report(Operation.STORE, wanted.resource, error)
+        else:
+            if is_stored:
+                metrics.STORES.labels(wanted.resource.kind).inc()

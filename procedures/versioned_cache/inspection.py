@@ -1,0 +1,75 @@
+"""Looking at the cache from outside, and mending it: what operators' commands do."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db import connection
+
+from procedures.versioned_cache.keys import Kind, Resource, resource_named
+from procedures.versioned_cache.store import Store, StoredPayload
+from procedures.versioned_cache.versions import committed_version
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A resource as PostgreSQL and Redis have it.
+
+    Attributes:
+        version: Its version in PostgreSQL; None where it has none.
+        counter: Redis's copy; None where no lease runs.
+        lease_ms: How long the counter will still be believed.
+        payload: What is stored under the version; None where nothing is.
+    """
+
+    resource: Resource
+    version: int | None
+    counter: int | None
+    lease_ms: int | None
+    payload: StoredPayload | None
+
+
+def inspect(resource: Resource, store: Store) -> Inspection:
+    """Return how a resource stands.
+
+    Raises:
+        CacheUnavailable: Redis is unusable.
+    """
+    version = committed_version(resource)
+    return Inspection(
+        resource,
+        version,
+        counter=store.version(resource),
+        lease_ms=store.lease_left_ms(resource),
+        payload=None if version is None else store.stored_payload(resource, version),
+    )
+
+
+def known_resources() -> Iterator[Resource]:
+    """Yield every resource that has a version."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT resource FROM resource_version ORDER BY resource")
+        for (name,) in cursor.fetchall():
+            yield resource_named(name)
+
+
+def sampled_resources(count: int) -> list[Resource]:
+    """Return the list and up to `count` other resources, drawn at random."""
+    resources = list(known_resources())
+    lists = [resource for resource in resources if resource.kind is Kind.LIST]
+    others = [resource for resource in resources if resource.kind is not Kind.LIST]
+    return lists + random.sample(others, min(count, len(others)))
+
+
+def bump(resources: list[Resource]) -> None:
+    """Raise the versions of `resources` to the clock at least, so that no number is used twice.
+
+    To be followed by `cache.invalidate(resources)` once it is committed.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE resource_version SET raised_by = pg_current_xact_id(),"
+            " version = greatest(version + 1, floor(extract(epoch FROM clock_timestamp()) * 1000))"
+            " WHERE resource = ANY(%s)",
+            [[resource.name for resource in resources]],
+        )

@@ -1,0 +1,33 @@
+"""Raise versions by hand: after a restore, or when in doubt."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from procedures.versioned_cache.engine import cache
+from procedures.versioned_cache.inspection import bump, known_resources
+from procedures.versioned_cache.keys import NAMES, resource_named
+
+
+class Command(BaseCommand):
+    """`manage.py bump_cache RESOURCE…` or `--all`: nothing that is stored under an earlier version is served again."""
+
+    help = "Raise the versions of resources to the clock, and tell Redis."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("names", nargs="*", metavar="RESOURCE", help=NAMES)
+        parser.add_argument("--all", action="store_true", help="Every resource; to be done after a restore.")
+
+    def handle(self, *, names: list[str], all: bool, **_options: Any) -> None:  # noqa: A002  # the option's name
+        if bool(names) == all:
+            raise CommandError("Name some resources, or say --all.")
+        try:
+            resources = list(known_resources()) if all else [resource_named(name) for name in names]
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+        with transaction.atomic():
+            bump(resources)
+        cache.invalidate(resources)
+        self.stdout.write(f"Raised: {len(resources)}.")

@@ -1,0 +1,44 @@
+"""Show how a resource stands in PostgreSQL and in Redis."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from procedures.versioned_cache.breaker import CacheUnavailable
+from procedures.versioned_cache.inspection import Inspection, inspect
+from procedures.versioned_cache.keys import NAMES, PROCEDURE_LIST, resource_named
+from procedures.versioned_cache.store import Store
+
+
+class Command(BaseCommand):
+    """`manage.py inspect_cache [RESOURCE…]`, by default of the list."""
+
+    help = "Show a resource's version in PostgreSQL and Redis, its lease, and its payload."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("names", nargs="*", metavar="RESOURCE", default=[PROCEDURE_LIST.name], help=NAMES)
+
+    def handle(self, *, names: list[str], **_options: Any) -> None:
+        try:
+            for name in names:
+                self.stdout.write(_text_of(inspect(resource_named(name), Store())))
+        except (ValueError, CacheUnavailable) as error:
+            raise CommandError(str(error)) from None
+
+
+def _text_of(found: Inspection) -> str:
+    lines = [found.resource.name]
+    lines.append(f"  version in PostgreSQL  {_or_none(found.version)}")
+    lines.append(f"  counter in Redis       {_or_none(found.counter)}")
+    lines.append(f"  lease                  {'none runs' if found.lease_ms is None else f'{found.lease_ms} ms left'}")
+    if found.payload is None:
+        lines.append("  payload                none under this version")
+    else:
+        size, age_seconds = len(found.payload.body), found.payload.age_ms // 1000
+        lines.append(f"  payload                {size} bytes, shape {found.payload.fingerprint}, {age_seconds} s old")
+    return "\n".join(lines)
+
+
+def _or_none(number: int | None) -> str:
+    return "none" if number is None else str(number)

@@ -1,0 +1,44 @@
+"""The warning that Redis is unusable: at once, then at most once a second, with the reads it stands for."""
+
+import threading
+import time
+
+import structlog
+
+from procedures.versioned_cache import metrics
+from procedures.versioned_cache.breaker import BreakerOpen, CacheUnavailable
+from procedures.versioned_cache.keys import Resource
+from procedures.versioned_cache.metrics import Operation
+
+logger = structlog.get_logger(__name__)
+
+QUIET_SECONDS = 1.0
+
+
+class OutageLog:
+    """Log `procedure_cache_unavailable` without drowning the log when every request meets the same outage."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._unreported = 0
+        self._quiet_until = 0.0
+
+    def report(self, operation: Operation, resource: Resource, error: CacheUnavailable) -> None:
+        """Count a failed operation, and log it with those held back unless a warning just went out."""
+        if not isinstance(error, BreakerOpen):  # then nothing was tried, so nothing failed
+            metrics.ERRORS.labels(operation).inc()
+        with self._lock:
+            self._unreported += 1
+            now = time.monotonic()
+            if now < self._quiet_until:
+                return
+            reads, self._unreported = self._unreported, 0
+            self._quiet_until = now + QUIET_SECONDS
+        logger.warning(
+            "procedure_cache_unavailable",
+            operation=operation,
+            resource=resource.kind,
+            key=resource.counter_key,
+            error=str(error),
+            reads=reads,
+        )

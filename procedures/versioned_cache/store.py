@@ -1,0 +1,207 @@
+"""Redis as the engine sees it: leased counters, payloads, and one error for everything that can go wrong."""
+
+import random
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar, cast
+
+from django.conf import settings
+from django_redis import get_redis_connection
+from redis import Redis
+from redis.exceptions import RedisError
+
+from procedures.versioned_cache.breaker import Breaker, CacheUnavailable
+from procedures.versioned_cache.deadlines import time_limit
+from procedures.versioned_cache.keys import Resource
+
+PAYLOAD_TTL_SECONDS = 300
+PAYLOAD_TTL_JITTER = 0.1  # spreads the expiries of payloads that were stored together
+MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
+
+# Note [The writer's rule]
+# After COMMIT a writer brings the counter up to its version, and *lets it live at least as long as any lease
+# that a slow reader may still hold*: such a reader took the old version before the commit, so its lease ends
+# before this one. Were the expiry not to grow, the counter could vanish first, and the reader put the old
+# version back with no fault at all. When the deadline has passed, so have all those leases: then nothing is
+# stored, and nothing needs to be. INCR is what the owner asked for; a jump of more than one follows a lost
+# raise. One call a key, since the keys of a cluster live in different slots; EVAL, since a script that a
+# restarted server has not seen cannot be missing.
+RAISE = """
+local key, version, deadline = KEYS[1], tonumber(ARGV[1]), ARGV[2]
+local held = tonumber(redis.call('GET', key))
+if not held then
+    redis.call('SET', key, ARGV[1], 'PXAT', deadline)
+    return
+end
+if held == version - 1 then
+    redis.call('INCR', key)
+elseif held < version then
+    redis.call('SET', key, ARGV[1], 'KEEPTTL')
+end
+redis.call('PEXPIREAT', key, deadline, 'GT')
+"""
+
+Result = TypeVar("Result")
+
+
+class DamagedPayload(Exception):
+    """The stored bytes are not what this code stored: another build's shape, or damaged. They count as absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPayload:
+    """A payload as it lies in Redis.
+
+    Attributes:
+        fingerprint: The shape that it says it has.
+        body: The body.
+        age_ms: How long it has been there, give or take the jitter of its expiry.
+    """
+
+    fingerprint: str
+    body: bytes
+    age_ms: int
+
+
+class Store:
+    """The counters and payloads in Redis. Every method raises `CacheUnavailable` when Redis is unusable."""
+
+    def __init__(self) -> None:
+        self._breaker = Breaker()
+
+    # Bound at the first use and not at import, so that no socket is inherited over a fork; and before the clock
+    # of an operation starts, since making a client takes longer than many operations.
+
+    @cached_property
+    def _redis(self) -> Redis:
+        return cast(Redis, get_redis_connection("default"))
+
+    @cached_property
+    def _redis_for_raises(self) -> Redis:
+        # More patient (settings.py, Note [Redis timeouts]): a lost raise costs freshness, a lost read only time.
+        return cast(Redis, get_redis_connection("raises"))
+
+    def version(self, resource: Resource) -> int | None:
+        """Return the leased copy of the resource's version, or None where no lease runs."""
+
+        def get(redis: Redis) -> int | None:
+            held = redis.get(resource.counter_key)
+            return None if held is None else int(held)
+
+        return self._ask(get)
+
+    def lease_deadline(self, *, is_raise: bool = False) -> int:
+        """Return until when a version that is read from PostgreSQL *after* this call may be believed.
+
+        In milliseconds of Redis's clock, the only one that leases are measured by.
+        """
+        if is_raise:
+            seconds, microseconds = self._insist(lambda redis: redis.time())
+        else:
+            seconds, microseconds = self._ask(lambda redis: redis.time())
+        return int(seconds) * 1000 + int(microseconds) // 1000 + settings.CACHE_LEASE_MS
+
+    def lease(self, resource: Resource, version: int, deadline: int) -> None:
+        """Lend the version to other readers until the deadline, unless a counter is there already.
+
+        A reader that was paused for longer than its lease stores nothing: what it brings has expired.
+        """
+        self._ask(lambda redis: redis.set(resource.counter_key, version, nx=True, pxat=deadline))
+
+    def raise_to(self, versions: Mapping[Resource, int], deadline: int) -> None:
+        """Bring the counters up to committed `versions` (Note [The writer's rule]), in one round trip."""
+
+        def raise_(redis: Redis) -> None:
+            pipeline = redis.pipeline(transaction=False)
+            for resource, version in versions.items():
+                pipeline.eval(RAISE, 1, resource.counter_key, version, deadline)
+            pipeline.execute()
+
+        self._insist(raise_)
+
+    def payload(self, resource: Resource, version: int, fingerprint: str) -> bytes | None:
+        """Return the stored body of `version`, or None.
+
+        Raises:
+            DamagedPayload: there is one, of another fingerprint or damaged.
+        """
+        stored = self._ask(lambda redis: cast("bytes | None", redis.get(resource.payload_key(version))))
+        return None if stored is None else _unwrapped(stored, fingerprint)
+
+    def keep(self, resource: Resource, version: int, fingerprint: str, body: bytes) -> bool:
+        """Store the body of `version` until it expires; tell whether it was small enough."""
+        if len(body) > MAX_PAYLOAD_BYTES:
+            return False
+        spread = random.uniform(1 - PAYLOAD_TTL_JITTER, 1 + PAYLOAD_TTL_JITTER)  # noqa: S311  # no secret
+        ttl_ms = int(PAYLOAD_TTL_SECONDS * 1000 * spread)
+        self._ask(lambda redis: redis.set(resource.payload_key(version), _wrapped(body, fingerprint), px=ttl_ms))
+        return True
+
+    def claim_fill(self, resource: Resource, version: int, fingerprint: str, seconds: float) -> bool:
+        """Claim to be the one who builds this version, for at most `seconds`; tell whether nobody else does."""
+        key = resource.fill_key(version, fingerprint)
+        return self._ask(lambda redis: bool(redis.set(key, 1, nx=True, px=int(seconds * 1000))))
+
+    def release_fill(self, resource: Resource, version: int, fingerprint: str) -> None:
+        """Give up the claim: the payload is there now, or will not be."""
+        self._ask(lambda redis: redis.delete(resource.fill_key(version, fingerprint)))
+
+    def lease_left_ms(self, resource: Resource) -> int | None:
+        """Return for how long the counter will still be believed, or None where there is none."""
+        left = self._ask(lambda redis: redis.pttl(resource.counter_key))
+        return left if left >= 0 else None
+
+    def stored_payload(self, resource: Resource, version: int) -> StoredPayload | None:
+        """Return what is stored under `version`, whatever its fingerprint, or None."""
+
+        def get(redis: Redis) -> StoredPayload | None:
+            pipeline = redis.pipeline(transaction=False)
+            pipeline.get(resource.payload_key(version))
+            pipeline.pttl(resource.payload_key(version))
+            stored, left_ms = pipeline.execute()
+            if stored is None:
+                return None
+            head, _, body = stored.partition(b"\n")
+            age_ms = max(0, PAYLOAD_TTL_SECONDS * 1000 - left_ms)
+            return StoredPayload(head.decode(errors="replace").split(" ")[0], body, age_ms)
+
+        return self._ask(get)
+
+    def ping(self) -> None:
+        """Return if Redis answers."""
+        self._insist(lambda redis: redis.ping())
+
+    def _ask(self, operation: Callable[[Redis], Result]) -> Result:
+        """Run the operation if Redis is trusted at present."""
+        redis = self._redis
+        with self._breaker.guard(), time_limit(settings.REDIS_READ_TIMEOUT_SECONDS), _translated_errors():
+            return operation(redis)
+
+    def _insist(self, operation: Callable[[Redis], Result]) -> Result:
+        """Run the operation in any case; it serves as the breaker's probe."""
+        redis = self._redis_for_raises
+        with self._breaker.watch(), time_limit(settings.REDIS_RAISE_TIMEOUT_SECONDS), _translated_errors():
+            return operation(redis)
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError, ValueError, TypeError) as error:
+        raise CacheUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+def _wrapped(body: bytes, fingerprint: str) -> bytes:
+    """Put the fingerprint and a checksum on a line before the body, which redis-cli then shows as it is."""
+    return f"{fingerprint} {zlib.crc32(body):08x}\n".encode() + body
+
+
+def _unwrapped(stored: bytes, fingerprint: str) -> bytes:
+    head, _, body = stored.partition(b"\n")
+    if head != f"{fingerprint} {zlib.crc32(body):08x}".encode():
+        raise DamagedPayload(f"its first line is {head[:40]!r}")
+    return body

@@ -1,0 +1,167 @@
+"""Procedures over HTTP."""
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.db.models import Q
+from django.http import HttpResponse
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from access.authentication import actor_of
+from access.rights import Right, require
+from procedures import actions, caches
+from procedures.definitions import Definition
+from procedures.models import Procedure, ProcedureStatus
+from procedures.representations import representation_response, written_response
+from procedures.schema import PROCEDURE_OPERATIONS, REVISION_OPERATIONS
+from procedures.serializers import (
+    ProcedureSerializer,
+    RevisionHeadSerializer,
+    RevisionSerializer,
+    definition_of,
+    represent,
+)
+from rest import exact_json, timestamps
+from rest.conditional import require_precondition, versions_expected
+from rest.findings import Finding
+from rest.idempotency import REPLAYED, identity_of
+from rest.parameters import Parameters
+from rest.problems import ValidationFailed
+from rest.views import ApiViewSet, body_of
+
+REVISIONS_PER_PAGE = 50
+FOR_EVER = "private, max-age=31536000, immutable"  # RFC 8246; a year is RFC 9111's "never stale"
+
+
+class ProcedureListParameters(Parameters):
+    """Filters of the list."""
+
+    tag = serializers.CharField(required=False, max_length=63, help_text="Only procedures with this tag.")
+    q = serializers.CharField(required=False, max_length=200, help_text="A text in the key, title or description.")
+
+
+class RevisionListParameters(Parameters):
+    """Paging backwards through the revisions of a procedure."""
+
+    before = serializers.IntegerField(min_value=1, required=False, help_text="Only revisions below this number.")
+
+
+class ProcedureViewSet(ApiViewSet):
+    """Procedures: the cached list, the cached item, and what changes them."""
+
+    read_right = Right.READ_PROCEDURES
+    operations = PROCEDURE_OPERATIONS
+    query_parameters: ClassVar[dict[str, type[Parameters]]] = {"list": ProcedureListParameters}
+
+    def list(self, request: Request) -> HttpResponse:
+        """Answer the complete list of active procedures with their steps, or those that filters leave."""
+        if self.parameters:
+            return Response([represent(procedure) for procedure in _filtered(**self.parameters)])
+        return representation_response(request, caches.FINGERPRINT, caches.read_procedure_list)
+
+    def retrieve(self, request: Request, key: str) -> HttpResponse:
+        """Answer one procedure, archived or not."""
+        return representation_response(request, caches.FINGERPRINT, lambda known: caches.read_procedure(key, known))
+
+    def create(self, request: Request) -> HttpResponse:
+        """Create a procedure and publish its revision 1."""
+        require(actor_of(request), Right.CREATE_PROCEDURES)
+        identity = identity_of(request)
+        definition = _definition_in(body_of(request))
+        written = actions.create_procedure(
+            definition=definition, author=actor_of(request), now=timestamps.now(), identity=identity
+        )
+        return _answer(written, HTTPStatus.CREATED, location=f"/procedures/{definition.key}")
+
+    def update(self, request: Request, key: str) -> HttpResponse:
+        """Publish a new revision, unless the content is the current one's."""
+        procedure = Procedure.objects.get_published(key)
+        expected = _expected(request, Right.CHANGE_PROCEDURES)
+        identity = identity_of(request)
+        try:
+            definition = _definition_in({"key": key, **body_of(request)}, required_key=key)
+        except (ValidationError, ValidationFailed):
+            # Whether the version is the expected one comes before whether the body is valid.
+            actions.check_may_change(procedure, actor_of(request), expected)
+            raise
+        written = actions.publish_revision(
+            definition=definition,
+            author=actor_of(request),
+            now=timestamps.now(),
+            expected=expected,
+            identity=identity,
+        )
+        return _answer(written)
+
+    def destroy(self, request: Request, key: str) -> HttpResponse:
+        """Archive the procedure; it stays readable."""
+        Procedure.objects.get_published(key)
+        expected = _expected(request, Right.ARCHIVE_PROCEDURES)
+        written = actions.archive_procedure(
+            key=key, archivist=actor_of(request), now=timestamps.now(), expected=expected
+        )
+        return _answer(written)
+
+
+class RevisionViewSet(ApiViewSet):
+    """The published revisions of a procedure."""
+
+    read_right = Right.READ_PROCEDURES
+    operations = REVISION_OPERATIONS
+    query_parameters: ClassVar[dict[str, type[Parameters]]] = {"list": RevisionListParameters}
+
+    def list(self, request: Request, key: str) -> Response:
+        """Answer the revisions' heads, newest first, and where the next page is."""
+        revisions = Procedure.objects.get_published(key).revisions.filter(number__isnull=False)
+        if "before" in self.parameters:
+            revisions = revisions.filter(number__lt=self.parameters["before"])
+        page = list(revisions.order_by("-number")[: REVISIONS_PER_PAGE + 1])
+        has_more, page = len(page) > REVISIONS_PER_PAGE, page[:REVISIONS_PER_PAGE]
+        following = f"{request.path}?before={page[-1].number}" if has_more else None
+        return Response({"revisions": RevisionHeadSerializer(page, many=True).data, "next": following})
+
+    def retrieve(self, request: Request, key: str, number: int) -> Response:
+        """Answer one revision with its steps; it never changes."""
+        revision = Procedure.objects.get_published(key).published_revision(number)
+        return Response(RevisionSerializer(revision).data, headers={"Cache-Control": FOR_EVER})
+
+
+def _filtered(tag: str | None = None, q: str | None = None) -> list[Procedure]:
+    procedures = Procedure.objects.published().filter(status=ProcedureStatus.ACTIVE)
+    if tag is not None:
+        procedures = procedures.filter(tags__contains=[tag])
+    if q is not None:
+        found_in = ("key", "current__title", "current__description")
+        condition = Q()
+        for field in found_in:
+            condition |= Q(**{f"{field}__icontains": q})
+        procedures = procedures.filter(condition)
+    return list(procedures.with_steps())
+
+
+def _expected(request: Request, right: Right) -> frozenset[int] | None:
+    """Return the versions that the client's change is based on, once it may change anything at all."""
+    require(actor_of(request), right)
+    require_precondition(request)
+    return versions_expected(request, caches.FINGERPRINT)
+
+
+def _definition_in(body: dict[str, Any], required_key: str | None = None) -> Definition:
+    serializer = ProcedureSerializer(data=body)
+    serializer.is_valid(raise_exception=True)
+    definition = definition_of(serializer.validated_data)
+    if required_key not in (None, definition.key):
+        raise ValidationFailed([Finding("/key", "immutable", f"The key is {required_key!r} for ever.")])
+    return definition
+
+
+def _answer(written: actions.Written, status: HTTPStatus = HTTPStatus.OK, location: str = "") -> HttpResponse:
+    """Answer a write with the procedure as the write left it."""
+    body = exact_json.dumps(represent(written.procedure))
+    response = written_response(body, caches.FINGERPRINT, written.version, status, location)
+    if written.is_replayed:
+        response[REPLAYED] = "true"
+    return response

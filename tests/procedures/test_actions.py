@@ -1,0 +1,325 @@
+"""Writing procedures: one test for each way an action ends."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+
+from procedures import actions
+from procedures.actions import DraftOutdated, InvalidDefinition, ProcedureKeyTaken
+from procedures.definitions import Definition
+from procedures.forms import definition_of_draft
+from procedures.models import Procedure, ProcedureNotFound, Revision, Step
+from procedures.serializers import ProcedureSerializer, definition_of
+from rest import timestamps
+from rest.findings import Finding
+from tests.factories import body, publish, slot, start, step
+
+pytestmark = pytest.mark.django_db
+
+NOW = timestamps.now()
+LATER = NOW + timedelta(hours=1)
+
+
+@pytest.fixture
+def mkoch() -> User:
+    return User.objects.create_superuser("mkoch")
+
+
+def defined(**members: Any) -> Definition:
+    serializer = ProcedureSerializer(data=body(**members))
+    serializer.is_valid(raise_exception=True)
+    return definition_of(serializer.validated_data)
+
+
+def drafted(procedure: Procedure, mkoch: User, **changes: Any) -> Revision:
+    draft = actions.open_draft(procedure=procedure, author=mkoch, now=NOW)
+    for name, value in changes.items():
+        setattr(draft, name, value)
+    draft.save()
+    return draft
+
+
+def test_create_procedure_publishes_revision_1(mkoch: User) -> None:
+    procedure = actions.create_procedure(
+        definition=defined(tags=["lab"], change_note="New."), author=mkoch, now=NOW
+    ).procedure
+
+    procedure.refresh_from_db()
+    revision = procedure.current_revision
+    assert (procedure.key, procedure.status, procedure.tags) == ("gibson", "active", ["lab"])
+    assert (procedure.created_at, procedure.updated_at) == (NOW, NOW)
+    assert (revision.number, revision.based_on, revision.created_by) == (1, None, mkoch)
+    assert (revision.created_at, revision.published_at, revision.change_note) == (NOW, NOW, "New.")
+    assert [(found.position, found.key) for found in revision.steps.all()] == [(1, "measure"), (2, "incubate")]
+
+
+def test_create_procedure_refuses_a_key_in_use(mkoch: User) -> None:
+    publish(body())
+
+    with pytest.raises(ProcedureKeyTaken):
+        actions.create_procedure(definition=defined(title="Another"), author=mkoch, now=NOW)
+
+    assert Revision.objects.get().title == "Gibson"
+
+
+def test_create_procedure_refuses_the_key_of_an_archived_procedure(mkoch: User) -> None:
+    publish(body())
+    actions.archive_procedure(key="gibson", archivist=None, now=NOW)
+
+    with pytest.raises(ProcedureKeyTaken):
+        actions.create_procedure(definition=defined(), author=mkoch, now=NOW)
+
+
+def test_create_procedure_refuses_the_key_of_a_draft(mkoch: User) -> None:
+    Procedure.objects.create(key="gibson", created_at=NOW, updated_at=NOW)
+
+    with pytest.raises(ProcedureKeyTaken):
+        actions.create_procedure(definition=defined(), author=mkoch, now=NOW)
+
+
+def test_create_procedure_refuses_roles_that_are_no_groups_and_names_each(mkoch: User) -> None:
+    steps = [step("a", role="nobody"), step("b", role="supervisor"), step("c", role="Supervisor")]
+    Group.objects.get_or_create(name="supervisor")
+
+    with pytest.raises(InvalidDefinition) as refusal:
+        actions.create_procedure(definition=defined(steps=steps), author=mkoch, now=NOW)
+
+    assert refusal.value.findings == [
+        Finding("/steps/0/role", "unknown_role", "There is no group named 'nobody'."),
+        Finding("/steps/2/role", "unknown_role", "There is no group named 'Supervisor'."),
+    ]
+    assert not Procedure.objects.exists()
+
+
+def test_publish_revision_numbers_the_next_one_and_keeps_the_old(mkoch: User) -> None:
+    first_revision = publish(body(steps=[step("old")])).current_revision
+
+    procedure = actions.publish_revision(
+        definition=defined(steps=[step("new")], change_note="Better."), author=mkoch, now=LATER
+    ).procedure
+
+    revision = procedure.current_revision
+    assert (revision.number, revision.based_on, revision.created_by) == (2, first_revision, mkoch)
+    assert (revision.published_at, procedure.updated_at) == (LATER, LATER)
+    assert [found.key for found in revision.steps.all()] == ["new"]
+    assert [found.key for found in first_revision.steps.all()] == ["old"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"title": "Other"},
+        {"description": "Other"},
+        {"ordering": "any"},
+        {"steps": [step("incubate"), step("measure")]},
+        {"steps": [step("measure", skippable=True), step("incubate")]},
+        {"steps": [step("measure", slots=[slot("lot", "text")]), step("incubate")]},
+    ],
+)
+def test_publish_revision_takes_any_change_of_content_for_a_new_one(mkoch: User, change: dict[str, Any]) -> None:
+    publish(body())
+
+    procedure = actions.publish_revision(definition=defined(**change), author=mkoch, now=LATER).procedure
+
+    assert procedure.current_revision.number == 2
+
+
+def test_publish_revision_of_identical_content_writes_nothing(mkoch: User) -> None:
+    before = publish(body(tags=["lab"]))
+
+    after = actions.publish_revision(
+        definition=defined(tags=["lab"], change_note="None."), author=mkoch, now=LATER
+    ).procedure
+
+    assert Revision.objects.count() == 1
+    assert after.updated_at == before.updated_at
+
+
+def test_publish_revision_with_other_tags_only_changes_the_head(mkoch: User) -> None:
+    publish(body(tags=["lab"]))
+
+    procedure = actions.publish_revision(definition=defined(tags=["lab", "dna"]), author=mkoch, now=LATER).procedure
+
+    procedure.refresh_from_db()
+    assert (procedure.tags, procedure.updated_at, procedure.current_revision.number) == (["lab", "dna"], LATER, 1)
+
+
+def test_publish_revision_makes_an_archived_procedure_active_again(mkoch: User) -> None:
+    publish(body())
+    actions.archive_procedure(key="gibson", archivist=None, now=NOW)
+
+    procedure = actions.publish_revision(definition=defined(), author=mkoch, now=LATER).procedure
+
+    procedure.refresh_from_db()
+    assert (procedure.status, procedure.updated_at, procedure.current_revision.number) == ("active", LATER, 1)
+
+
+def test_publish_revision_refuses_a_key_that_was_never_published(mkoch: User) -> None:
+    Procedure.objects.create(key="gibson", created_at=NOW, updated_at=NOW)
+
+    with pytest.raises(ProcedureNotFound):
+        actions.publish_revision(definition=defined(), author=mkoch, now=NOW)
+
+
+def test_publish_revision_refuses_a_role_that_is_no_group(mkoch: User) -> None:
+    publish(body())
+
+    with pytest.raises(InvalidDefinition):
+        actions.publish_revision(definition=defined(steps=[step(role="nobody")]), author=mkoch, now=LATER)
+
+    assert Revision.objects.count() == 1
+
+
+def test_import_procedure_creates_and_then_revises(mkoch: User) -> None:
+    actions.import_procedure(definition=defined(title="First"), author=None, now=NOW)
+
+    procedure = actions.import_procedure(definition=defined(title="Second"), author=None, now=LATER)
+
+    assert (procedure.current_revision.number, procedure.current_revision.created_by) == (2, None)
+
+
+def test_import_procedure_refuses_the_key_of_a_draft(mkoch: User) -> None:
+    Procedure.objects.create(key="gibson", created_at=NOW, updated_at=NOW)
+
+    with pytest.raises(ProcedureKeyTaken):
+        actions.import_procedure(definition=defined(), author=None, now=NOW)
+
+
+def test_archive_procedure_changes_the_status() -> None:
+    publish(body())
+
+    procedure = actions.archive_procedure(key="gibson", archivist=None, now=LATER).procedure
+
+    procedure.refresh_from_db()
+    assert (procedure.status, procedure.updated_at) == ("archived", LATER)
+
+
+def test_archive_procedure_again_changes_nothing() -> None:
+    publish(body())
+    actions.archive_procedure(key="gibson", archivist=None, now=NOW)
+
+    procedure = actions.archive_procedure(key="gibson", archivist=None, now=LATER).procedure
+
+    procedure.refresh_from_db()
+    assert procedure.updated_at == NOW
+
+
+def test_archive_procedure_leaves_its_runs_alone(mkoch: User) -> None:
+    run = start(mkoch, body())
+
+    actions.archive_procedure(key="gibson", archivist=None, now=LATER)
+
+    run.refresh_from_db()
+    assert run.status == "in_progress"
+
+
+def test_archive_procedure_refuses_an_unknown_key() -> None:
+    with pytest.raises(ProcedureNotFound):
+        actions.archive_procedure(key="nothing", archivist=None, now=NOW)
+
+
+def test_open_draft_copies_the_current_revision(mkoch: User) -> None:
+    steps = [step("a", slots=[slot("x", "integer", min=1)], caution="Hot."), step("b", skippable=True)]
+    procedure = publish(body(steps=steps, description="About.", ordering="any"))
+
+    draft = actions.open_draft(procedure=procedure, author=mkoch, now=LATER)
+
+    assert (draft.number, draft.based_on, draft.created_by) == (None, procedure.current, mkoch)
+    assert definition_of_draft(draft).content_sha256 == procedure.current_revision.content_sha256
+    assert draft.change_note == ""
+
+
+def test_open_draft_of_a_new_procedure_is_empty_but_for_a_title(mkoch: User) -> None:
+    procedure = Procedure.objects.create(key="gibson-assembly", created_at=NOW, updated_at=NOW)
+
+    draft = actions.open_draft(procedure=procedure, author=mkoch, now=NOW)
+
+    assert (draft.title, draft.based_on, draft.steps.count()) == ("Gibson assembly", None, 0)
+
+
+def test_open_draft_returns_the_one_there_is(mkoch: User) -> None:
+    procedure = publish(body())
+    draft = drafted(procedure, mkoch, title="Changed")
+
+    again = actions.open_draft(procedure=procedure, author=User.objects.create_user("other"), now=LATER)
+
+    assert (again, again.title, again.created_by) == (draft, "Changed", mkoch)
+
+
+def test_publish_draft_numbers_it_and_makes_it_current(mkoch: User) -> None:
+    procedure = publish(body())
+    draft = drafted(procedure, mkoch, title="Second")
+
+    published = actions.publish_draft(draft=draft, definition=definition_of_draft(draft), now=LATER)
+
+    procedure.refresh_from_db()
+    assert (procedure.current, procedure.updated_at) == (draft, LATER)
+    assert (published.number, published.published_at, published.title) == (2, LATER, "Second")
+    assert published.content_sha256 == definition_of_draft(draft).content_sha256
+
+
+def test_publish_draft_of_a_new_procedure_is_revision_1(mkoch: User) -> None:
+    procedure = Procedure.objects.create(key="gibson", created_at=NOW, updated_at=NOW)
+    draft = drafted(procedure, mkoch)
+    Step.objects.create(revision=draft, key="a", position=10, title="A")
+
+    published = actions.publish_draft(draft=draft, definition=definition_of_draft(draft), now=LATER)
+
+    assert published.number == 1
+
+
+def test_publish_draft_refuses_one_whose_base_is_no_longer_current(mkoch: User) -> None:
+    procedure = publish(body())
+    draft = drafted(procedure, mkoch)
+    publish(body(title="Meanwhile"))
+
+    with pytest.raises(DraftOutdated):
+        actions.publish_draft(draft=draft, definition=definition_of_draft(draft), now=LATER)
+
+    draft.refresh_from_db()
+    procedure.refresh_from_db()
+    assert draft.is_draft
+    assert procedure.current_revision.title == "Meanwhile"
+
+
+def test_publish_draft_refuses_a_role_that_is_no_group(mkoch: User) -> None:
+    draft = drafted(publish(body()), mkoch)
+    draft.steps.update(role="nobody")
+
+    with pytest.raises(InvalidDefinition):
+        actions.publish_draft(draft=draft, definition=definition_of_draft(draft), now=LATER)
+
+    draft.refresh_from_db()
+    assert draft.is_draft
+
+
+def test_a_draft_that_breaks_a_rule_is_no_definition(mkoch: User) -> None:
+    draft = drafted(publish(body()), mkoch, title="")
+    draft.steps.all().delete()
+
+    with pytest.raises(InvalidDefinition) as refusal:
+        definition_of_draft(draft)
+
+    assert {(finding.pointer, finding.code) for finding in refusal.value.findings} == {
+        ("/title", "blank"),
+        ("/steps", "min_length"),
+    }
+
+
+def test_the_digest_of_content_leaves_out_key_tags_and_change_note() -> None:
+    assert (
+        defined(tags=["a"], change_note="x").content_sha256
+        == defined(key="other", title="Gibson", tags=["b"]).content_sha256
+    )
+
+
+def test_the_digest_of_content_does_not_depend_on_the_order_of_members() -> None:
+    written = slot("x", "integer", min=1, max=2)
+    reversed_slot = dict(reversed(written.items()))
+
+    assert (
+        defined(steps=[step(slots=[written])]).content_sha256
+        == defined(steps=[step(slots=[reversed_slot])]).content_sha256
+    )

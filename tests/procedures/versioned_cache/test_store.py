@@ -1,0 +1,155 @@
+"""Leases, raises and payloads in a real Redis."""
+
+import pytest
+from pytest_django import Settings
+from redis import Redis
+
+from procedures.versioned_cache.keys import PROCEDURE_LIST
+from procedures.versioned_cache.store import MAX_PAYLOAD_BYTES, DamagedPayload, Store
+
+COUNTER = PROCEDURE_LIST.counter_key
+SHAPE = "0123abcd"
+
+
+def expiry_of_counter(redis: Redis) -> int:
+    """Return when the counter expires, in milliseconds of Redis's clock."""
+    return redis.pexpiretime(COUNTER)
+
+
+def test_a_version_that_nobody_leased_is_absent(store: Store) -> None:
+    assert store.version(PROCEDURE_LIST) is None
+
+
+def test_a_lease_lends_the_version_until_its_deadline(store: Store, redis: Redis) -> None:
+    deadline = store.lease_deadline()
+
+    store.lease(PROCEDURE_LIST, 7, deadline)
+
+    assert store.version(PROCEDURE_LIST) == 7
+    assert expiry_of_counter(redis) == deadline
+
+
+def test_a_lease_changes_no_counter_that_is_there(store: Store, redis: Redis) -> None:
+    first_deadline = store.lease_deadline()
+    store.lease(PROCEDURE_LIST, 7, first_deadline)
+
+    store.lease(PROCEDURE_LIST, 9, first_deadline + 1000)
+
+    assert store.version(PROCEDURE_LIST) == 7
+    assert expiry_of_counter(redis) == first_deadline
+
+
+def test_a_lease_whose_deadline_has_passed_stores_nothing(store: Store, redis: Redis) -> None:
+    seconds, _ = redis.time()
+
+    store.lease(PROCEDURE_LIST, 7, seconds * 1000 - 1)
+
+    assert redis.exists(COUNTER) == 0
+
+
+def test_the_deadline_lies_one_lease_ahead_of_the_clock_of_redis(
+    store: Store, redis: Redis, settings: Settings
+) -> None:
+    settings.CACHE_LEASE_MS = 60_000
+    seconds, _ = redis.time()
+
+    deadline = store.lease_deadline()
+
+    assert seconds * 1000 + 60_000 <= deadline <= (redis.time()[0] + 1) * 1000 + 60_000
+
+
+def test_a_raise_creates_the_counter_where_there_is_none(store: Store, redis: Redis) -> None:
+    deadline = store.lease_deadline()
+
+    store.raise_to({PROCEDURE_LIST: 8}, deadline)
+
+    assert redis.get(COUNTER) == b"8"
+    assert expiry_of_counter(redis) == deadline
+
+
+@pytest.mark.parametrize(("held", "raised_to", "after"), [(7, 8, b"8"), (7, 12, b"12"), (9, 8, b"9"), (8, 8, b"8")])
+def test_a_raise_brings_the_counter_up_and_never_down(
+    store: Store, redis: Redis, held: int, raised_to: int, after: bytes
+) -> None:
+    deadline = store.lease_deadline()
+    store.lease(PROCEDURE_LIST, held, deadline)
+
+    store.raise_to({PROCEDURE_LIST: raised_to}, deadline)
+
+    assert redis.get(COUNTER) == after
+
+
+@pytest.mark.parametrize("raised_to", [7, 8, 12, 3])
+def test_a_raise_lets_the_lease_grow_whatever_the_value(store: Store, redis: Redis, raised_to: int) -> None:
+    deadline = store.lease_deadline()
+    store.lease(PROCEDURE_LIST, 7, deadline)
+
+    store.raise_to({PROCEDURE_LIST: raised_to}, deadline + 1000)
+
+    assert expiry_of_counter(redis) == deadline + 1000
+
+
+@pytest.mark.parametrize("raised_to", [8, 12])
+def test_a_raise_never_shortens_a_lease(store: Store, redis: Redis, raised_to: int) -> None:
+    deadline = store.lease_deadline()
+    store.lease(PROCEDURE_LIST, 7, deadline)
+
+    store.raise_to({PROCEDURE_LIST: raised_to}, deadline - 1000)
+
+    assert expiry_of_counter(redis) == deadline
+
+
+def test_a_raise_that_comes_a_lease_too_late_does_nothing(store: Store, redis: Redis) -> None:
+    seconds, _ = redis.time()
+
+    store.raise_to({PROCEDURE_LIST: 8}, seconds * 1000 - 1)
+
+    assert redis.exists(COUNTER) == 0
+
+
+def test_a_payload_comes_back_as_it_was_stored(store: Store, redis: Redis) -> None:
+    store.keep(PROCEDURE_LIST, 7, SHAPE, b'{"a":\n1}')
+
+    assert store.payload(PROCEDURE_LIST, 7, SHAPE) == b'{"a":\n1}'
+    assert 0 < redis.ttl(PROCEDURE_LIST.payload_key(7)) <= 330
+
+
+def test_a_payload_reads_in_redis_cli_as_json_under_one_line(store: Store, redis: Redis) -> None:
+    store.keep(PROCEDURE_LIST, 7, SHAPE, b"[]")
+
+    stored = redis.get(PROCEDURE_LIST.payload_key(7))
+    assert isinstance(stored, bytes)
+    head, body = stored.split(b"\n")
+
+    assert head.startswith(SHAPE.encode())
+    assert body == b"[]"
+
+
+@pytest.mark.parametrize(
+    "stored", [b"", b"[]", b"0123abcd 00000000\n[]", b"ffffffff 6f9c6b5f\n[]", b"\xff\xfe", b"0123abcd"]
+)
+def test_a_damaged_payload_is_refused(store: Store, redis: Redis, stored: bytes) -> None:
+    redis.set(PROCEDURE_LIST.payload_key(7), stored)
+
+    with pytest.raises(DamagedPayload):
+        store.payload(PROCEDURE_LIST, 7, SHAPE)
+
+
+def test_a_payload_of_another_shape_is_refused(store: Store) -> None:
+    store.keep(PROCEDURE_LIST, 7, SHAPE, b"[]")
+
+    with pytest.raises(DamagedPayload):
+        store.payload(PROCEDURE_LIST, 7, "ffffffff")
+
+
+def test_a_payload_of_more_than_4_mib_is_not_stored(store: Store, redis: Redis) -> None:
+    is_stored = store.keep(PROCEDURE_LIST, 7, SHAPE, b"x" * (MAX_PAYLOAD_BYTES + 1))
+
+    assert not is_stored
+    assert redis.dbsize() == 0
+
+
+def test_only_one_may_claim_a_fill(store: Store) -> None:
+    claims = [store.claim_fill(PROCEDURE_LIST, 7, SHAPE, seconds=2) for _ in range(3)]
+
+    assert claims == [True, False, False]

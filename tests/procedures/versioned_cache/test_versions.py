@@ -1,0 +1,178 @@
+"""The authority in PostgreSQL: what raises a version, and what does not."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from access.roles import Role
+from procedures.models import Procedure
+from procedures.versioned_cache.keys import PROCEDURE_LIST, procedure_resource, run_resource
+from procedures.versioned_cache.versions import committed_version, committed_versions, one_snapshot, settled_version
+from rest import timestamps
+from tests import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+IN_A_REPLICATION_ROLE = """
+    SET session_replication_role = replica;
+    UPDATE procedures_procedure SET tags = '{}';
+    RESET session_replication_role
+"""
+GIBSON = procedure_resource("gibson")
+
+
+@pytest.fixture
+def procedure(redis: object) -> Procedure:
+    """A published procedure, committed."""
+    return factories.publish(factories.body("gibson"))
+
+
+def raises_of(write: Callable[[], object]) -> tuple[int, int]:
+    """Return by how much `write` raises the list and the procedure."""
+    before = committed_versions([PROCEDURE_LIST, GIBSON])
+    write()
+    after = committed_versions([PROCEDURE_LIST, GIBSON])
+    return after[PROCEDURE_LIST] - before[PROCEDURE_LIST], after[GIBSON] - before[GIBSON]
+
+
+def execute(statement: str) -> None:
+    """Run raw SQL."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_what_was_never_written_has_no_version(redis: object) -> None:
+    assert committed_version(procedure_resource("nobody")) is None
+
+
+def test_a_version_is_born_at_the_clock_in_milliseconds(procedure: Procedure) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extract(epoch FROM clock_timestamp()) * 1000")
+        (now_ms,) = cursor.fetchone()
+
+    assert now_ms - 60_000 < (committed_version(GIBSON) or 0) <= now_ms
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE procedures_procedure SET updated_at = now()",
+        "UPDATE procedures_procedure SET tags = '{lab}' WHERE key = 'gibson'",
+        IN_A_REPLICATION_ROLE,
+    ],
+)
+def test_raw_sql_raises_once(procedure: Procedure, statement: str) -> None:
+    assert raises_of(lambda: execute(statement)) == (1, 1)
+
+
+def test_a_bulk_update_raises_once(procedure: Procedure) -> None:
+    assert raises_of(lambda: Procedure.objects.update(tags=["lab"])) == (1, 1)
+
+
+def test_several_writes_in_one_transaction_raise_once(procedure: Procedure) -> None:
+    @transaction.atomic
+    def write() -> None:
+        for tag in ("a", "b", "c"):
+            procedure.tags = [tag]
+            procedure.save()
+
+    assert raises_of(write) == (1, 1)
+
+
+def test_several_writes_in_several_savepoints_raise_once(procedure: Procedure) -> None:
+    @transaction.atomic
+    def write() -> None:
+        for tag in ("a", "b"):
+            with transaction.atomic():
+                procedure.tags = [tag]
+                procedure.save()
+                settled_version(GIBSON)
+
+    assert raises_of(write) == (1, 1)
+
+
+def test_a_deleted_head_raises(redis: object) -> None:
+    now = timestamps.now()
+    draft_only = Procedure.objects.create(key="gibson", created_at=now, updated_at=now)
+
+    assert raises_of(draft_only.delete) == (1, 1)
+
+
+def test_an_update_of_no_row_raises_nothing(procedure: Procedure) -> None:
+    assert raises_of(lambda: Procedure.objects.filter(key="nobody").update(tags=["x"])) == (0, 0)
+
+
+def test_a_rolled_back_transaction_raises_nothing(procedure: Procedure) -> None:
+    def write() -> None:
+        with transaction.atomic():
+            procedure.save()
+            transaction.set_rollback(True)
+
+    assert raises_of(write) == (0, 0)
+
+
+def test_a_rolled_back_savepoint_raises_nothing(procedure: Procedure) -> None:
+    def write() -> None:
+        with transaction.atomic(), transaction.atomic():
+            procedure.save()
+            transaction.set_rollback(True)
+
+    assert raises_of(write) == (0, 0)
+
+
+def test_a_truncated_table_raises_everything_of_its_kind(procedure: Procedure) -> None:
+    assert raises_of(lambda: execute("TRUNCATE procedures_procedure CASCADE")) == (1, 1)
+
+
+def test_a_draft_raises_nothing(procedure: Procedure) -> None:
+    def write() -> None:
+        draft = procedure.revisions.create(title="Draft", created_at=timestamps.now())
+        draft.steps.create(key="one", position=1, title="One")
+
+    assert raises_of(write) == (0, 0)
+
+
+def test_an_event_raises_its_run_alone(procedure: Procedure, person: Callable[..., object]) -> None:
+    operator = person(Role.OPERATOR)
+    run, other = factories.start(operator), factories.start(operator)
+    before = committed_versions([run_resource(run.pk), run_resource(other.pk), PROCEDURE_LIST])
+
+    factories.commit(run, "measure", operator)
+
+    after = committed_versions([run_resource(run.pk), run_resource(other.pk), PROCEDURE_LIST])
+    raised = {resource for resource in after if after[resource] != before[resource]}
+    assert raised == {run_resource(run.pk)}
+
+
+def test_a_row_that_was_lost_is_born_again_above_every_number_it_had(procedure: Procedure) -> None:
+    before = committed_version(GIBSON) or 0
+    execute("DELETE FROM resource_version")
+
+    procedure.save()
+
+    assert (committed_version(GIBSON) or 0) > before
+
+
+def test_the_settled_version_is_the_one_that_the_commit_makes_visible(procedure: Procedure) -> None:
+    with transaction.atomic():
+        procedure.save()
+        settled = settled_version(GIBSON)
+
+    assert settled == committed_version(GIBSON)
+
+
+def test_a_snapshot_sees_nothing_that_is_committed_meanwhile(
+    procedure: Procedure, elsewhere: Callable[..., object]
+) -> None:
+    with one_snapshot():
+        before = committed_version(GIBSON)
+        elsewhere(procedure.save)
+
+        assert committed_version(GIBSON) == before
+    assert committed_version(GIBSON) != before
+
+
+def test_nothing_can_be_written_in_a_snapshot(procedure: Procedure) -> None:
+    with pytest.raises(DatabaseError), one_snapshot():
+        procedure.save()
