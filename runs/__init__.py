@@ -1,0 +1,1 @@
+"""Runs: executions of procedures, and the ledger of what was done."""

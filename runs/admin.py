@@ -1,0 +1,75 @@
+"""Runs in the admin: to look at. The ledger is written by the service's actions alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+
+from rest import exact_json
+from runs.models import Run, RunEvent
+
+
+class ReadOnly:
+    """Take away every permission to write, also from superusers."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody adds here."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody changes anything here."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody deletes here."""
+        return False
+
+
+class RunEventInline(ReadOnly, admin.TabularInline[RunEvent, Run]):
+    """The ledger of a run."""
+
+    model = RunEvent
+    fields = readonly_fields = ("seq", "kind", "step", "entered", "ticked", "told", "actor_name", "recorded_at")
+    ordering = ["seq"]
+
+    @admin.display(description="Values")
+    def entered(self, event: RunEvent) -> str:
+        """Show the values, one a line."""
+        return _lines(event.values)
+
+    @admin.display(description="Checklist")
+    def ticked(self, event: RunEvent) -> str:
+        """Show the checklist, one item a line."""
+        return _lines(event.checklist)
+
+    @admin.display(description="Remarks")
+    def told(self, event: RunEvent) -> str:
+        """Show what else the event says."""
+        excuses = {f"{deviation['slot']} deviates": deviation["reason"] for deviation in event.deviations}
+        remarks = {"amends": event.amends, "reason": event.reason, "note": event.note, **excuses}
+        return _lines({name: remark for name, remark in remarks.items() if remark is not None})
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnly, admin.ModelAdmin[Run]):
+    """Runs with their ledgers."""
+
+    list_display = ["title", "status", "revision", "last_seq", "started_by_name", "started_at", "ended_at"]
+    list_filter = ["status", "revision__procedure"]
+    list_select_related = ["revision__procedure"]
+    search_fields = ["title", "external_ref"]
+    inlines = [RunEventInline]
+
+    class Media:
+        css = {"all": ["procedures/admin.css"]}
+
+
+def _lines(members: Mapping[str, Any]) -> str:
+    """Return members one a line; a text stands as it is, anything else as JSON."""
+    rows = [
+        (name, value if isinstance(value, str) else exact_json.dumps(value).decode()) for name, value in members.items()
+    ]
+    return format_html_join("", "<div>{}: {}</div>", rows)

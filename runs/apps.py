@@ -1,0 +1,12 @@
+"""App registration."""
+
+from django.apps import AppConfig
+
+
+class RunsConfig(AppConfig):
+    """Runs and their ledger."""
+
+    name = "runs"
+
+    def ready(self) -> None:
+        from runs import problems, signals  # noqa: F401, PLC0415  # both register at import, after the models

@@ -1,0 +1,117 @@
+"""The chain of hashes over a run's events: a changed, missing or reordered event cannot hide.
+
+Each event's hash is SHA-256 over the hash of the event before (empty for the first), a newline, and the
+canonical JSON (RFC 8785) of the event's own columns. Columns that hold JSON enter as text (sorted names, no
+white space, digits as they were written): to RFC 8785 numbers are doubles, and 12.50 g would be 12.5 g.
+This form can never change: old hashes were made by it.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import rfc8785
+
+from rest import exact_json
+from runs.models import EventKind, Run, RunEvent
+from runs.progress import progress_of
+
+EVENTS_PER_FETCH = 200
+
+
+def hash_of(event: RunEvent, previous_hash: str) -> str:
+    """Return the hash that an event must carry."""
+    canonical = rfc8785.dumps(_columns(event))
+    return hashlib.sha256(previous_hash.encode() + b"\n" + canonical).hexdigest()
+
+
+def faults_in(run: Run) -> Iterator[str]:
+    """Yield what is wrong with a run's ledger, in words; to be called in one snapshot.
+
+    A constant number of statements, and the events are not all held at once.
+    """
+    is_whole = True
+    for fault in _faults_in_chain(run):
+        is_whole = False
+        yield fault
+    if is_whole:
+        yield from _faults_in_head(run)
+
+
+def _faults_in_chain(run: Run) -> Iterator[str]:
+    previous_hash, previous_seq = "", 0
+    for event in run.events.order_by("seq").select_related("step").iterator(EVENTS_PER_FETCH):
+        if event.seq != previous_seq + 1:
+            # Its hash rests on one that is gone, so there is nothing to hold it against.
+            yield f"{_events(previous_seq + 1, event.seq - 1)} missing"
+        elif event.hash != hash_of(event, previous_hash):
+            yield f"event {event.seq} ({event.kind}) does not match its hash, or the one before was changed"
+        yield from _faults_of_origin(run, event)
+        previous_hash, previous_seq = event.hash, event.seq
+    if run.last_seq != previous_seq:
+        yield f"the newest event is {previous_seq}, but the run counted {run.last_seq}"
+
+
+def _faults_of_origin(run: Run, event: RunEvent) -> Iterator[str]:
+    """Yield where an event is about another revision than the run's, which the hash of a key cannot tell."""
+    if (event.kind == EventKind.START) != (event.seq == 1):
+        yield f"event {event.seq} ({event.kind}) stands where it cannot"
+    if event.step is not None and event.step.revision_id != run.revision_id:
+        yield f"event {event.seq} ({event.kind}) is about a step of another revision"
+    if event.kind == EventKind.START and event.values != origin_of(run):
+        yield f"event {event.seq} ({event.kind}) started another revision than the run's"
+
+
+def _faults_in_head(run: Run) -> Iterator[str]:
+    outline = list(run.events.order_by("seq").defer("values", "checklist", "deviations", "note"))
+    amounts_to = progress_of(run.revision.ordering, list(run.revision.steps.all()), outline)
+    for name in ("status", "ended_at", "end_reason"):
+        told, kept = getattr(amounts_to, name), getattr(run, name)
+        if told != kept:
+            yield f"the run's {name} is {kept!s}, but its events amount to {told!s}"
+
+
+def origin_of(run: Run) -> dict[str, Any]:
+    """Return what a run executes, as its first event tells it, so that it is under the chain of hashes."""
+    revision = run.revision
+    return {
+        "procedure": revision.procedure.key,
+        "revision": revision.number,
+        "content_sha256": revision.content_sha256,
+    }
+
+
+def _events(first: int, last: int) -> str:
+    return f"event {first} is" if first == last else f"events {first} to {last} are"
+
+
+def _columns(event: RunEvent) -> dict[str, Any]:
+    return {
+        "run": str(event.run_id),
+        "seq": event.seq,
+        "kind": str(event.kind),
+        "step": event.step.key if event.step else None,
+        "values": _text(event.values),
+        "checklist": _text(event.checklist),
+        "deviations": _text(event.deviations),
+        "note": event.note,
+        "reason": event.reason,
+        "amends": event.amends,
+        "actor": event.actor_id,
+        "actor_name": event.actor_name,
+        "recorded_at": _instant(event.recorded_at),
+        "performed_at": _instant(event.performed_at) if event.performed_at else None,
+        "idempotency_key": event.idempotency_key,
+        "request_sha256": event.request_sha256,
+    }
+
+
+def _text(content: Any) -> str:
+    return exact_json.dumps(content, sort_keys=True).decode()
+
+
+def _instant(instant: datetime) -> str:
+    # As it is served, to the millisecond; but a change below that, which PostgreSQL can hold, is one too.
+    precision = "microseconds" if instant.microsecond % 1000 else "milliseconds"
+    return instant.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")

@@ -1,0 +1,156 @@
+"""Runs and their ledger of events; what must always hold is a constraint of the database."""
+
+from uuid import UUID
+
+import uuid_utils.compat
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from procedures.models import Revision, Step
+from rest.exact_json import ExactDecoder, ExactEncoder
+
+
+class RunStatus(models.TextChoices):
+    """The states of a run. There are none in between, so none to be stuck in."""
+
+    IN_PROGRESS = "in_progress"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    ABORTED = "aborted"
+
+
+class EventKind(models.TextChoices):
+    """What happened."""
+
+    START = "start"
+    COMMIT = "commit"
+    SKIP = "skip"
+    AMEND = "amend"
+    PAUSE = "pause"
+    RESUME = "resume"
+    ABORT = "abort"
+
+
+STEP_KINDS = [EventKind.COMMIT, EventKind.SKIP, EventKind.AMEND]
+RESOLVING_KINDS = [EventKind.COMMIT, EventKind.SKIP]
+ENDED = [RunStatus.COMPLETED, RunStatus.ABORTED]
+
+
+class RunNotFound(Exception):
+    """There is no run with this id."""
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    """Queries for runs."""
+
+    def with_head(self) -> "RunQuerySet":
+        """Return them with the pinned revision and its procedure."""
+        return self.select_related("revision__procedure")
+
+    def get_existing(self, run_id: UUID) -> "Run":
+        """Return the run with this id.
+
+        Raises:
+            RunNotFound: there is none.
+        """
+        run = self.filter(pk=run_id).first()
+        if run is None:
+            raise RunNotFound
+        return run
+
+
+class Run(models.Model):
+    """The head of one execution of a published revision."""
+
+    # UUIDv7 (RFC 9562 §5.7): unique without asking anybody, and ordered by time, so it pages the list too.
+    id = models.UUIDField(primary_key=True, default=uuid_utils.compat.uuid7, editable=False)
+    revision = models.ForeignKey(Revision, models.PROTECT, related_name="runs")
+    title = models.CharField(max_length=200)
+    external_ref = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001  # null is the API's "none"
+    status = models.CharField(max_length=11, choices=RunStatus, default=RunStatus.IN_PROGRESS)
+    last_seq = models.PositiveIntegerField(help_text="The seq of the newest event.")
+    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    started_by_name = models.CharField(max_length=301)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end_reason = models.TextField(null=True, blank=True)  # noqa: DJ001  # null is the API's "none"
+    idempotency_key = models.CharField(max_length=255, null=True, editable=False)  # noqa: DJ001  # null: none sent
+    request_sha256 = models.CharField(max_length=64, blank=True, editable=False)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["status", "-id"], name="run_by_status"),
+            models.Index(fields=["external_ref"], name="run_by_external_ref"),
+        ]
+        permissions = [
+            ("execute_run", "Can start runs, and commit, skip, amend, pause and resume in running ones"),
+            ("abort_run", "Can abort runs"),
+            ("amend_completed_run", "Can amend completed runs"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["started_by", "idempotency_key"], name="run_is_started_once_per_idempotency_key"
+            ),
+            models.CheckConstraint(condition=Q(status__in=RunStatus.values), name="run_status_is_known"),
+            models.CheckConstraint(condition=Q(last_seq__gte=1), name="run_has_at_least_its_start"),
+            models.CheckConstraint(
+                condition=Q(status__in=ENDED, ended_at__isnull=False)
+                | (~Q(status__in=ENDED) & Q(ended_at__isnull=True)),
+                name="run_has_an_end_when_it_has_ended",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class RunEvent(models.Model):
+    """One line of a run's ledger, never changed: commit history and audit trail in one."""
+
+    run = models.ForeignKey(Run, models.PROTECT, related_name="events")
+    seq = models.PositiveIntegerField()
+    kind = models.CharField(max_length=6, choices=EventKind)
+    step = models.ForeignKey(Step, models.PROTECT, null=True, related_name="+")
+    values = models.JSONField(default=dict, encoder=ExactEncoder, decoder=ExactDecoder)
+    checklist = models.JSONField(default=dict)
+    deviations = models.JSONField(default=list, encoder=ExactEncoder, decoder=ExactDecoder)
+    note = models.TextField(null=True)  # noqa: DJ001  # null is the API's "none"
+    reason = models.TextField(null=True)  # noqa: DJ001  # null is the API's "none"
+    amends = models.PositiveIntegerField(null=True)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    actor_name = models.CharField(max_length=301, help_text="The name at the time; a later renaming changes nothing.")
+    recorded_at = models.DateTimeField()
+    performed_at = models.DateTimeField(null=True)
+    idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001  # null: none sent
+    request_sha256 = models.CharField(max_length=64, blank=True)
+    hash = models.CharField(max_length=64, help_text="SHA-256 over the hash of the event before and this row.")
+
+    class Meta:
+        ordering = ["run", "seq"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "idempotency_key"], name="event_is_recorded_once_per_idempotency_key"
+            ),
+            models.UniqueConstraint(fields=["run", "seq"], name="event_seq_is_unique_in_its_run"),
+            models.UniqueConstraint(
+                fields=["run", "step"], condition=Q(kind__in=RESOLVING_KINDS), name="step_is_resolved_once_per_run"
+            ),
+            models.CheckConstraint(condition=Q(kind__in=EventKind.values), name="event_kind_is_known"),
+            models.CheckConstraint(condition=Q(seq__gte=1), name="event_seq_counts_from_one"),
+            models.CheckConstraint(
+                condition=Q(kind__in=STEP_KINDS, step__isnull=False) | (~Q(kind__in=STEP_KINDS) & Q(step__isnull=True)),
+                name="event_has_a_step_when_it_is_about_one",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind=EventKind.AMEND, amends__isnull=False)
+                | (~Q(kind=EventKind.AMEND) & Q(amends__isnull=True)),
+                name="event_amends_when_it_is_an_amendment",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.kind}"

@@ -1,0 +1,204 @@
+"""The JSON shapes of runs."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from procedures.serializers import StepSerializer
+from rest.fields import (
+    InstantField,
+    NameField,
+    ObjectField,
+    SlugField,
+    StrictCharField,
+    StrictIntegerField,
+    StrictSerializer,
+)
+from rest.findings import findings_of
+from runs.models import STEP_KINDS, EventKind, RunStatus
+from runs.progress import StepState
+from runs.records import RunRecord
+from runs.submissions import Deviation, Submission
+
+MAX_TEXT = 4000
+STATUS_KINDS = [kind for kind in EventKind if kind not in STEP_KINDS]
+
+
+class StartSerializer(StrictSerializer):
+    """The body of POST /runs."""
+
+    procedure = SlugField()
+    revision = StrictIntegerField(min_value=1, required=False, allow_null=True, default=None)
+    title = StrictCharField(max_length=200, required=False, allow_null=True, default=None)
+    external_ref = StrictCharField(max_length=200, required=False, allow_null=True, default=None)
+
+
+class DeviationSerializer(StrictSerializer):
+    """A reason why a value lies outside its slot's limits."""
+
+    slot = NameField()
+    reason = StrictCharField(max_length=MAX_TEXT)
+
+
+class CommitBodySerializer(StrictSerializer):
+    """The body of a commit."""
+
+    values = ObjectField(default=dict)
+    checklist = ObjectField(default=dict)
+    deviations = DeviationSerializer(many=True, default=list)
+    note = StrictCharField(max_length=MAX_TEXT, allow_null=True, default=None)
+    performed_at = InstantField(allow_null=True, default=None)
+
+
+class AmendBodySerializer(CommitBodySerializer):
+    """The body of an amendment: the whole content again, what it replaces, and why."""
+
+    amends = StrictIntegerField(min_value=1)
+    reason = StrictCharField(max_length=MAX_TEXT)
+
+
+class ReasonBodySerializer(StrictSerializer):
+    """The body of a verb that needs a reason."""
+
+    reason = StrictCharField(max_length=MAX_TEXT)
+
+
+class PauseBodySerializer(StrictSerializer):
+    """The body of a pause."""
+
+    reason = StrictCharField(max_length=MAX_TEXT, allow_null=True, default=None)
+
+
+class ResumeBodySerializer(StrictSerializer):
+    """The body of a resumption: an empty object."""
+
+
+class ActorSerializer(serializers.Serializer[Any]):
+    """Who did it, under the name of that time."""
+
+    id = serializers.IntegerField(source="actor_id")
+    name = serializers.CharField(source="actor_name")
+
+
+class StarterSerializer(serializers.Serializer[Any]):
+    """Who started the run, under the name of that time."""
+
+    id = serializers.IntegerField(source="started_by_id")
+    name = serializers.CharField(source="started_by_name")
+
+
+class CommitSerializer(serializers.Serializer[Any]):
+    """A step commit: an event of kind commit, skip or amend."""
+
+    seq = serializers.IntegerField()
+    kind = serializers.ChoiceField(choices=[kind.value for kind in STEP_KINDS])
+    step_key = serializers.CharField(source="step.key")
+    values = ObjectField()
+    checklist = ObjectField()
+    deviations = serializers.ListField(child=ObjectField())
+    note = serializers.CharField(allow_null=True)
+    reason = serializers.CharField(allow_null=True)
+    amends = serializers.IntegerField(allow_null=True)
+    actor = ActorSerializer(source="*")
+    performed_at = InstantField(allow_null=True)
+    recorded_at = InstantField()
+
+
+class StatusChangeSerializer(serializers.Serializer[Any]):
+    """An event that is about the run as a whole."""
+
+    seq = serializers.IntegerField()
+    kind = serializers.ChoiceField(choices=[kind.value for kind in STATUS_KINDS])
+    reason = serializers.CharField(allow_null=True)
+    actor = ActorSerializer(source="*")
+    recorded_at = InstantField()
+
+
+class PinnedProcedureSerializer(serializers.Serializer[Any]):
+    """The revision that a run executes."""
+
+    key = serializers.CharField(source="procedure.key")
+    revision = serializers.IntegerField(source="number")
+    title = serializers.CharField()
+
+
+class ProgressSerializer(serializers.Serializer[Any]):
+    """How many of the run's steps are resolved."""
+
+    resolved = serializers.IntegerField()
+    total = serializers.IntegerField()
+
+
+class RunHeadSerializer(serializers.Serializer[Any]):
+    """A run without its ledger."""
+
+    id = serializers.UUIDField(source="run.id")
+    title = serializers.CharField(source="run.title")
+    external_ref = serializers.CharField(source="run.external_ref", allow_null=True)
+    status = serializers.ChoiceField(choices=RunStatus.values, source="progress.status")
+    last_seq = serializers.IntegerField()
+    procedure = PinnedProcedureSerializer(source="run.revision")
+    started_by = StarterSerializer(source="run")
+    started_at = InstantField(source="run.started_at")
+    ended_at = InstantField(source="progress.ended_at", allow_null=True)
+    end_reason = serializers.CharField(source="progress.end_reason", allow_null=True)
+    progress = ProgressSerializer()
+    next_steps = serializers.ListField(child=serializers.CharField(), source="progress.next_steps")
+
+
+class StepStateSerializer(serializers.Serializer[Any]):
+    """Where one step of a run stands."""
+
+    key = serializers.CharField(source="step.key")
+    title = serializers.CharField(source="step.title")
+    state = serializers.ChoiceField(choices=[str(state) for state in StepState])
+    effective_seq = serializers.IntegerField(source="effective.seq", allow_null=True, default=None)
+    amended = serializers.BooleanField()
+    deviated = serializers.BooleanField()
+
+
+class RunSerializer(RunHeadSerializer):
+    """A run with its history: a pure function of its pinned revision and its ledger."""
+
+    steps = StepStateSerializer(many=True, source="progress.steps")
+    commits = CommitSerializer(many=True)
+    status_changes = StatusChangeSerializer(many=True)
+
+
+class RunAfterEventSerializer(serializers.Serializer[Any]):
+    """Where a run stands after an event."""
+
+    id = serializers.UUIDField(source="run.id")
+    status = serializers.ChoiceField(choices=RunStatus.values, source="progress.status")
+    last_seq = serializers.IntegerField()
+    progress = ProgressSerializer()
+    next_steps = serializers.ListField(child=serializers.CharField(), source="progress.next_steps")
+
+
+class CurrentSerializer(RunAfterEventSerializer):
+    """What is to be done now: small enough for a phone or a chat assistant."""
+
+    title = serializers.CharField(source="run.title")
+    steps = serializers.SerializerMethodField()
+
+    @staticmethod
+    @extend_schema_field(StepSerializer(many=True))
+    def get_steps(record: RunRecord) -> list[dict[str, Any]]:
+        """Return the steps that come next."""
+        available = [step.step for step in record.progress.steps if step.state is StepState.AVAILABLE]
+        return [dict(StepSerializer(step).data) for step in available]
+
+
+def submission_from(body: dict[str, Any], serializer_class: type[StrictSerializer]) -> Submission:
+    """Read the body of a verb; what is malformed in it becomes findings of the submission."""
+    checked = serializer_class(data=body)
+    checked.is_valid()
+    # Once more without what was refused: the rest of the body is held against the step all the same.
+    readable = serializer_class(
+        data={name: member for name, member in body.items() if name not in checked.errors}, partial=True
+    )
+    readable.is_valid(raise_exception=True)
+    content = dict(readable.validated_data)
+    deviations = [Deviation(**deviation) for deviation in content.pop("deviations", [])]
+    return Submission(**content, deviations=deviations, findings=findings_of(checked.errors))

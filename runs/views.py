@@ -1,0 +1,173 @@
+"""Runs over HTTP."""
+
+from http import HTTPStatus
+from typing import ClassVar, TypeVar
+from uuid import UUID
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from access.authentication import actor_of
+from access.rights import Right, require
+from procedures.representations import HEADERS, representation_response, written_response
+from procedures.versioned_cache.versions import one_snapshot
+from rest import exact_json, timestamps
+from rest.conditional import etag, versions_expected
+from rest.fields import StrictSerializer
+from rest.idempotency import REPLAYED, identity_of
+from rest.parameters import Parameters
+from rest.views import ApiViewSet, body_of
+from runs import actions, caches, exports
+from runs.actions import Order, Recorded
+from runs.pages import RunListParameters, page_of_runs
+from runs.records import record_with_id
+from runs.schema import RUN_OPERATIONS
+from runs.serializers import (
+    AmendBodySerializer,
+    CommitBodySerializer,
+    CommitSerializer,
+    CurrentSerializer,
+    PauseBodySerializer,
+    ReasonBodySerializer,
+    ResumeBodySerializer,
+    RunAfterEventSerializer,
+    RunHeadSerializer,
+    RunSerializer,
+    StartSerializer,
+    submission_from,
+)
+
+Answer = TypeVar("Answer", bound=HttpResponse)
+
+
+class RunViewSet(ApiViewSet):
+    """Runs: the list, the cached item, and the verbs."""
+
+    read_right = Right.READ_RUNS
+    operations = RUN_OPERATIONS
+    query_parameters: ClassVar[dict[str, type[Parameters]]] = {"list": RunListParameters}
+
+    def list(self, request: Request) -> Response:
+        """Answer a page of runs, newest first."""
+        with one_snapshot():
+            page = page_of_runs(self.parameters)
+        return Response(
+            {
+                "runs": RunHeadSerializer(page.records, many=True).data,
+                "next": _next_page(request, page.next_cursor) if page.next_cursor else None,
+            }
+        )
+
+    def retrieve(self, request: Request, run_id: UUID) -> HttpResponse:
+        """Answer one run with its history."""
+        return representation_response(request, caches.FINGERPRINT, lambda known: caches.read_run(run_id, known))
+
+    def current(self, request: Request, run_id: UUID) -> Response:
+        """Answer what is to be done now."""
+        with one_snapshot():
+            return Response(CurrentSerializer(record_with_id(run_id)).data)
+
+    def export_json(self, request: Request, run_id: UUID) -> HttpResponse:
+        """Answer a finished run with all that it takes to understand it."""
+        with one_snapshot():
+            content = exports.json_of(exports.finished_run(run_id))
+        return _download(content, "application/json", f"run-{run_id}.json")
+
+    def export_csv(self, request: Request, run_id: UUID) -> HttpResponse:
+        """Answer the ledger of a finished run as a table."""
+        with one_snapshot():
+            content = exports.csv_of(exports.finished_run(run_id))
+        return _download(content, "text/csv; charset=utf-8", f"run-{run_id}.csv")
+
+    def create(self, request: Request) -> HttpResponse:
+        """Start a run."""
+        require(actor_of(request), Right.EXECUTE_RUNS)
+        body = StartSerializer(data=body_of(request))
+        body.is_valid(raise_exception=True)
+        started = actions.start_run(
+            procedure_key=body.validated_data["procedure"],
+            revision_number=body.validated_data["revision"],
+            title=body.validated_data["title"],
+            external_ref=body.validated_data["external_ref"],
+            actor=actor_of(request),
+            now=timestamps.now(),
+            identity=identity_of(request),
+        )
+        response = written_response(
+            exact_json.dumps(RunSerializer(started.record).data),
+            caches.FINGERPRINT,
+            started.version,
+            HTTPStatus.CREATED,
+            location=f"/runs/{started.record.run.pk}",
+        )
+        return _marked(response, started)
+
+    def commit(self, request: Request, run_id: UUID, step_key: str) -> Response:
+        """Commit a step."""
+        return _answer_commit(actions.commit_step(_order(request, run_id, CommitBodySerializer), step_key))
+
+    def skip(self, request: Request, run_id: UUID, step_key: str) -> Response:
+        """Skip a step."""
+        return _answer_commit(actions.skip_step(_order(request, run_id, ReasonBodySerializer), step_key))
+
+    def amend(self, request: Request, run_id: UUID, step_key: str) -> Response:
+        """Correct a commit or a skip."""
+        return _answer_commit(actions.amend_step(_order(request, run_id, AmendBodySerializer), step_key))
+
+    def pause(self, request: Request, run_id: UUID) -> Response:
+        """Pause the run."""
+        return _answer_head(actions.pause_run(_order(request, run_id, PauseBodySerializer)))
+
+    def resume(self, request: Request, run_id: UUID) -> Response:
+        """Resume the run."""
+        return _answer_head(actions.resume_run(_order(request, run_id, ResumeBodySerializer)))
+
+    def abort(self, request: Request, run_id: UUID) -> Response:
+        """Abort the run."""
+        return _answer_head(actions.abort_run(_order(request, run_id, ReasonBodySerializer)))
+
+
+def _order(request: Request, run_id: UUID, serializer_class: type[StrictSerializer]) -> Order:
+    return Order(
+        run_id=run_id,
+        actor=actor_of(request),
+        now=timestamps.now(),
+        submission=submission_from(body_of(request), serializer_class),
+        expected=versions_expected(request, caches.FINGERPRINT),
+        identity=identity_of(request),
+    )
+
+
+def _answer_commit(recorded: Recorded) -> Response:
+    content = {
+        "commit": CommitSerializer(recorded.event).data,
+        "run": RunAfterEventSerializer(recorded.record).data,
+    }
+    return _marked(Response(content, HTTPStatus.CREATED), recorded)
+
+
+def _answer_head(recorded: Recorded) -> Response:
+    return _marked(Response(RunHeadSerializer(recorded.record).data), recorded)
+
+
+def _marked(response: Answer, recorded: Recorded) -> Answer:
+    """Add what the answer's headers say about the run's version, or that it is a repetition."""
+    if recorded.version is not None:
+        response["ETag"] = etag(recorded.version, caches.FINGERPRINT)
+    if recorded.is_replayed:
+        response[REPLAYED] = "true"
+    return response
+
+
+def _download(content: bytes, content_type: str, name: str) -> HttpResponse:
+    """Answer a file; `name` is plain ASCII without quotes."""
+    disposition = f'attachment; filename="{name}"'
+    return HttpResponse(content, content_type, headers={**HEADERS, "Content-Disposition": disposition})
+
+
+def _next_page(request: Request, cursor: UUID) -> str:
+    """Return the URL of the next page: this one's, from the cursor on."""
+    query = request.query_params.copy()
+    query["cursor"] = str(cursor)
+    return f"{request.path}?{query.urlencode()}"

@@ -1,0 +1,321 @@
+"""Writing runs: one test for each way that starting and committing end."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.contrib.auth.models import User
+
+from access.rights import NotAllowed, RoleRequired
+from access.roles import Role
+from procedures.actions import archive_procedure
+from procedures.models import ProcedureNotFound, RevisionNotFound
+from rest import timestamps
+from runs import actions
+from runs.actions import (
+    InvalidSubmission,
+    Order,
+    ProcedureArchived,
+    RunNotInProgress,
+    StepAlreadyCommitted,
+    StepNotFound,
+    StepOutOfOrder,
+)
+from runs.models import Run, RunEvent, RunNotFound
+from runs.submissions import Submission
+from tests.factories import body, commit, item, publish, slot, start, step
+
+pytestmark = pytest.mark.django_db
+
+NOW = timestamps.now()
+LATER = NOW + timedelta(hours=1)
+
+
+@pytest.fixture
+def mkoch(person: Callable[[Role], User]) -> User:
+    user = person(Role.OPERATOR)
+    user.first_name, user.last_name = "Maria", "Koch"
+    user.save()
+    return user
+
+
+def paused(run: Run, actor: User) -> Run:
+    actions.pause_run(Order(run.pk, actor, NOW))
+    return run
+
+
+def aborted(run: Run, actor: User) -> Run:
+    actions.abort_run(Order(run.pk, actor, NOW, Submission(reason="Fire alarm")))
+    return run
+
+
+def unchanged(run: Run) -> bool:
+    """Whether nothing but the start was written."""
+    seq = Run.objects.get(pk=run.pk).last_seq
+    return seq == RunEvent.objects.filter(run=run).count() == 1
+
+
+def test_start_run_pins_the_current_revision(mkoch: User) -> None:
+    publish(body(title="First"))
+    procedure = publish(body(title="Second"))
+
+    recorded = actions.start_run(procedure_key="gibson", actor=mkoch, now=NOW)
+
+    run = Run.objects.get()
+    assert recorded.record.run == run
+    assert (run.revision, run.title, run.external_ref) == (procedure.current, "Second", None)
+    assert (run.status, run.last_seq, run.started_at, run.ended_at) == ("in_progress", 1, NOW, None)
+    assert (run.started_by, run.started_by_name) == (mkoch, "Maria Koch")
+
+
+def test_start_run_is_the_first_event_of_the_ledger(mkoch: User) -> None:
+    run = start(mkoch)
+
+    event = run.events.get()
+    assert (event.seq, event.kind, event.step, event.actor, event.actor_name) == (1, "start", None, mkoch, "Maria Koch")
+
+
+def test_start_run_takes_a_title_and_a_reference(mkoch: User) -> None:
+    publish(body())
+
+    actions.start_run(procedure_key="gibson", title="Batch 12", external_ref="ELN-1", actor=mkoch, now=NOW)
+
+    run = Run.objects.get()
+    assert (run.title, run.external_ref) == ("Batch 12", "ELN-1")
+
+
+def test_start_run_takes_an_older_revision(mkoch: User) -> None:
+    publish(body(title="First"))
+    publish(body(title="Second"))
+
+    actions.start_run(procedure_key="gibson", revision_number=1, actor=mkoch, now=NOW)
+
+    assert Run.objects.get().revision.number == 1
+
+
+def test_start_run_refuses_an_unknown_procedure(mkoch: User) -> None:
+    with pytest.raises(ProcedureNotFound):
+        actions.start_run(procedure_key="nothing", actor=mkoch, now=NOW)
+
+
+def test_start_run_refuses_an_unknown_revision(mkoch: User) -> None:
+    publish(body())
+
+    with pytest.raises(RevisionNotFound):
+        actions.start_run(procedure_key="gibson", revision_number=2, actor=mkoch, now=NOW)
+
+
+def test_start_run_refuses_an_archived_procedure(mkoch: User) -> None:
+    publish(body())
+    archive_procedure(key="gibson", archivist=None, now=NOW)
+
+    with pytest.raises(ProcedureArchived):
+        actions.start_run(procedure_key="gibson", actor=mkoch, now=NOW)
+
+    assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.AUTHOR])
+def test_start_run_refuses_who_may_only_read_runs(person: Callable[[Role], User], role: Role) -> None:
+    publish(body())
+
+    with pytest.raises(NotAllowed):
+        actions.start_run(procedure_key="gibson", actor=person(role), now=NOW)
+
+
+def test_commit_step_writes_the_next_event(mkoch: User) -> None:
+    slots = [slot("minutes", "integer", max=65, out_of_range="deviation")]
+    run = start(mkoch, body(steps=[step("incubate", slots=slots, checklist=[item("on_ice")]), step("plate")]))
+
+    recorded = commit(
+        run,
+        "incubate",
+        mkoch,
+        LATER,
+        values={"minutes": 71},
+        checklist={"on_ice": True},
+        deviations=[{"slot": "minutes", "reason": "Lid alarm"}],
+        note="Fine.",
+        performed_at=timestamps.to_wire(NOW),
+    )
+
+    event = RunEvent.objects.get(run=run, seq=2)
+    assert recorded.event == event
+    assert (event.kind, event.step and event.step.key, event.values) == ("commit", "incubate", {"minutes": 71})
+    assert (event.checklist, event.note, event.amends, event.reason) == ({"on_ice": True}, "Fine.", None, None)
+    assert [deviation["reason"] for deviation in event.deviations] == ["Lid alarm"]
+    assert (event.actor_name, event.recorded_at, event.performed_at) == ("Maria Koch", LATER, NOW)
+
+
+def test_commit_step_tells_where_the_run_stands_after_it(mkoch: User) -> None:
+    run = start(mkoch)
+
+    record = commit(run, "measure", mkoch).record
+
+    assert (record.last_seq, record.progress.resolved, record.progress.next_steps) == (2, 1, ["incubate"])
+    run.refresh_from_db()
+    assert (run.last_seq, run.status, run.ended_at) == (2, "in_progress", None)
+
+
+def test_commit_step_of_the_last_one_completes_the_run_without_an_event_of_its_own(mkoch: User) -> None:
+    run = start(mkoch)
+    commit(run, "measure", mkoch, NOW)
+
+    commit(run, "incubate", mkoch, LATER)
+
+    run.refresh_from_db()
+    assert (run.status, run.ended_at, run.end_reason, run.last_seq) == ("completed", LATER, None, 3)
+    assert [event.kind for event in run.events.order_by("seq")] == ["start", "commit", "commit"]
+
+
+def test_commit_step_in_any_order_completes_with_whichever_comes_last(mkoch: User) -> None:
+    run = start(mkoch, body(ordering="any"))
+    commit(run, "incubate", mkoch)
+    run.refresh_from_db()
+    assert run.status == "in_progress"
+
+    commit(run, "measure", mkoch)
+
+    run.refresh_from_db()
+    assert run.status == "completed"
+
+
+def test_commit_step_keeps_to_the_pinned_revision(mkoch: User) -> None:
+    run = start(mkoch)
+    publish(body(steps=[step("other")]))
+
+    commit(run, "measure", mkoch)
+
+    with pytest.raises(StepNotFound):
+        commit(run, "other", mkoch)
+
+
+def test_commit_step_refuses_an_unknown_run(mkoch: User) -> None:
+    with pytest.raises(RunNotFound):
+        actions.commit_step(Order(UUID(int=7), mkoch, NOW), "measure")
+
+
+def test_commit_step_refuses_an_unknown_step_and_names_the_known(mkoch: User) -> None:
+    run = start(mkoch)
+
+    with pytest.raises(StepNotFound) as refusal:
+        commit(run, "plate", mkoch)
+
+    assert (refusal.value.revision, refusal.value.known_steps) == (1, ["measure", "incubate"])
+    assert unchanged(run)
+
+
+def test_commit_step_refuses_a_step_of_another_role(mkoch: User, person: Callable[[Role], User]) -> None:
+    run = start(mkoch, body(steps=[step("approve", role="supervisor"), step("plate")]))
+
+    with pytest.raises(RoleRequired) as refusal:
+        commit(run, "approve", mkoch)
+
+    assert refusal.value.role == "supervisor"
+    assert unchanged(run)
+    assert commit(run, "approve", person(Role.SUPERVISOR)).record.last_seq == 2
+
+
+def test_commit_step_refuses_who_may_only_read(mkoch: User, person: Callable[[Role], User]) -> None:
+    run = start(mkoch)
+
+    with pytest.raises(NotAllowed):
+        commit(run, "measure", person(Role.VIEWER))
+
+    assert unchanged(run)
+
+
+def test_commit_step_refuses_a_completed_run(mkoch: User) -> None:
+    run = start(mkoch, body(steps=[step("only")]))
+    commit(run, "only", mkoch)
+
+    with pytest.raises(RunNotInProgress) as refusal:
+        commit(run, "only", mkoch)
+
+    assert refusal.value.run_status == "completed"
+
+
+def test_commit_step_refuses_a_paused_run(mkoch: User) -> None:
+    run = paused(start(mkoch), mkoch)
+
+    with pytest.raises(RunNotInProgress) as refusal:
+        commit(run, "measure", mkoch)
+
+    assert refusal.value.run_status == "paused"
+
+
+def test_commit_step_refuses_an_aborted_run(mkoch: User, person: Callable[[Role], User]) -> None:
+    run = aborted(start(mkoch), person(Role.SUPERVISOR))
+
+    with pytest.raises(RunNotInProgress) as refusal:
+        commit(run, "measure", mkoch)
+
+    assert refusal.value.run_status == "aborted"
+
+
+def test_commit_step_refuses_what_is_out_of_order_and_names_what_is_in_the_way(mkoch: User) -> None:
+    run = start(mkoch, body(steps=[step("a"), step("b"), step("c")]))
+
+    with pytest.raises(StepOutOfOrder) as refusal:
+        commit(run, "c", mkoch)
+
+    assert refusal.value.blocking_steps == ["a", "b"]
+    assert unchanged(run)
+
+
+def test_commit_step_refuses_a_second_commit_and_names_the_first(mkoch: User) -> None:
+    run = start(mkoch)
+    first_commit = commit(run, "measure", mkoch).event
+
+    with pytest.raises(StepAlreadyCommitted) as refusal:
+        commit(run, "measure", mkoch)
+
+    assert refusal.value.event == first_commit
+    assert RunEvent.objects.filter(run=run).count() == 2
+
+
+def test_commit_step_refuses_a_wrong_submission_with_every_finding_and_writes_nothing(mkoch: User) -> None:
+    run = start(mkoch, body(steps=[step("a", slots=[slot("x", "text")], checklist=[item("y")])]))
+
+    with pytest.raises(InvalidSubmission) as refusal:
+        commit(run, "a", mkoch, values={"x": 5, "z": 1})
+
+    assert {finding.pointer for finding in refusal.value.findings} == {"/values/x", "/values/z", "/checklist/y"}
+    assert unchanged(run)
+
+
+@pytest.mark.parametrize(
+    ("story", "wrong_key", "error"),
+    [
+        (["a"], "nothing", StepNotFound),
+        (["a", "b"], "b", RunNotInProgress),
+        (["a"], "a", StepAlreadyCommitted),
+        ([], "b", StepOutOfOrder),
+    ],
+)
+def test_commit_step_tells_the_place_of_a_commit_before_what_is_wrong_in_it(
+    mkoch: User, story: list[str], wrong_key: str, error: type[Exception]
+) -> None:
+    run = start(mkoch, body(steps=[step("a"), step("b")]))
+    for key in story:
+        commit(run, key, mkoch)
+
+    with pytest.raises(error):
+        commit(run, wrong_key, mkoch, values={"unknown": 1}, note=5)
+
+
+def test_the_name_in_the_ledger_is_that_of_the_time(mkoch: User) -> None:
+    run = start(mkoch)
+    commit(run, "measure", mkoch)
+
+    mkoch.last_name = "Renamed"
+    mkoch.save()
+
+    assert {event.actor_name for event in run.events.all()} == {"Maria Koch"}
+
+
+@pytest.mark.parametrize(("names", "expected"), [({}, "jdoe"), ({"first_name": "Jo", "last_name": "Doe"}, "Jo Doe")])
+def test_a_person_enters_the_ledger_by_full_name_or_username(names: dict[str, Any], expected: str) -> None:
+    assert actions.name_of(User(username="jdoe", **names)) == expected

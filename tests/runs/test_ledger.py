@@ -1,0 +1,377 @@
+"""The chain of hashes: its form, which can never change, and what it finds."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from access.roles import Role
+from procedures.models import Step
+from rest import exact_json, timestamps
+from runs.actions import Order, abort_run, amend_step, pause_run, resume_run
+from runs.ledger import faults_in, hash_of, origin_of
+from runs.models import EventKind, Run, RunEvent
+from runs.serializers import AmendBodySerializer, PauseBodySerializer, submission_from
+from tests.factories import body, commit, item, slot, start, step, unhurried
+from tests.factories import publish as publish_body
+
+pytestmark = pytest.mark.django_db
+
+RUN_ID = "01938c1e-5d00-7000-8000-000000000001"
+STEPS = [
+    step(slots=[slot("mass", "decimal", max=20, out_of_range="deviation", unit="g")], checklist=[item("ppe")]),
+    step("incubate"),
+]
+
+
+@pytest.fixture
+def supervisor_user(person: Callable[[Role], User]) -> User:
+    return person(Role.SUPERVISOR)
+
+
+@pytest.fixture
+def run(supervisor_user: User) -> Run:
+    """A completed run of seven events."""
+    run = start(supervisor_user, body(steps=STEPS))
+    deviations = [{"slot": "mass", "reason": "spilled"}]
+    values, checklist = {"mass": exact_json.loads("20.50")}, {"ppe": True}
+    commit(run, "measure", supervisor_user, values=values, checklist=checklist, deviations=deviations, note="ok")
+    paused = submission_from({"reason": "fire drill"}, PauseBodySerializer)
+    pause_run(Order(run.pk, supervisor_user, timestamps.now(), paused))
+    resume_run(Order(run.pk, supervisor_user, timestamps.now()))
+    amend(run, supervisor_user, amends=2)
+    commit(run, "incubate", supervisor_user, performed_at="2026-11-20T09:14:05.250Z")
+    amend(run, supervisor_user, amends=5)
+    return Run.objects.get(pk=run.pk)
+
+
+def amend(run: Run, actor: User, amends: int) -> None:
+    content = {"values": {"mass": 19}, "checklist": {"ppe": True}, "amends": amends, "reason": "typo"}
+    amend_step(Order(run.pk, actor, timestamps.now(), submission_from(content, AmendBodySerializer)), "measure")
+
+
+@contextmanager
+def tampering() -> Iterator[Any]:
+    """A cursor for which the ledger is not append-only."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # a table with pending triggers cannot be altered
+        cursor.execute("ALTER TABLE runs_runevent DISABLE TRIGGER event_is_append_only")
+        yield cursor
+        cursor.execute("ALTER TABLE runs_runevent ENABLE TRIGGER event_is_append_only")
+
+
+def tampered(run: Run, statement: str, *arguments: object) -> list[str]:
+    """Return what is found wrong with `run` after a statement that the ledger refuses."""
+    with tampering() as cursor:
+        cursor.execute(statement, arguments)
+    return faults_of(run)
+
+
+def faults_of(run: Run) -> list[str]:
+    return list(faults_in(Run.objects.with_head().get(pk=run.pk)))
+
+
+# --- the form ---
+
+
+def fixed_event() -> RunEvent:
+    return RunEvent(
+        run_id=UUID(RUN_ID),
+        seq=2,
+        kind=EventKind.COMMIT,
+        step=Step(key="measure"),
+        values=exact_json.loads('{"mass": 12.50, "lot": "A\\u00b5/\\"1\\"", "count": 3, "big": 1E+25, "zero": -0.0}'),
+        checklist={"ppe": True},
+        deviations=[{"slot": "mass", "limit": {"max": exact_json.loads("12.0")}, "reason": "line 1\nline 2"}],
+        note=None,
+        reason=None,
+        amends=None,
+        actor_id=7,
+        actor_name="Ada Lovelace",
+        recorded_at=datetime(2026, 11, 23, 9, 14, 7, 412_000, tzinfo=UTC),
+        performed_at=datetime(2026, 11, 23, 10, 14, 5, tzinfo=timezone(timedelta(hours=1))),
+        idempotency_key="k-1",
+        request_sha256="ab" * 32,
+    )
+
+
+# Written by hand: sorted names, no white space, UTF-8; columns that hold JSON are texts, with the digits as written.
+CANONICAL = (
+    '{"actor":7,"actor_name":"Ada Lovelace","amends":null,"checklist":"{\\"ppe\\":true}",'
+    r'"deviations":"[{\"limit\":{\"max\":12.0},\"reason\":\"line 1\\nline 2\",\"slot\":\"mass\"}]",'
+    '"idempotency_key":"k-1","kind":"commit","note":null,"performed_at":"2026-11-23T09:14:05.000Z",'
+    '"reason":null,"recorded_at":"2026-11-23T09:14:07.412Z","request_sha256":"' + "ab" * 32 + '",'
+    '"run":"' + RUN_ID + '","seq":2,"step":"measure",'
+    r'"values":"{\"big\":10000000000000000000000000,\"count\":3,\"lot\":\"Aµ/\\\"1\\\"\",\"mass\":12.50,\"zero\":0.0}"}'
+)
+GOLDEN = "3be9b20c844358048290e8d4d572f0ca3fde347b9475a777c73abcd9f8ef1a4e"
+
+
+def test_the_hash_of_an_event_is_the_one_it_has_always_been() -> None:
+    previous = "0f" * 32
+
+    assert hash_of(fixed_event(), previous) == GOLDEN
+    assert hashlib.sha256(f"{previous}\n{CANONICAL}".encode()).hexdigest() == GOLDEN
+
+
+def test_the_first_event_rests_on_nothing() -> None:
+    assert hash_of(fixed_event(), "") == hashlib.sha256(f"\n{CANONICAL}".encode()).hexdigest()
+
+
+@pytest.mark.parametrize(("one", "other"), [("12.50", "12.5"), ("12.0", "12"), ("12.5", '"12.5"'), ("1", "true")])
+def test_values_that_read_differently_hash_differently(one: str, other: str) -> None:
+    event, changed = fixed_event(), fixed_event()
+    event.values, changed.values = exact_json.loads(one), exact_json.loads(other)
+
+    assert hash_of(event, "") != hash_of(changed, "")
+
+
+def test_null_and_empty_hash_differently() -> None:
+    event, changed = fixed_event(), fixed_event()
+    changed.note = ""
+
+    assert hash_of(event, "") != hash_of(changed, "")
+
+
+# --- the way to the database and back ---
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
+fractions = st.from_regex(r"-?(0|[1-9][0-9]{0,7})\.[0-9]{1,7}", fullmatch=True)
+exponents = st.from_regex(r"-?[0-9](\.[0-9]{1,5})?[eE][+-]?(1?[0-9]|2[0-4])", fullmatch=True)
+integers = st.integers(-exact_json.MAX_SAFE_INTEGER, exact_json.MAX_SAFE_INTEGER).map(str)
+scalars = st.one_of(fractions, exponents, integers, texts.map(json.dumps), st.sampled_from(["true", "false", "null"]))
+contents = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4).map(lambda members: f"[{','.join(members)}]"),
+        st.dictionaries(texts, inner, max_size=4).map(
+            lambda members: "{" + ",".join(f"{json.dumps(name)}:{member}" for name, member in members.items()) + "}"
+        ),
+    ),
+    max_leaves=8,
+)
+instants = st.datetimes(
+    min_value=datetime(1, 1, 2),  # noqa: DTZ001  # hypothesis adds the offset
+    max_value=datetime(9999, 12, 30),  # noqa: DTZ001
+    timezones=st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes))),
+)
+
+
+@settings(unhurried, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    values=contents.map(exact_json.loads),
+    checklist=st.dictionaries(texts, st.booleans(), max_size=3),
+    deviations=st.lists(contents.map(exact_json.loads), max_size=3),
+    note=st.none() | texts,
+    reason=st.none() | texts,
+    actor_name=texts,
+    recorded_at=instants,
+    performed_at=st.none() | instants,
+    idempotency_key=st.none() | texts,
+)
+def test_a_stored_event_hashes_as_it_did_before(supervisor_user: User, **columns: Any) -> None:
+    with transaction.atomic():
+        run = start(supervisor_user)
+        event = RunEvent(run=run, seq=2, kind=EventKind.PAUSE, actor=supervisor_user, **columns)
+        before = hash_of(event, "")
+        event.save()
+        stored = RunEvent.objects.get(pk=event.pk)
+        transaction.set_rollback(True)
+
+    assert hash_of(stored, "") == before
+
+
+@pytest.mark.parametrize("digits", ["12.50", "1E+2", "1e25", "-0.0", "0e5", "-0", "1.50e-7", "9007199254740991"])
+def test_a_number_reads_and_hashes_the_same_before_and_after_storage(
+    run: Run, supervisor_user: User, digits: str
+) -> None:
+    event = RunEvent(run=run, seq=8, kind=EventKind.PAUSE, actor=supervisor_user, recorded_at=timestamps.now())
+    event.values = {"mass": exact_json.loads(digits)}
+    event.save()
+    stored = RunEvent.objects.get(pk=event.pk)
+
+    assert exact_json.dumps(stored.values) == exact_json.dumps(event.values)
+    assert hash_of(stored, "") == hash_of(event, "")
+
+
+# --- what it finds ---
+
+
+def test_an_untouched_ledger_has_no_faults(run: Run) -> None:
+    assert run.last_seq == 7
+    assert faults_of(run) == []
+
+
+def test_a_ledger_of_every_kind_of_event_has_no_faults(supervisor_user: User) -> None:
+    run = start(supervisor_user, body(steps=[step(skippable=True), step("incubate")]))
+    content = submission_from({"reason": "leak"}, PauseBodySerializer)
+    abort_run(Order(run.pk, supervisor_user, timestamps.now(), content))
+
+    assert faults_of(run) == []
+
+
+@pytest.mark.parametrize("seq", [1, 2, 7])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "values = values || '{\"more\": 1}'",
+        "checklist = '{\"ppe\": false}'",
+        "deviations = '[]' || deviations || '[1]'",
+        "note = coalesce(note, '') || 'x'",
+        "reason = coalesce(reason, '') || 'x'",
+        "actor_id = (SELECT id FROM auth_user WHERE username = 'other')",
+        "actor_name = 'Somebody else'",
+        "recorded_at = recorded_at + interval '1 microsecond'",
+        "performed_at = coalesce(performed_at, recorded_at) + interval '1 microsecond'",
+        "idempotency_key = 'another'",
+        "request_sha256 = repeat('0', 64)",
+        "hash = repeat('0', 64)",
+    ],
+)
+def test_a_changed_column_is_found(run: Run, seq: int, change: str) -> None:
+    User.objects.create(username="other")
+
+    statement = f"UPDATE runs_runevent SET {change} WHERE run_id = %s AND seq = %s"  # noqa: S608  # written above
+    faults = tampered(run, statement, run.pk, seq)
+
+    assert f"event {seq} " in faults[0]
+
+
+def test_a_changed_kind_is_found(run: Run) -> None:
+    faults = tampered(run, "UPDATE runs_runevent SET kind = 'resume' WHERE run_id = %s AND seq = 3", run.pk)
+
+    assert faults == ["event 3 (resume) does not match its hash, or the one before was changed"]
+
+
+def test_a_ledger_that_does_not_begin_with_a_start_is_found_though_its_hashes_match(run: Run) -> None:
+    first = run.events.get(seq=1)
+    first.kind = EventKind.PAUSE
+    tampered(run, "DELETE FROM runs_runevent WHERE run_id = %s AND seq > 1", run.pk)
+    Run.objects.filter(pk=run.pk).update(last_seq=1)
+
+    forged = hash_of(first, "")
+    faults = tampered(run, "UPDATE runs_runevent SET kind = 'pause', hash = %s WHERE run_id = %s", forged, run.pk)
+
+    assert faults == ["event 1 (pause) stands where it cannot"]
+
+
+def test_another_step_is_found(run: Run) -> None:
+    faults = tampered(
+        run,
+        "UPDATE runs_runevent SET step_id = (SELECT id FROM procedures_step WHERE key = 'incubate') "
+        "WHERE run_id = %s AND seq = 5",
+        run.pk,
+    )
+
+    assert faults == ["event 5 (amend) does not match its hash, or the one before was changed"]
+
+
+def test_another_target_of_an_amendment_is_found(run: Run) -> None:
+    faults = tampered(run, "UPDATE runs_runevent SET amends = 2 WHERE run_id = %s AND seq = 7", run.pk)
+
+    assert faults == ["event 7 (amend) does not match its hash, or the one before was changed"]
+
+
+def test_dropped_digits_are_found(run: Run) -> None:
+    faults = tampered(run, "UPDATE runs_runevent SET values = '{\"mass\": 20.5}' WHERE run_id = %s AND seq = 2", run.pk)
+
+    assert faults == ["event 2 (commit) does not match its hash, or the one before was changed"]
+
+
+def test_a_step_of_the_same_name_in_another_revision_is_found(run: Run) -> None:
+    publish_body(body(title="Another", steps=STEPS))
+
+    faults = tampered(
+        run,
+        "UPDATE runs_runevent SET step_id = (SELECT max(id) FROM procedures_step WHERE key = 'measure') "
+        "WHERE run_id = %s AND seq = 5",
+        run.pk,
+    )
+
+    assert faults == ["event 5 (amend) is about a step of another revision"]
+
+
+def test_another_revision_of_the_run_is_found(run: Run) -> None:
+    other = publish_body(body(title="Another", steps=STEPS)).current_id
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE runs_run DISABLE TRIGGER run_keeps_its_origin")
+        cursor.execute("UPDATE runs_run SET revision_id = %s", [other])
+        cursor.execute("ALTER TABLE runs_run ENABLE TRIGGER run_keeps_its_origin")
+
+    assert faults_of(run)[0] == "event 1 (start) started another revision than the run's"
+
+
+@pytest.mark.parametrize(
+    ("condition", "fault"),
+    [
+        ("seq = 1", "event 1 is missing"),
+        ("seq = 4", "event 4 is missing"),
+        ("seq IN (3, 4)", "events 3 to 4 are missing"),
+        ("seq = 7", "the newest event is 6, but the run counted 7"),
+        ("seq > 0", "the newest event is 0, but the run counted 7"),
+    ],
+)
+def test_a_missing_event_is_found(run: Run, condition: str, fault: str) -> None:
+    statement = f"DELETE FROM runs_runevent WHERE run_id = %s AND {condition}"  # noqa: S608  # written above
+    faults = tampered(run, statement, run.pk)
+
+    assert faults == [fault]
+
+
+def test_events_that_changed_places_are_found(run: Run) -> None:
+    with tampering() as cursor:
+        for old, new in ((3, 99), (4, 3), (99, 4)):
+            cursor.execute("UPDATE runs_runevent SET seq = %s WHERE run_id = %s AND seq = %s", [new, run.pk, old])
+
+    assert "event 3 (resume) does not match its hash, or the one before was changed" in faults_of(run)
+    assert "event 4 (pause) does not match its hash, or the one before was changed" in faults_of(run)
+
+
+def test_an_event_moved_to_another_run_is_found_in_both(run: Run, supervisor_user: User) -> None:
+    other = start(supervisor_user, body("pcr"))
+    Run.objects.filter(pk=other.pk).update(last_seq=2)
+
+    faults = tampered(
+        run, "UPDATE runs_runevent SET run_id = %s, seq = 2 WHERE run_id = %s AND seq = 3", other.pk, run.pk
+    )
+
+    assert faults == ["event 3 is missing"]
+    assert "event 2 (pause) does not match its hash, or the one before was changed" in faults_of(other)
+
+
+def test_a_last_event_whose_number_was_taken_back_too_is_found_by_what_the_run_says(supervisor_user: User) -> None:
+    run = start(supervisor_user, body(steps=[step()]))
+    commit(run, "measure", supervisor_user)
+    Run.objects.filter(pk=run.pk).update(last_seq=1)
+
+    faults = tampered(run, "DELETE FROM runs_runevent WHERE run_id = %s AND seq = 2", run.pk)
+
+    assert faults[0] == "the run's status is completed, but its events amount to in_progress"
+
+
+def test_what_a_run_executes_is_in_its_first_event(run: Run) -> None:
+    assert run.events.get(seq=1).values == origin_of(run)
+    assert run.events.get(seq=1).values["content_sha256"] == run.revision.content_sha256
+
+
+def test_events_cost_no_statement_each(
+    run: Run, supervisor_user: User, django_assert_num_queries: Callable[[int], Any]
+) -> None:
+    head = Run.objects.with_head().get(pk=run.pk)
+    for amends in (7, 8, 9):
+        amend(run, supervisor_user, amends=amends)
+    grown = Run.objects.with_head().get(pk=run.pk)
+
+    with django_assert_num_queries(3):
+        list(faults_in(grown))
+    assert (head.last_seq, grown.last_seq) == (7, 10)

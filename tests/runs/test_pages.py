@@ -1,0 +1,198 @@
+"""Pages of runs: newest first, filtered, and each run on exactly one of them."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.contrib.auth.models import User
+
+from access.roles import Role
+from runs.models import Run
+from runs.pages import RunListParameters, page_of_runs
+from tests.conftest import ApiClient
+from tests.factories import body, commit, publish, start, step
+
+
+@pytest.fixture
+def mkoch(person: Callable[[Role], User]) -> User:
+    return person(Role.OPERATOR)
+
+
+def asked(**parameters: str) -> tuple[list[UUID], UUID | None]:
+    """The ids on the page that the query parameters ask for, and the cursor of the next."""
+    declared = RunListParameters(data=parameters)
+    declared.is_valid(raise_exception=True)
+    page = page_of_runs(declared.validated_data)
+    return [record.run.pk for record in page.records], page.next_cursor
+
+
+def several(count: int, mkoch: User) -> list[UUID]:
+    """Start runs, and return their ids, newest first."""
+    return [start(mkoch).pk for _ in range(count)][::-1]
+
+
+def test_the_newest_run_comes_first(mkoch: User) -> None:
+    ids = several(3, mkoch)
+
+    assert asked() == (ids, None)
+
+
+def test_following_the_cursors_meets_each_run_once(mkoch: User) -> None:
+    ids = several(5, mkoch)
+
+    met: list[UUID] = []
+    cursor: dict[str, str] = {}
+    sizes = []
+    while True:
+        page, following = asked(limit="2", **cursor)
+        met += page
+        sizes.append(len(page))
+        if following is None:
+            break
+        cursor = {"cursor": str(following)}
+
+    assert met == ids
+    assert sizes == [2, 2, 1]
+
+
+def test_a_page_that_is_just_full_is_the_last(mkoch: User) -> None:
+    ids = several(2, mkoch)
+
+    assert asked(limit="2") == (ids, None)
+
+
+def test_a_run_started_meanwhile_shifts_no_page(mkoch: User) -> None:
+    ids = several(3, mkoch)
+    page, following = asked(limit="2")
+
+    several(2, mkoch)
+
+    assert page + asked(limit="2", cursor=str(following))[0] == ids
+
+
+def test_runs_are_filtered_by_status(mkoch: User) -> None:
+    open_run, completed_run = start(mkoch, body("a", [step("only")])), start(mkoch, body("b", [step("only")]))
+    commit(completed_run, "only", mkoch)
+
+    assert asked(status="in_progress") == ([open_run.pk], None)
+    assert asked(status="completed") == ([completed_run.pk], None)
+    assert asked(status="aborted") == ([], None)
+
+
+def test_runs_are_filtered_by_procedure_whatever_the_revision(mkoch: User) -> None:
+    old_run = start(mkoch, body("gibson", title="First"))
+    new_run = start(mkoch, body("gibson", title="Second"))
+    start(mkoch, body("lockout"))
+
+    assert asked(procedure="gibson") == ([new_run.pk, old_run.pk], None)
+    assert asked(procedure="nothing") == ([], None)
+
+
+def test_runs_are_filtered_by_the_exact_reference(mkoch: User) -> None:
+    run = start(mkoch)
+    Run.objects.filter(pk=run.pk).update(external_ref="ELN-1")
+
+    assert asked(external_ref="ELN-1") == ([run.pk], None)
+    assert asked(external_ref="eln-1") == ([], None)
+    assert asked(external_ref="ELN") == ([], None)
+
+
+def test_runs_are_filtered_by_when_they_started(mkoch: User) -> None:
+    earlier_run, later_run = start(mkoch), start(mkoch)
+    border = earlier_run.started_at.isoformat()
+
+    assert earlier_run.pk not in asked(started_after=border)[0]
+    assert asked(started_after="2000-01-01T00:00:00Z")[0] == [later_run.pk, earlier_run.pk]
+    assert asked(started_after="2999-01-01T00:00:00Z")[0] == []
+
+
+def test_filters_are_combined(mkoch: User) -> None:
+    wanted_run = start(mkoch, body("gibson"))
+    start(mkoch, body("lockout"))
+
+    assert asked(status="in_progress", procedure="gibson", started_after="2000-01-01T00:00:00Z") == (
+        [wanted_run.pk],
+        None,
+    )
+
+
+def test_a_page_takes_three_statements_however_many_runs_it_has(mkoch: User, django_assert_num_queries: Any) -> None:
+    several(5, mkoch)
+
+    with django_assert_num_queries(3):
+        asked()
+
+
+@pytest.mark.django_db(transaction=True)  # the list takes a snapshot of its own
+def test_the_next_page_is_a_url_that_keeps_the_filters(viewer: ApiClient, mkoch: User) -> None:
+    ids = several(3, mkoch)
+
+    page = viewer.get("/runs?limit=2&procedure=gibson").json()
+    following = viewer.get(page["next"]).json()
+
+    assert [run["id"] for run in page["runs"]] == [str(pk) for pk in ids[:2]]
+    assert page["next"] == f"/runs?limit=2&procedure=gibson&cursor={ids[1]}"
+    assert [run["id"] for run in following["runs"]] == [str(ids[2])]
+    assert following["next"] is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_head_in_the_list_has_exactly_the_documented_members(viewer: ApiClient, mkoch: User) -> None:
+    run = start(mkoch)
+
+    (head,) = viewer.get("/runs").json()["runs"]
+    detail = viewer.get(f"/runs/{run.pk}").json()
+
+    assert head == {name: value for name, value in detail.items() if name not in {"steps", "commits", "status_changes"}}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fifty_runs_are_a_page_unless_asked_otherwise(viewer: ApiClient, mkoch: User) -> None:
+    publish(body())
+    several(51, mkoch)
+
+    assert len(viewer.get("/runs").json()["runs"]) == 50
+    assert len(viewer.get("/runs?limit=200").json()["runs"]) == 51
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ("status=running", "/status"),
+        ("status=", "/status"),
+        ("procedure=../x", "/procedure"),
+        ("procedure=%00", "/procedure"),
+        ("external_ref=", "/external_ref"),
+        ("external_ref=%00", "/external_ref"),
+        ("started_after=yesterday", "/started_after"),
+        ("started_after=9999-12-31T23:59:59-23:59", "/started_after"),
+        ("started_after=0001-01-01T00:00:00%2B14:00", "/started_after"),
+        ("cursor=1", "/cursor"),
+        ("cursor=%00", "/cursor"),
+        ("limit=0", "/limit"),
+        ("limit=201", "/limit"),
+        ("limit=-1", "/limit"),
+        ("limit=1.5", "/limit"),
+        ("limit=many", "/limit"),
+        ("limit=" + "9" * 5000, "/limit"),
+    ],
+)
+def test_a_parameter_of_a_wrong_value_is_invalid(viewer: ApiClient, query: str, pointer: str) -> None:
+    answer = viewer.get(f"/runs?{query}")
+
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/validation-failed")
+    assert {error["pointer"] for error in answer.json()["errors"]} == {pointer}
+
+
+def test_an_unknown_filter_is_refused_with_those_that_are_known(viewer: ApiClient) -> None:
+    answer = viewer.get("/runs?sttus=completed")
+
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/unknown-parameter")
+    assert answer.json()["known"] == ["cursor", "external_ref", "limit", "procedure", "started_after", "status"]
+
+
+def test_a_filter_given_twice_is_refused(viewer: ApiClient) -> None:
+    answer = viewer.get("/runs?status=paused&status=completed")
+
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/malformed-request")

@@ -1,0 +1,154 @@
+"""What a ledger amounts to: status, step states, what comes next."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from procedures.models import Step
+from rest import timestamps
+from runs.models import RunEvent
+from runs.progress import Progress, progress_of
+from tests.factories import unhurried
+
+NOW = timestamps.now()
+STEPS = [Step(pk=number, key=key, position=number, title=key) for number, key in enumerate("abc", start=1)]
+BY_KEY = {step.key: step for step in STEPS}
+
+
+def after(*story: str, ordering: str = "strict") -> Progress:
+    """Where a run of the steps a, b and c stands after events such as `commit a` or `pause`."""
+    events: list[RunEvent] = []
+    for seq, entry in enumerate(("start", *story), start=1):
+        kind, _, key = entry.partition(" ")
+        event = RunEvent(seq=seq, kind=kind, step=BY_KEY.get(key), recorded_at=NOW + timedelta(minutes=seq))
+        event.reason = f"because of {seq}"
+        events.append(event)
+    return progress_of(ordering, STEPS, events)
+
+
+def states(progress: Progress) -> dict[str, str]:
+    return {found.step.key: str(found.state) for found in progress.steps}
+
+
+@pytest.mark.parametrize(
+    ("story", "expected"),
+    [
+        ([], "available pending pending"),
+        (["commit a"], "committed available pending"),
+        (["commit a", "skip b"], "committed skipped available"),
+        (["skip a", "amend a"], "committed available pending"),
+        (["commit a", "pause"], "committed available pending"),
+        (["commit a", "abort"], "committed pending pending"),
+        (["commit a", "commit b", "commit c"], "committed committed committed"),
+    ],
+)
+def test_states_in_strict_order(story: list[str], expected: str) -> None:
+    assert " ".join(states(after(*story)).values()) == expected
+
+
+@pytest.mark.parametrize(
+    ("story", "expected"),
+    [
+        ([], "available available available"),
+        (["commit b"], "available committed available"),
+        (["commit b", "abort"], "pending committed pending"),
+    ],
+)
+def test_states_in_any_order(story: list[str], expected: str) -> None:
+    assert " ".join(states(after(*story, ordering="any")).values()) == expected
+
+
+@pytest.mark.parametrize(
+    ("story", "status"),
+    [
+        ([], "in_progress"),
+        (["pause"], "paused"),
+        (["pause", "resume"], "in_progress"),
+        (["commit a", "abort"], "aborted"),
+        (["pause", "abort"], "aborted"),
+        (["commit a", "commit b"], "in_progress"),
+        (["commit a", "commit b", "skip c"], "completed"),
+        (["commit a", "commit b", "skip c", "amend c"], "completed"),
+    ],
+)
+def test_the_status_follows_from_the_ledger(story: list[str], status: str) -> None:
+    assert after(*story).status == status
+
+
+def test_next_steps_are_the_available_ones() -> None:
+    assert after("commit a").next_steps == ["b"]
+    assert after("commit b", ordering="any").next_steps == ["a", "c"]
+    assert after("abort").next_steps == []
+
+
+def test_progress_counts_resolved_steps() -> None:
+    progress = after("commit a", "skip b", "amend a")
+
+    assert (progress.resolved, progress.total) == (2, 3)
+
+
+def test_the_newest_amendment_is_what_counts() -> None:
+    found = after("commit a", "amend a", "commit b", "amend a").of(BY_KEY["a"])
+
+    assert found.effective is not None
+    assert (found.effective.seq, found.amended) == (5, True)
+
+
+def test_a_commit_without_amendment_counts_itself() -> None:
+    found = after("commit a").of(BY_KEY["a"])
+
+    assert found.effective is not None
+    assert (found.effective.seq, found.amended, found.deviated) == (2, False, False)
+
+
+def test_an_unresolved_step_has_nothing_that_counts() -> None:
+    found = after().of(BY_KEY["a"])
+
+    assert (found.effective, found.resolved, found.amended, found.deviated) == (None, False, False, False)
+
+
+def test_a_step_deviates_when_what_counts_does() -> None:
+    committed = RunEvent(seq=2, kind="commit", step=STEPS[0], deviations=[{"slot": "x"}], recorded_at=NOW)
+    amended = RunEvent(seq=3, kind="amend", step=STEPS[0], deviations=[], recorded_at=NOW)
+    started = RunEvent(seq=1, kind="start", recorded_at=NOW)
+
+    assert progress_of("strict", STEPS, [started, committed]).of(STEPS[0]).deviated
+    assert not progress_of("strict", STEPS, [started, committed, amended]).of(STEPS[0]).deviated
+
+
+def test_the_steps_in_the_way_are_the_unresolved_ones_before() -> None:
+    assert after("commit a").unresolved_before(BY_KEY["c"]) == ["b"]
+    assert after("commit a").unresolved_before(BY_KEY["a"]) == []
+
+
+def test_a_run_that_goes_on_has_no_end() -> None:
+    progress = after("commit a", "pause")
+
+    assert (progress.ended_at, progress.end_reason) == (None, None)
+
+
+def test_an_aborted_run_ended_with_the_abort_and_its_reason() -> None:
+    progress = after("commit a", "abort")
+
+    assert (progress.ended_at, progress.end_reason) == (NOW + timedelta(minutes=3), "because of 3")
+
+
+def test_a_completed_run_ended_with_the_event_that_resolved_the_last_step() -> None:
+    progress = after("commit a", "commit b", "commit c", "amend a")
+
+    assert (progress.ended_at, progress.end_reason) == (NOW + timedelta(minutes=4), None)
+
+
+@unhurried
+@given(st.permutations("abc"), st.integers(0, 3), st.sampled_from(["strict", "any"]))
+def test_every_step_is_in_one_state_and_the_counts_agree(order: Any, count: int, ordering: str) -> None:
+    progress = after(*(f"commit {key}" for key in order[:count]), ordering=ordering)
+
+    committed = [key for key, state in states(progress).items() if state == "committed"]
+    assert sorted(committed) == sorted(order[:count])
+    assert progress.resolved == count
+    assert (progress.status == "completed") is (count == 3)
+    assert (progress.next_steps == []) is (count == 3)
