@@ -1,0 +1,1 @@
+"""The top storey: settings, wiring and the demo. Imported by nobody."""

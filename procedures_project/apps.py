@@ -1,0 +1,16 @@
+"""App registration: the top storey is an app for its commands, and to make the roles when all others are there."""
+
+from django.apps import AppConfig, apps
+from django.db.models.signals import post_migrate
+
+
+class ProceduresProjectConfig(AppConfig):
+    """Wiring."""
+
+    name = "procedures_project"
+
+    def ready(self) -> None:
+        from procedures_project.roles import make_groups  # noqa: PLC0415  # after the models
+
+        # Of the last app with models: by then Django has made the permissions of all.
+        post_migrate.connect(make_groups, sender=apps.get_app_config("runs"))

@@ -1,0 +1,90 @@
+"""Holding cached bodies against the database, exactly: both sides carry the version they belong to."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from procedures import caches as procedures_caches
+from procedures.models import ProcedureNotFound
+from procedures.versioned_cache import metrics
+from procedures.versioned_cache.keys import Kind, Resource
+from procedures.versioned_cache.store import Store
+from procedures.versioned_cache.versions import committed_version, one_snapshot
+from runs import caches as runs_caches
+from runs.models import RunNotFound
+
+FETCHERS: dict[Kind, Callable[[Resource], bytes]] = {
+    Kind.LIST: lambda _: procedures_caches.fetch_procedure_list(),
+    Kind.PROCEDURE: lambda resource: procedures_caches.fetch_procedure(resource.id),
+    Kind.RUN: lambda resource: runs_caches.fetch_run(UUID(resource.id)),
+}
+FINGERPRINTS = {
+    Kind.LIST: procedures_caches.FINGERPRINT,
+    Kind.PROCEDURE: procedures_caches.FINGERPRINT,
+    Kind.RUN: runs_caches.FINGERPRINT,
+}
+
+
+class Verdict(StrEnum):
+    """What an audit finds."""
+
+    MATCH = "match"  # the cached body is the database's, to the byte
+    UNCACHED = "uncached"  # no lease runs, or no payload of this version and shape lies there
+    SUPERSEDED = "superseded"  # somebody wrote while we looked
+    STALE = "stale"  # the cache serves something else than the database holds, and no lease excuses it
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of a resource, and why."""
+
+    resource: Resource
+    verdict: Verdict
+    detail: str = ""
+
+
+def audit(resource: Resource, store: Store) -> Finding:
+    """Compare what is cached of a resource with the database; a stale body is counted.
+
+    A counter that is behind may be excused by its lease: it is looked at again when the lease has ended.
+
+    Raises:
+        CacheUnavailable: Redis is unusable.
+    """
+    finding = _compare(resource, store)
+    if finding.verdict is Verdict.STALE and (left_ms := store.lease_left_ms(resource)) is not None:
+        time.sleep(left_ms / 1000)
+        finding = _compare(resource, store)
+    if finding.verdict is Verdict.STALE:
+        metrics.STALE.labels(resource.kind).inc()
+    return finding
+
+
+def _compare(resource: Resource, store: Store) -> Finding:
+    # The counter first: one that is behind what the database says *afterwards* may just have been overtaken.
+    counter = store.version(resource)
+    payload = None if counter is None else store.stored_payload(resource, counter)
+    with one_snapshot():
+        version = committed_version(resource)
+        body = _body(resource)
+    if counter is None or payload is None or payload.fingerprint != FINGERPRINTS[resource.kind]:
+        return Finding(resource, Verdict.UNCACHED)
+    if counter != version:
+        has_moved = store.version(resource) != counter
+        return Finding(
+            resource,
+            Verdict.SUPERSEDED if has_moved else Verdict.STALE,
+            f"Redis says {counter}, PostgreSQL {version}",
+        )
+    if payload.body != body:
+        return Finding(resource, Verdict.STALE, f"version {version} differs: {len(payload.body)} bytes cached")
+    return Finding(resource, Verdict.MATCH)
+
+
+def _body(resource: Resource) -> bytes | None:
+    try:
+        return FETCHERS[resource.kind](resource)
+    except (ProcedureNotFound, RunNotFound):
+        return None

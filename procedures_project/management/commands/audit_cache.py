@@ -1,0 +1,35 @@
+"""Hold a sample of cached bodies against the database."""
+
+from argparse import ArgumentParser
+from collections import Counter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from procedures.versioned_cache.breaker import CacheUnavailable
+from procedures.versioned_cache.inspection import sampled_resources
+from procedures.versioned_cache.store import Store
+from procedures_project.audit import Verdict, audit
+
+
+class Command(BaseCommand):
+    """`manage.py audit_cache [--sample N]`: exit code 1 if a stale body was found."""
+
+    help = "Compare cached bodies with the database, exactly; counts backend_procedure_cache_stale_total."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--sample", type=int, default=100, help="How many resources beside the list (100).")
+
+    def handle(self, *, sample: int, **_options: Any) -> None:
+        store = Store()
+        try:
+            findings = [audit(resource, store) for resource in sampled_resources(sample)]
+        except CacheUnavailable as error:
+            raise CommandError(f"Redis is unusable: {error}") from None
+        for finding in findings:
+            if finding.verdict is Verdict.STALE:
+                self.stderr.write(f"{finding.resource.name}: {finding.detail}")
+        counts = Counter(finding.verdict for finding in findings)
+        self.stdout.write(", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict))
+        if counts[Verdict.STALE]:
+            raise CommandError("Stale bodies were found.")

@@ -1,0 +1,100 @@
+"""The audit finds what must never be there, and nothing else."""
+
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+from prometheus_client import REGISTRY
+from pytest_django import Settings
+from redis import Redis
+
+from procedures.caches import FINGERPRINT, read_procedure
+from procedures.models import Procedure
+from procedures.versioned_cache.keys import procedure_resource
+from procedures.versioned_cache.store import Store
+from procedures.versioned_cache.versions import committed_version
+from procedures_project.audit import Verdict, audit
+from tests import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+GIBSON = procedure_resource("gibson")
+
+
+@pytest.fixture
+def cached(redis: Redis, settings: Settings) -> int:
+    """The version of a procedure that has been read; leases are short."""
+    settings.CACHE_LEASE_MS = 200
+    factories.publish(factories.body("gibson"))
+    redis.flushdb()
+    read_procedure("gibson")
+    return committed_version(GIBSON) or 0
+
+
+def stale() -> float:
+    """Return how many stale bodies were counted."""
+    return REGISTRY.get_sample_value("backend_procedure_cache_stale_total", {"resource": "procedure"}) or 0.0
+
+
+def plant(store: Store, version: int) -> None:
+    """Store a wrong body under a version, and make sure that it is believed."""
+    store.keep(GIBSON, version, FINGERPRINT, b"wrong")
+    store.raise_to({GIBSON: version}, store.lease_deadline() + 60_000)
+
+
+def test_what_is_right_matches(cached: int, store: Store) -> None:
+    assert audit(GIBSON, store).verdict is Verdict.MATCH
+
+
+def test_what_nobody_reads_is_not_cached(cached: int, store: Store, redis: Redis) -> None:
+    redis.flushdb()
+
+    assert audit(GIBSON, store).verdict is Verdict.UNCACHED
+
+
+def test_a_counter_that_is_behind_is_excused_by_its_lease(cached: int, store: Store) -> None:
+    Procedure.objects.update(tags=["unseen"])
+    before = stale()
+
+    finding = audit(GIBSON, store)
+
+    assert finding.verdict is not Verdict.STALE
+    assert stale() == before
+
+
+def test_a_body_that_differs_under_its_own_version_is_stale(
+    cached: int, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(store, cached)
+    monkeypatch.setattr("procedures_project.audit.time.sleep", lambda _: None)
+    before = stale()
+
+    finding = audit(GIBSON, store)
+
+    assert finding.verdict is Verdict.STALE
+    assert stale() == before + 1
+
+
+def test_a_counter_that_outlives_its_lease_is_stale(cached: int, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.raise_to({GIBSON: cached}, store.lease_deadline() + 60_000)
+    Procedure.objects.update(tags=["unseen"])
+    monkeypatch.setattr("procedures_project.audit.time.sleep", lambda _: None)
+
+    assert audit(GIBSON, store).verdict is Verdict.STALE
+
+
+def test_the_command_counts_verdicts(cached: int) -> None:
+    output = io.StringIO()
+
+    call_command("audit_cache", stdout=output)
+
+    assert "1 match" in output.getvalue()
+    assert "0 stale" in output.getvalue()
+
+
+def test_the_command_fails_when_something_is_stale(cached: int, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(store, cached)
+    monkeypatch.setattr("procedures_project.audit.time.sleep", lambda _: None)
+
+    with pytest.raises(CommandError, match="Stale"):
+        call_command("audit_cache", stdout=io.StringIO(), stderr=io.StringIO())

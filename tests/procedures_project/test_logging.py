@@ -1,0 +1,138 @@
+"""How log lines look, and what every request leaves in the log."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import structlog
+from django.conf import settings
+from django.http import HttpRequest
+from structlog.testing import capture_logs
+
+from procedures_project.middleware import BoundedPrometheusAfterMiddleware
+from tests.conftest import ApiClient
+
+LOG_SOMETHING = """
+import logging, sys
+import structlog
+from procedures_project.logging_config import logging_config
+
+logging_config(sys.argv[1])
+structlog.contextvars.bind_contextvars(request_id="abc")
+structlog.get_logger().info("step_committed", seq=4, title="Größe")
+structlog.get_logger().debug("not_shown")
+logging.getLogger("django.request").warning("not shown: our own line says it")
+logging.getLogger("some.library").warning("disk %s", "full")
+try:
+    1 / 0
+except ZeroDivisionError:
+    logging.getLogger("some.library").exception("broken")
+"""
+
+
+def logged(log_format: str) -> list[str]:
+    """The lines that a process of its own writes to standard error: the tests' is captured by pytest."""
+    finished = subprocess.run(
+        [sys.executable, "-c", LOG_SOMETHING, log_format],
+        cwd=settings.BASE_DIR, env={**os.environ, "PYTHONIOENCODING": "utf-8"}, capture_output=True, check=True,
+    )  # fmt: skip
+    assert finished.stdout == b""
+    return finished.stderr.decode().splitlines()
+
+
+def test_json_lines_have_the_event_its_fields_and_the_requests_id() -> None:
+    ours, library, failure = map(json.loads, logged("json"))
+
+    assert ours.pop("ts").endswith("Z")
+    assert ours == {"event": "step_committed", "seq": 4, "title": "Größe", "level": "info", "request_id": "abc"}
+    assert (library["event"], library["level"], library["logger"]) == ("disk full", "warning", "some.library")
+    assert library["request_id"] == "abc"
+    assert "ZeroDivisionError" in failure["exception"]
+
+
+def test_console_lines_are_for_people() -> None:
+    ours, library = [line for line in logged("console") if "step_committed" in line or "disk" in line]
+
+    assert "seq" in ours
+    assert "Größe" in ours
+    assert "disk full" in library
+
+
+def test_debug_lines_are_not_written() -> None:
+    assert "not_shown" not in "".join(logged("json"))
+
+
+@pytest.fixture
+def events() -> Any:
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as captured:
+        yield captured
+
+
+def finished(events: list[dict[str, Any]]) -> dict[str, Any]:
+    (event,) = [event for event in events if event["event"] == "request_finished"]
+    return event
+
+
+def test_each_request_is_one_line_with_its_route_and_not_its_path(viewer: ApiClient, events: Any) -> None:
+    viewer.get("/procedures/secret-name")
+
+    event = finished(events)
+    assert (event["method"], event["route"], event["status"]) == ("GET", "procedures/<slug:key>", 404)
+    assert event["duration_ms"] > 0
+    assert "secret" not in json.dumps(event)
+
+
+def test_a_path_without_a_route_is_logged_without_it(anonymous: ApiClient, events: Any) -> None:
+    anonymous.get("/wp-login.php")
+
+    assert finished(events)["route"] is None
+
+
+def test_the_answer_tells_the_id_of_its_log_lines(viewer: ApiClient, events: Any) -> None:
+    answer = viewer.get("/procedures")
+
+    assert {event["request_id"] for event in events} == {answer["X-Request-ID"]}
+
+
+def test_two_requests_have_two_ids(anonymous: ApiClient) -> None:
+    assert anonymous.get("/healthz")["X-Request-ID"] != anonymous.get("/healthz")["X-Request-ID"]
+
+
+@pytest.mark.parametrize("sent", ["forged", "a\r\nb", "x" * 100_000])
+def test_an_id_from_the_client_is_not_taken_over(anonymous: ApiClient, sent: str) -> None:
+    answer = anonymous.get("/procedures", headers={"X-Request-ID": sent})
+
+    assert len(answer["X-Request-ID"]) == 32
+    assert answer["X-Request-ID"] not in sent
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_probes_and_scrapes_are_not_logged(anonymous: ApiClient, events: Any, path: str) -> None:
+    anonymous.get(path)
+
+    assert [event for event in events if event["event"] == "request_finished"] == []
+
+
+def test_no_token_is_logged(viewer: ApiClient, events: Any) -> None:
+    viewer.get("/procedures", headers={"Cookie": "sessionid=prc_cookie"})
+
+    assert "prc_" not in json.dumps(events, default=str)
+
+
+def test_a_method_that_a_client_invents_makes_no_series_of_its_own() -> None:
+    middleware = BoundedPrometheusAfterMiddleware(lambda _request: None)
+    request = HttpRequest()
+    request.method = "FOO"
+    metric = middleware.metrics.requests_latency_by_view_method
+
+    child = middleware.label_metric(metric, request, view="somewhere", method=request.method)
+
+    assert child._labelvalues == ("somewhere", "<invalid method>")
+
+
+def test_django_writes_no_second_line_for_a_refused_request() -> None:
+    assert not logging.getLogger("django.request").isEnabledFor(logging.WARNING)

@@ -1,0 +1,41 @@
+"""The groups that stand for the roles, and what each may do."""
+
+import pytest
+from django.contrib.auth.models import Group
+
+from access.rights import Right
+from access.roles import Role
+from procedures_project.roles import RIGHTS, make_groups
+
+pytestmark = pytest.mark.django_db
+
+
+def rights_of(role: Role) -> set[str]:
+    permissions = Group.objects.get(name=role).permissions.values_list("content_type__app_label", "codename")
+    return {f"{app_label}.{codename}" for app_label, codename in permissions}
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_every_role_is_a_group_with_its_rights(role: Role) -> None:
+    make_groups()
+
+    assert rights_of(role) == RIGHTS[role]
+
+
+def test_whoever_may_more_may_also_what_others_may() -> None:
+    assert RIGHTS[Role.VIEWER] < RIGHTS[Role.OPERATOR] < RIGHTS[Role.SUPERVISOR] < RIGHTS[Role.ADMIN]
+    assert RIGHTS[Role.VIEWER] < RIGHTS[Role.AUTHOR] < RIGHTS[Role.ADMIN]
+
+
+def test_an_author_executes_nothing_and_an_operator_writes_no_procedures() -> None:
+    assert Right.EXECUTE_RUNS not in RIGHTS[Role.AUTHOR]
+    assert Right.CHANGE_PROCEDURES not in RIGHTS[Role.OPERATOR]
+
+
+def test_a_group_that_exists_is_left_as_it_was_made() -> None:
+    make_groups()
+    Group.objects.get(name=Role.VIEWER).permissions.clear()
+
+    make_groups()
+
+    assert rights_of(Role.VIEWER) == set()

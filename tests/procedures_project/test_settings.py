@@ -1,0 +1,124 @@
+"""The settings read their environment strictly: a wrong or missing value stops the start and says why."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+RIGHT = {
+    "SECRET_KEY": "x" * 32,
+    "ALLOWED_HOSTS": "procedures.example.com, localhost",
+    "DATABASE_URL": "postgresql://app:s%20cret@db.example:6543/procedures?sslmode=require",
+    "REDIS_URL": "redis://cache.example:6379/1",
+}
+SHOW = (
+    "import json, sys; from procedures_project import settings as s; print(json.dumps(eval(sys.argv[1]), default=str))"
+)
+
+
+def loaded(expression: str, **changes: str | None) -> subprocess.CompletedProcess[bytes]:
+    """Load the settings in a process of its own with nothing else in its environment, and show `expression`."""
+    environment = {name: value for name, value in {**RIGHT, **changes}.items() if value is not None}
+    return subprocess.run(
+        [sys.executable, "-c", SHOW, expression],
+        cwd=settings.BASE_DIR, env={"PATH": os.environ["PATH"], **environment}, capture_output=True, check=False,
+    )  # fmt: skip
+
+
+def value_of(expression: str, **changes: str | None) -> Any:
+    finished = loaded(expression, **changes)
+    assert finished.returncode == 0, finished.stderr.decode()
+    return json.loads(finished.stdout)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"SECRET_KEY": None}, "SECRET_KEY is required"),
+        ({"SECRET_KEY": ""}, "SECRET_KEY is required"),
+        ({"SECRET_KEY": "x" * 31}, "SECRET_KEY is too short"),
+        ({"DATABASE_URL": None}, "DATABASE_URL is required"),
+        ({"REDIS_URL": None}, "REDIS_URL is required"),
+        ({"ALLOWED_HOSTS": None}, "ALLOWED_HOSTS must name the hosts"),
+        ({"ALLOWED_HOSTS": " , "}, "ALLOWED_HOSTS must name the hosts"),
+        ({"ALLOWED_HOSTS": "*"}, "* is not allowed"),
+        ({"ALLOWED_HOSTS": "a.example,*"}, "* is not allowed"),
+        ({"INSECURE_HTTP": "true"}, "INSECURE_HTTP must be 0 or 1, not 'true'"),
+        ({"METRICS_OPEN_TO_LOOPBACK": "yes"}, "METRICS_OPEN_TO_LOOPBACK must be 0 or 1"),
+        ({"LOG_FORMAT": "xml"}, "LOG_FORMAT must be console or json"),
+    ],
+)
+def test_production_refuses_to_start(changes: dict[str, str | None], complaint: str) -> None:
+    finished = loaded("None", **changes)
+
+    assert finished.returncode != 0
+    assert "ImproperlyConfigured" in finished.stderr.decode()
+    assert complaint in finished.stderr.decode()
+
+
+def test_production_is_safe_by_default() -> None:
+    safe = value_of(
+        "[s.DEBUG, s.SECURE_SSL_REDIRECT, s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE, s.SECURE_HSTS_SECONDS > 0,"
+        " s.METRICS_TOKEN, s.METRICS_OPEN_TO_LOOPBACK, s.SECURE_PROXY_SSL_HEADER]"
+    )
+
+    assert safe == [False, True, True, True, True, "", False, None]
+
+
+def test_insecure_http_is_said_explicitly() -> None:
+    insecure = value_of(
+        "[s.SECURE_SSL_REDIRECT, s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE, s.SECURE_HSTS_SECONDS]",
+        INSECURE_HTTP="1",
+    )
+
+    assert insecure == [False, False, False, 0]
+
+
+def test_a_forwarded_protocol_is_believed_only_behind_a_proxy_of_ours() -> None:
+    assert value_of("s.SECURE_PROXY_SSL_HEADER", BEHIND_TLS_PROXY="1") == ["HTTP_X_FORWARDED_PROTO", "https"]
+
+
+def test_a_libpq_uri_becomes_djangos_connection() -> None:
+    database = value_of("s.DATABASES['default']")
+
+    assert {name: database[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")} == {
+        "NAME": "procedures",
+        "USER": "app",
+        "PASSWORD": "s cret",
+        "HOST": "db.example",
+        "PORT": "6543",
+    }
+    assert database["OPTIONS"]["sslmode"] == "require"
+
+
+def test_what_the_operator_writes_into_the_uri_wins_over_our_timeouts() -> None:
+    options = value_of("s.DATABASES['default']['OPTIONS']", DATABASE_URL="postgresql://db/x?connect_timeout=9")
+
+    assert str(options["connect_timeout"]) == "9"
+    assert "keepalives_idle" in options
+
+
+def test_lists_are_split_at_commas_without_blanks() -> None:
+    assert value_of("s.ALLOWED_HOSTS") == ["procedures.example.com", "localhost"]
+
+
+def test_the_deployment_check_complains_about_nothing_of_ours() -> None:
+    finished = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=settings.BASE_DIR,
+        env={"PATH": os.environ["PATH"], **RIGHT, "SECRET_KEY": "aB3$xY7!" * 8},
+        capture_output=True, check=False,
+    )  # fmt: skip
+
+    report = (finished.stdout + finished.stderr).decode()
+    assert "System check identified" in report
+    # Whether subdomains and browsers' preload lists are concerned is for whoever owns the domain to say.
+    assert set(re.findall(r"\w+\.[EW]\d+", report)) <= {
+        "security.W005",
+        "security.W021",
+    }

@@ -1,0 +1,38 @@
+"""The servers that the tests talk to, before Django reads its settings.
+
+Those of DATABASE_URL and REDIS_URL where they are set (the Redis database is flushed), else embedded ones
+that live as long as the test run. Loaded by `-p tests.servers`, since a conftest would come too late.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from procedures_project.embedded import embedded_servers
+
+ENVIRONMENT = {
+    "SECRET_KEY": "tests-only-" + "0" * 32,
+    "ALLOWED_HOSTS": "testserver,127.0.0.1",
+    "INSECURE_HTTP": "1",
+    "METRICS_OPEN_TO_LOOPBACK": "1",
+    "LOG_FORMAT": "json",
+}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
+    """Start the servers, as a wrapper because pytest-django reads the settings in this very hook."""
+    stack = ExitStack()
+    early_config.add_cleanup(stack.close)
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="procedures-tests-")))
+    static_root = folder / "static"
+    static_root.mkdir()
+    os.environ.update(ENVIRONMENT, STATIC_ROOT=str(static_root))
+    if not {"DATABASE_URL", "REDIS_URL"} <= os.environ.keys():
+        servers = stack.enter_context(embedded_servers(folder, durable=False))
+        os.environ |= {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
+    return (yield)
