@@ -1,0 +1,1 @@
+"""What happens when a server dies, hangs or lies."""

@@ -1,0 +1,62 @@
+"""The long proof: `python -m tests.faults.history --reads 200000`, printed as a table."""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import django
+
+from tests.servers import ENVIRONMENT
+
+# The tests' tools import models, which need settings; nothing connects to these.
+os.environ |= ENVIRONMENT | {"DATABASE_URL": "postgresql:///unused", "REDIS_URL": "redis://unused"}
+os.environ["DJANGO_SETTINGS_MODULE"] = "procedures_project.settings"
+django.setup()
+
+from tests.faults.history.cluster import running_cluster  # noqa: E402
+from tests.faults.history.faults import FAULTS  # noqa: E402
+from tests.faults.history.proof import prove  # noqa: E402
+
+SHOWN_VIOLATIONS = 20
+
+
+def main(argv: list[str]) -> int:
+    """Prove, print, and return the exit code."""
+    options = _options(argv)
+    started = time.monotonic()
+    faults = [fault for fault in FAULTS if options.fault in (None, fault.name)]
+    reads = violations = 0
+    with ExitStack() as stack:
+        folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="procedures-history-")))
+        folder.mkdir(exist_ok=True)
+        cluster = stack.enter_context(running_cluster(folder, options.lease_ms))
+        for outcome in prove(cluster, options.lease_ms, reads=options.reads, say=_say, faults=faults):
+            reads += outcome.verdict.reads
+            violations += len(outcome.violations)
+            for violation in outcome.violations[:SHOWN_VIOLATIONS]:
+                _say(f"  VIOLATION: {violation}")
+    _say(f"{reads} reads in {time.monotonic() - started:.0f} s under a lease of {options.lease_ms} ms")
+    _say(f"{violations} violations")
+    return 1 if violations else 0
+
+
+def _options(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.history", description=__doc__)
+    parser.add_argument("--reads", type=int, default=200_000, help="at least so many in all")
+    parser.add_argument("--lease-ms", type=int, default=5000, help="the lease X of the servers (CACHE_LEASE_MS)")
+    parser.add_argument("--fault", choices=[fault.name for fault in FAULTS], help="only this one")
+    parser.add_argument("--folder", type=Path, help="an empty one, to keep the servers' logs")
+    return parser.parse_args(argv)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,82 @@
+"""PostgreSQL's connections cut: requests recover by themselves, and nothing that was answered is lost."""
+
+import threading
+
+import httpx
+import psycopg
+
+from tests.factories import step
+from tests.system.demo import Demo, eventually
+
+STEPS = 60
+
+
+def cut_connections(demo: Demo) -> int:
+    """Terminate every connection of the service to PostgreSQL, and return how many there were."""
+    with psycopg.connect(demo.services["database_url"], autocommit=True) as connection:
+        terminated = connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        return len(terminated.fetchall())
+
+
+def is_announced(response: httpx.Response) -> bool:
+    """Tell whether an answer is a success, or says when to try again."""
+    return response.status_code in {200, 201} or (response.status_code == 503 and "Retry-After" in response.headers)
+
+
+def test_the_requests_after_a_cut_are_answered(demo: Demo, procedure_key: str, run_id: str) -> None:
+    for number in range(5):
+        demo.put_procedure(procedure_key, title=f"Before {number}")  # so that workers have connections
+        assert cut_connections(demo) > 0
+
+        answers = [demo.put_procedure(procedure_key, title=f"After {number}") for _ in range(2)]
+        answers += [demo.get("/procedures") for _ in range(4)]
+        answers += [demo.get(f"/runs/{run_id}") for _ in range(4)]
+
+        assert all(is_announced(answer) for answer in answers), [answer.status_code for answer in answers]
+        eventually(lambda: demo.get("/procedures").status_code == 200)
+        assert demo.put_procedure(procedure_key, title=f"After {number}").status_code == 200
+        assert demo.read(f"/procedures/{procedure_key}")["title"] == f"After {number}"
+
+
+def test_the_service_is_ready_again_after_a_cut(demo: Demo) -> None:
+    cut_connections(demo)
+
+    eventually(lambda: demo.client(None).get("/readyz").status_code == 200)
+
+
+def test_no_answered_commit_is_lost_while_connections_are_cut(demo: Demo) -> None:
+    keys = [f"step-{number}" for number in range(STEPS)]
+    done = threading.Event()
+
+    def cut_again_and_again() -> None:
+        while not done.wait(0.05):
+            cut_connections(demo)
+
+    with demo.procedure(ordering="any", steps=[step(key) for key in keys]) as procedure_key:
+        run_id = demo.start_run(procedure_key)
+        cutter = threading.Thread(target=cut_again_and_again)
+        cutter.start()
+        try:
+            answers = {key: demo.commit(run_id, key) for key in keys}
+        finally:
+            done.set()
+            cutter.join()
+        committed = [commit["step_key"] for commit in eventually(lambda: read_run(demo, run_id))["commits"]]
+
+    assert all(is_announced(answer) for answer in answers.values()), {
+        answer.text for answer in answers.values() if not is_announced(answer)
+    }
+    answered = [key for key, answer in answers.items() if answer.status_code == 201]
+    assert answered
+    assert set(answered) <= set(committed)
+    assert len(committed) == len(set(committed))
+
+
+def read_run(demo: Demo, run_id: str) -> dict[str, list[dict[str, str]]]:
+    """Return a run, or nothing while the service has not recovered."""
+    response = demo.get(f"/runs/{run_id}")
+    run: dict[str, list[dict[str, str]]] = response.json() if response.status_code == 200 else {}
+    return run

@@ -1,0 +1,178 @@
+"""Whatever Redis answers, or fails to answer, a read is served from PostgreSQL and a write is recorded.
+
+Each fault is a small server of the test's own that speaks, or refuses to speak, Redis's protocol.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from django_redis import get_redis_connection
+from pytest_django import Settings
+from structlog.testing import capture_logs
+
+from procedures.caches import fetch_procedure
+from procedures.versioned_cache.engine import VersionedCache
+from procedures.versioned_cache.keys import procedure_resource
+from procedures.versioned_cache.metrics import Source
+from procedures.versioned_cache.store import Store
+from procedures_project.settings import redis_cache  # noqa: TID251  # points the caches at another server
+from tests import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+GIBSON = procedure_resource("gibson")
+Conversation = Callable[[socket.socket], None]
+
+
+def answer(reply: bytes) -> Conversation:
+    """Answer every command with the same reply."""
+
+    def converse(client: socket.socket) -> None:
+        while client.recv(65536):
+            client.sendall(reply)
+
+    return converse
+
+
+def hang(client: socket.socket) -> None:
+    """Read, and never answer."""
+    while client.recv(65536):
+        pass
+
+
+def reset(client: socket.socket) -> None:
+    """Close the connection in the middle of an answer."""
+    client.recv(65536)
+    client.sendall(b"$100\r\nhalf")
+
+
+def trickle(client: socket.socket) -> None:
+    """Answer a byte at a time, each well within redis-py's own timeout."""
+    client.recv(65536)
+    for byte in b"$5000\r\n" + b"1" * 5000:
+        client.sendall(bytes([byte]))
+        time.sleep(0.01)
+
+
+FAULTS: dict[str, Conversation] = {
+    "READONLY": answer(b"-READONLY You can't write against a read only replica.\r\n"),
+    "LOADING": answer(b"-LOADING Redis is loading the dataset in memory\r\n"),
+    "OOM": answer(b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"),
+    "NOAUTH": answer(b"-NOAUTH Authentication required.\r\n"),
+    "NOSCRIPT": answer(b"-NOSCRIPT No matching script.\r\n"),
+    "max clients": answer(b"-ERR max number of clients reached\r\n"),
+    "MOVED": answer(b"-MOVED 3999 127.0.0.1:6381\r\n"),
+    "nonsense": answer(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    "a text for a number": answer(b"$3\r\nabc\r\n"),
+    "hang": hang,
+    "reset": reset,
+    "trickle": trickle,
+}
+
+
+@contextmanager
+def server(converse: Conversation) -> Iterator[str]:
+    """Run a server that treats each connection so; yield its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    clients: list[socket.socket] = []
+
+    def serve(client: socket.socket) -> None:
+        try:
+            converse(client)
+        except OSError:
+            pass
+        finally:
+            client.close()
+
+    def accept() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            clients.append(client)
+            threading.Thread(target=serve, args=[client], daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+    finally:
+        listener.close()
+        for client in clients:
+            client.close()
+
+
+@contextmanager
+def redis_at(url: str, settings: Settings) -> Iterator[VersionedCache]:
+    """Point the process at another Redis; yield a cache that has never seen one."""
+    healthy = settings.CACHES
+    settings.CACHES = {
+        "default": redis_cache("reads", settings.REDIS_READ_TIMEOUT_SECONDS, url),
+        "raises": redis_cache("raises", settings.REDIS_RAISE_TIMEOUT_SECONDS, url),
+    }
+    try:
+        yield VersionedCache(Store())
+    finally:
+        for name in settings.CACHES:
+            get_redis_connection(name).connection_pool.disconnect()
+        settings.CACHES = healthy
+
+
+def read(cache: VersionedCache) -> tuple[bytes | None, Source]:
+    """Read the procedure."""
+    representation = cache.read(GIBSON, "0123abcd", lambda: fetch_procedure("gibson"))
+    return representation.body, representation.source
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_reads_fall_back_to_postgresql(fault: str, settings: Settings, redis: object) -> None:
+    factories.publish(factories.body("gibson", title="There"))
+
+    with server(FAULTS[fault]) as url, redis_at(url, settings) as cache, capture_logs() as logs:
+        body, source = read(cache)
+
+    assert b'"There"' in (body or b"")
+    assert source == Source.FALLBACK
+    assert "procedure_cache_unavailable" in [log["event"] for log in logs]
+
+
+def test_a_refused_connection_falls_back_too(settings: Settings, redis: object) -> None:
+    factories.publish(factories.body("gibson"))
+    with server(hang) as url:
+        pass
+
+    with redis_at(url, settings) as cache:
+        _, source = read(cache)
+
+    assert source == Source.FALLBACK
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_raise_that_fails_is_logged_and_never_raised(fault: str, settings: Settings, redis: object) -> None:
+    factories.publish(factories.body("gibson"))
+
+    with server(FAULTS[fault]) as url, redis_at(url, settings) as cache, capture_logs() as logs:
+        cache.invalidate([GIBSON])
+
+    assert [log["event"] for log in logs] == ["procedure_cache_invalidation_failed"]
+
+
+@pytest.mark.parametrize("fault", ["hang", "trickle"])
+def test_after_some_failures_nobody_waits_any_more(fault: str, settings: Settings, redis: object) -> None:
+    factories.publish(factories.body("gibson"))
+    connections: list[socket.socket] = []
+
+    def count(client: socket.socket) -> None:
+        connections.append(client)
+        FAULTS[fault](client)
+
+    with server(count) as url, redis_at(url, settings) as cache:
+        for _ in range(20):
+            read(cache)
+
+    # Three failures open the breaker; a probe a second may follow.
+    assert len(connections) <= 6

@@ -1,0 +1,1 @@
+"""One race a file; the docstring is the schedule."""

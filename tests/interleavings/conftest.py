@@ -1,0 +1,65 @@
+"""The stage of the races: one procedure, its writer, and readers in processes of their own."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from redis import Redis
+
+from procedures.caches import fetch_procedure
+from procedures.models import Procedure
+from procedures.versioned_cache.engine import Representation, VersionedCache
+from procedures.versioned_cache.keys import procedure_resource
+from procedures.versioned_cache.versions import committed_version
+from tests import factories
+
+RESOURCE = procedure_resource("gibson")
+SHAPE = "0123abcd"
+PATIENCE_SECONDS = 10
+
+
+@dataclass
+class Stage:
+    """What a schedule is written with."""
+
+    redis: Redis
+    elsewhere: Callable[[Callable[[], object]], object]
+
+    def write(self, title: str) -> None:
+        """Publish a revision on another connection, and raise its version, as a request does."""
+        self.elsewhere(lambda: factories.publish(factories.body("gibson", title=title)))
+
+    def write_without_raise(self, title: str) -> None:
+        """Commit a change that Redis is not told of: a crash after COMMIT, a lost raise, psql."""
+        self.elsewhere(lambda: Procedure.objects.update(tags=[title]))
+
+    def read(self, cache: VersionedCache, fetcher: Callable[[], bytes] | None = None) -> Representation:
+        """Read the procedure in the process of `cache`."""
+        return cache.read(RESOURCE, SHAPE, fetcher or (lambda: fetch_procedure("gibson")))
+
+    @property
+    def version(self) -> int:
+        """The committed version."""
+        return committed_version(RESOURCE) or 0
+
+    @property
+    def counter(self) -> int | None:
+        """The number that Redis holds; None when nobody has a lease."""
+        number = self.redis.get(RESOURCE.counter_key)
+        return None if number is None else int(number)
+
+    def let_the_lease_end(self) -> None:
+        """Wait until Redis has forgotten the counter."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.counter is not None:
+            assert time.monotonic() < deadline, "the lease does not end"
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def stage(transactional_db: None, redis: Redis, elsewhere: Callable[[Callable[[], object]], object]) -> Stage:
+    """A procedure titled "Old", committed, of which Redis knows nothing."""
+    factories.publish(factories.body("gibson", title="Old"))
+    redis.flushdb()
+    return Stage(redis, elsewhere)

@@ -1,0 +1,42 @@
+"""A procedure is archived while somebody starts a run of it.
+
+starter  checks that the procedure is active, and holds its row
+author   archives: has to wait
+starter  commits the run
+author   goes on
+anybody  starts a run: refused
+"""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import OperationalError, connection, transaction
+
+from access.roles import Role
+from procedures.actions import archive_procedure
+from rest import timestamps
+from runs.actions import ProcedureArchived, start_run
+from tests import factories
+
+
+@pytest.mark.django_db(transaction=True)
+def test_archiving_waits_for_a_run_that_is_being_started(
+    person: Callable[[Role], User], elsewhere: Callable[[Callable[[], object]], object], redis: object
+) -> None:
+    operator = person(Role.OPERATOR)
+    factories.publish(factories.body("gibson"))
+
+    def archive() -> object:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+        return archive_procedure(key="gibson", archivist=None, now=timestamps.now())
+
+    with transaction.atomic():
+        start_run(procedure_key="gibson", actor=operator, now=timestamps.now())
+        with pytest.raises(OperationalError):
+            elsewhere(archive)
+    elsewhere(archive)
+
+    with pytest.raises(ProcedureArchived):
+        start_run(procedure_key="gibson", actor=operator, now=timestamps.now())

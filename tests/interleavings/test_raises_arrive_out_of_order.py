@@ -1,0 +1,31 @@
+"""Two writers commit one after the other; their raises arrive the other way round.
+
+    first    commits v+1
+    second   commits v+2, raises to v+2, is answered
+    first    raises: it has selected v+1 long ago
+    anybody  must be given v+2
+
+See Note [The writer's rule].
+"""
+
+from collections.abc import Callable
+
+from procedures.versioned_cache.engine import VersionedCache
+from procedures.versioned_cache.store import Store
+from tests.interleavings.conftest import RESOURCE, Stage
+
+
+def test_a_late_raise_never_lowers_the_counter(
+    stage: Stage, store: Store, process: Callable[[], VersionedCache]
+) -> None:
+    stage.read(process())
+    stage.write_without_raise("first")
+    first_version = stage.version
+    deadline = store.lease_deadline()
+    stage.write("Second")
+
+    store.raise_to({RESOURCE: first_version}, deadline)
+    after = stage.read(process())
+
+    assert stage.counter == first_version + 1
+    assert b'"Second"' in (after.body or b"")

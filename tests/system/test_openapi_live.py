@@ -1,0 +1,192 @@
+"""The live service, held against /openapi.json: requests made up from the document, right ones and wrong ones."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from procedures_project import documentation
+from tests.factories import item, slot, step
+from tests.system.demo import Demo, running_demo
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
+    negative_data_rejection,
+]
+STEPS = [
+    step("measure", skippable=True),
+    step(
+        "incubate",
+        slots=[slot("minutes", "integer", required=False, min=15, max=65, out_of_range="deviation")],
+        checklist=[item("on_ice", required=False)],
+    ),
+]
+Case: TypeAlias = "schemathesis.Case[Any]"
+
+TURNS_OF_A_RUN = 3  # requests until the next one gets a fresh run
+
+
+def described(max_examples: int, *, with_coverage: bool) -> schemathesis.BaseSchema:
+    """Return the document to make requests from; coverage adds the limits of each value, one after the other."""
+    config = {
+        # Without a token is a case of its own below.
+        "generation": {
+            "deterministic": True,
+            "database": "none",
+            "max-examples": max_examples,
+            "with-security-parameters": False,
+        },
+        "phases": {"coverage": {"enabled": with_coverage}},
+        # The state of a run, for instance, comes before whether the body is valid.
+        "checks": {"negative_data_rejection": {"expected-statuses": ["4xx"]}},
+    }
+    return schemathesis.openapi.from_dict(
+        json.loads(documentation.document()), config=schemathesis.Config.from_dict(config)
+    )
+
+
+thorough = described(15, with_coverage=True)
+brief = described(5, with_coverage=False)
+repeatable = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+
+
+class Aim:
+    """Points requests at things that exist: made-up keys and ids would be not found, all of them."""
+
+    def __init__(self, demo: Demo, changing_key: str, executed_key: str) -> None:
+        self._demo = demo
+        self._changing_key = changing_key
+        self._executed_key = executed_key
+        self._run_id = ""
+        self._turn = 0
+
+    def point(self, case: Case) -> None:
+        """Replace what is valid in the path and in If-Match by what is there, most of the time."""
+        self._turn += 1
+        if self._turn % 8 and _is_valid(case, ParameterLocation.PATH):
+            existing = self._existing(case.operation.definition.raw["operationId"])
+            case.path_parameters.update({name: existing[name] for name in case.path_parameters})
+        if self._turn % 2 and "If-Match" in case.headers and _is_valid(case, ParameterLocation.HEADER):
+            case.headers["If-Match"] = "*"
+        if isinstance(case.body, dict) and _is_valid(case, ParameterLocation.BODY):
+            # The first of the STEPS was committed as event 2 of its run.
+            existing = {"procedure": self._executed_key, "revision": None, "amends": 2 + self._turn % len(STEPS)}
+            case.body = {**case.body, **{name: existing[name] for name in existing.keys() & case.body.keys()}}
+
+    def _existing(self, operation_id: str) -> dict[str, Any]:
+        step_key = STEPS[self._turn % len(STEPS)]["key"]
+        return {"key": self._changing_key, "number": 1, "run_id": self._run(operation_id), "step_key": step_key}
+
+    def _run(self, operation_id: str) -> str:
+        """Return a run that allows the operation at first."""
+        if not self._run_id or self._turn % TURNS_OF_A_RUN == 0:
+            self._run_id = self._demo.start_run(self._executed_key)
+            before = {"resumeRun": "pause", "exportRun": "abort", "exportRunTable": "abort", "amendStep": "commit"}
+            self._prepare(before.get(operation_id))
+        return self._run_id
+
+    def _prepare(self, verb: str | None) -> None:
+        if verb == "commit":
+            for part in STEPS:
+                self._demo.commit(self._run_id, part["key"])
+        elif verb:
+            self._demo.client("supervisor").post(f"/runs/{self._run_id}/{verb}", json={"reason": "To be exported."})
+
+
+def _is_valid(case: Case, location: ParameterLocation) -> bool:
+    component = case.meta.components.get(location) if case.meta else None
+    return component is None or component.mode.is_positive
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo of its own: what is made up here stays in it."""
+    with running_demo(tmp_path_factory.mktemp("openapi") / "data") as demo:
+        yield demo
+
+
+@pytest.fixture
+def aim(target: Demo) -> Iterator[Aim]:
+    """An aim at a procedure to change, and at runs of another one."""
+    with target.procedure() as changing_key, target.procedure(steps=STEPS, ordering="any") as executed_key:
+        yield Aim(target, changing_key, executed_key)
+
+
+@pytest.fixture
+def successes() -> Iterator[Counter[int]]:
+    """The successes of an operation, of which there must be some."""
+    counts: Counter[int] = Counter()
+    yield counts
+    assert counts, "not one request got as far as a success"
+
+
+@pytest.fixture
+def request_as(target: Demo) -> Callable[[Case, str | None], schemathesis.Response]:
+    """Send a case with the token of a role, and check the answer against the document."""
+
+    def send(case: Case, role: str | None) -> schemathesis.Response:
+        headers = {"Authorization": f"Bearer {target.tokens[role]}"} if role else {}
+        response = case.call(base_url=target.base_url, headers=headers)
+        case.validate_response(response, checks=CHECKS, headers=headers)
+        return response
+
+    return send
+
+
+@thorough.parametrize()
+@repeatable
+def test_every_answer_is_as_described(
+    case: Case, aim: Aim, request_as: Callable[[Case, str | None], schemathesis.Response], successes: Counter[int]
+) -> None:
+    aim.point(case)
+
+    response = request_as(case, "admin")
+
+    if response.status_code < 300:
+        successes[response.status_code] += 1
+
+
+@pytest.mark.parametrize("role", ["viewer", None])
+@brief.parametrize()
+@repeatable
+def test_every_refusal_is_as_described(
+    case: Case, aim: Aim, request_as: Callable[[Case, str | None], schemathesis.Response], role: str | None
+) -> None:
+    aim.point(case)
+
+    response = request_as(case, role)
+
+    if role is None:
+        assert response.status_code in {401, 404}  # no route looks like a malformed path
+
+
+def test_the_live_document_is_the_one_that_the_requests_are_made_from(target: Demo) -> None:
+    answer = target.client(None).get("/openapi.json")
+
+    assert (answer.status_code, answer.content) == (200, documentation.document())
+
+
+def test_the_page_and_all_that_it_loads_come_from_the_service(target: Demo) -> None:
+    page = target.client(None).get("/docs")
+
+    files = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(files) == 4
+    assert [target.client(None).get(file).status_code for file in files] == [200] * 4

@@ -1,0 +1,168 @@
+"""Which error comes first (docs/api.md): each request below is wrong in every later way too."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from access.roles import Role
+from rest import timestamps
+from runs.actions import Order, pause_run
+from tests import factories
+from tests.conftest import ApiClient
+
+NOBODY = "01930000-0000-7000-8000-000000000000"
+STALE = {"If-Match": '"1-00000000"'}
+INVALID = {"values": {"nothing": 1}}
+JSON = "application/json"
+
+
+@pytest.fixture
+def run_id(person: Callable[[Role], User]) -> str:
+    """A paused run in strict order, whose first step is for supervisors and whose second is committed by nobody."""
+    steps = [factories.step("approve", role="supervisor"), factories.step("go"), factories.step("done")]
+    run = factories.start(person(Role.SUPERVISOR), factories.body(steps=steps))
+    return str(run.pk)
+
+
+def pause(run_id: str, person: Callable[[Role], User]) -> None:
+    """Pause the run."""
+    pause_run(Order(run_id, person(Role.SUPERVISOR), timestamps.now()))  # type: ignore[arg-type]  # a UUID's text will do
+
+
+def slug(answer: Any) -> tuple[int, str]:
+    """Return the status and the problem type of an answer."""
+    return answer.status_code, answer.json()["type"].removeprefix("/problems/")
+
+
+def test_1_without_a_token_nothing_else_is_looked_at(anonymous: ApiClient) -> None:
+    answer = anonymous.patch(f"/runs/{NOBODY}?x=1", "{", "text/plain", headers={"Accept": "text/html"})
+
+    assert slug(answer) == (401, "unauthenticated")
+
+
+def test_2_the_method_comes_before_the_media_types(viewer: ApiClient) -> None:
+    answer = viewer.patch(f"/runs/{NOBODY}?x=1", "{", "text/plain", headers={"Accept": "text/html"})
+
+    assert slug(answer) == (405, "method-not-allowed")
+
+
+def test_3_what_is_acceptable_comes_before_what_was_sent(viewer: ApiClient) -> None:
+    answer = viewer.post("/runs?x=1", "{", "text/plain", headers={"Accept": "text/html"})
+
+    assert slug(answer) == (406, "not-acceptable")
+
+
+def test_4_the_media_type_comes_before_the_syntax(viewer: ApiClient) -> None:
+    assert slug(viewer.post("/runs?x=1", "{", "text/plain")) == (415, "unsupported-media-type")
+
+
+def test_5_the_syntax_comes_before_the_parameters(viewer: ApiClient) -> None:
+    assert slug(viewer.post("/runs?x=1", "{", JSON)) == (400, "malformed-request")
+
+
+def test_6_the_parameters_come_before_the_run(viewer: ApiClient) -> None:
+    answer = viewer.post(f"/runs/{NOBODY}/steps/none/commit?x=1", INVALID, headers=STALE)
+
+    assert slug(answer) == (400, "unknown-parameter")
+
+
+def test_7_the_run_comes_before_the_step(viewer: ApiClient) -> None:
+    answer = viewer.post(f"/runs/{NOBODY}/steps/none/commit", INVALID, headers=STALE)
+
+    assert slug(answer) == (404, "run-not-found")
+
+
+def test_8_a_repeated_request_is_answered_whatever_has_changed_since(
+    supervisor: ApiClient, run_id: str, person: Callable[[Role], User]
+) -> None:
+    key = {"Idempotency-Key": "k"}
+    path = f"/runs/{run_id}/steps/approve/commit"
+    first = supervisor.post(path, headers=key)
+    pause(run_id, person)
+
+    again = supervisor.post(path, headers={**key, **STALE})
+
+    assert again.status_code == 201
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.json() == first.json()
+
+
+def test_8_a_reused_key_comes_before_the_step(supervisor: ApiClient, run_id: str) -> None:
+    key = {"Idempotency-Key": "k"}
+    supervisor.post(f"/runs/{run_id}/steps/approve/commit", headers=key)
+
+    answer = supervisor.post(f"/runs/{run_id}/steps/none/commit", INVALID, headers={**key, **STALE})
+
+    assert slug(answer) == (422, "idempotency-key-reused")
+
+
+def test_9_the_step_comes_before_the_rights(viewer: ApiClient, run_id: str) -> None:
+    assert slug(viewer.post(f"/runs/{run_id}/steps/none/commit", INVALID, headers=STALE)) == (404, "step-not-found")
+
+
+def test_10_the_rights_come_before_the_role(viewer: ApiClient, run_id: str) -> None:
+    assert slug(viewer.post(f"/runs/{run_id}/steps/approve/commit", INVALID, headers=STALE)) == (403, "forbidden")
+
+
+def test_11_the_role_comes_before_the_precondition(operator: ApiClient, run_id: str) -> None:
+    answer = operator.post(f"/runs/{run_id}/steps/approve/commit", INVALID, headers=STALE)
+
+    assert slug(answer) == (403, "role-required")
+
+
+def test_12_the_precondition_comes_before_the_state(
+    operator: ApiClient, run_id: str, person: Callable[[Role], User]
+) -> None:
+    pause(run_id, person)
+
+    answer = operator.post(f"/runs/{run_id}/steps/go/commit", INVALID, headers=STALE)
+
+    assert slug(answer) == (412, "version-mismatch")
+
+
+def test_13_the_state_comes_before_the_order(operator: ApiClient, run_id: str, person: Callable[[Role], User]) -> None:
+    pause(run_id, person)
+
+    assert slug(operator.post(f"/runs/{run_id}/steps/go/commit", INVALID)) == (409, "run-not-in-progress")
+
+
+def test_14_the_order_comes_before_the_body(operator: ApiClient, run_id: str) -> None:
+    assert slug(operator.post(f"/runs/{run_id}/steps/go/commit", INVALID)) == (409, "step-out-of-order")
+
+
+def test_15_what_is_committed_already_comes_before_the_body(supervisor: ApiClient, run_id: str) -> None:
+    supervisor.post(f"/runs/{run_id}/steps/approve/commit")
+
+    answer = supervisor.post(f"/runs/{run_id}/steps/approve/commit", INVALID)
+
+    assert slug(answer) == (409, "step-already-committed")
+
+
+def test_16_the_body_comes_last(supervisor: ApiClient, run_id: str) -> None:
+    answer = supervisor.post(f"/runs/{run_id}/steps/approve/commit", INVALID)
+
+    assert slug(answer) == (400, "validation-failed")
+
+
+def test_of_a_procedure_existence_comes_before_rights(viewer: ApiClient) -> None:
+    assert slug(viewer.put("/procedures/nobody", {}, headers=STALE)) == (404, "procedure-not-found")
+
+
+def test_of_a_procedure_rights_come_before_the_precondition(viewer: ApiClient) -> None:
+    factories.publish(factories.body("gibson"))
+
+    assert slug(viewer.put("/procedures/gibson", {})) == (403, "forbidden")
+
+
+def test_of_a_procedure_a_missing_precondition_comes_before_the_body(author: ApiClient) -> None:
+    factories.publish(factories.body("gibson"))
+
+    assert slug(author.put("/procedures/gibson", {})) == (428, "precondition-required")
+
+
+def test_of_a_procedure_a_failed_precondition_comes_before_the_body(author: ApiClient) -> None:
+    factories.publish(factories.body("gibson"))
+
+    assert slug(author.put("/procedures/gibson", {}, headers=STALE)) == (412, "version-mismatch")
