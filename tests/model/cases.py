@@ -1,0 +1,126 @@
+"""The protocols and scenarios that are checked, and what each rule of the protocol is there for."""
+
+from dataclasses import dataclass, replace
+
+from tests.model.state import Fault, Property, Protocol, Scenario
+
+IMPLEMENTED = Protocol()
+REPAIRED = Protocol(leases_raise=True, half_fence=True)
+"""What makes "reads never go back" hold as well."""
+
+KEEPS_BODIES = frozenset({Property.PURE, Property.HEALS})
+FAULT_FREE = KEEPS_BODIES | {Property.FRESH}
+FAULT_FREE_IN_ORDER = FAULT_FREE | {Property.MONOTONIC}
+DEGRADED = KEEPS_BODIES | {Property.BOUNDED}
+ONLY_BOUNDED = frozenset({Property.BOUNDED})
+
+NO_RAISE = frozenset({Fault.CRASH, Fault.LOST_RAISE, Fault.BYPASS})
+EMPTIED = frozenset({Fault.EVICTION, Fault.FLUSH})
+FAILOVER = frozenset({Fault.FAILOVER})
+UNREACHABLE = frozenset({Fault.UNREACHABLE})
+CLOCK_STEP = frozenset({Fault.CLOCK_STEP})
+
+TWO_PROCESSES = Scenario("no fault, two processes", FAULT_FREE)
+TWO_THREADS = Scenario("no fault, two threads of a process, waiters", FAULT_FREE, threads=(0, 0), waits=True)
+HEALTHY = (TWO_PROCESSES, TWO_THREADS)
+
+BROKEN = (
+    Scenario("the raise never comes", DEGRADED, NO_RAISE, has_memory=False),
+    Scenario("Redis is emptied", DEGRADED, EMPTIED, has_memory=False),
+    Scenario("Redis goes back to an earlier copy", ONLY_BOUNDED, FAILOVER, has_memory=False, has_payloads=False),
+    Scenario("calls to Redis fail", ONLY_BOUNDED, UNREACHABLE, has_memory=False, has_payloads=False),
+    Scenario(
+        "Redis's clock steps back by a tick, bound X + 1",
+        ONLY_BOUNDED,
+        CLOCK_STEP,
+        has_memory=False,
+        has_payloads=False,
+        bound=3,
+    ),
+)
+
+CLOCK_STEP_WITHIN_THE_LEASE = replace(BROKEN[-1], name="Redis's clock steps back by a tick, bound X", bound=None)
+
+LARGE = (
+    Scenario("large: two writes", FAULT_FREE, writes=2, has_memory=False),
+    Scenario("large: lease of 4 ticks", FAULT_FREE, lease=4),
+    Scenario("large: three threads", FAULT_FREE, threads=(0, 1, 2), has_memory=False, has_payloads=False),
+    Scenario("large: waiters in two processes", FAULT_FREE, waits=True),
+    Scenario("large: the raise never comes", DEGRADED, NO_RAISE),
+    Scenario("large: everything at once", ONLY_BOUNDED, NO_RAISE | EMPTIED | FAILOVER | UNREACHABLE, has_memory=False),
+)
+
+
+def in_order(scenario: Scenario) -> Scenario:
+    """Return the scenario with the promise that reads never go back, which only the repaired protocol keeps."""
+    return replace(scenario, properties=scenario.properties | {Property.MONOTONIC})
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A rule that is taken out of a protocol, and the property that this must break."""
+
+    name: str
+    protocol: Protocol
+    scenario: Scenario
+
+
+def _case(switch: str, breaks: Property, scenario: Scenario, base: Protocol = IMPLEMENTED) -> Case:
+    return Case(switch, replace(base, **{switch: True}), replace(scenario, properties=frozenset({breaks})))
+
+
+CRASH = Scenario("the writer dies", DEGRADED, frozenset({Fault.CRASH}), has_memory=False)
+LONG_LEASE = Scenario("no fault, lease of 4 ticks", FAULT_FREE, lease=4, has_memory=False)
+TWO_WRITES = Scenario("no fault, two writes", FAULT_FREE, writes=2, has_memory=False)
+EVICTION = Scenario("Redis evicts the counter", DEGRADED, frozenset({Fault.EVICTION}), has_memory=False)
+
+CASES = (
+    _case("without_fence", Property.FRESH, TWO_PROCESSES),
+    _case("without_fence", Property.BOUNDED, CRASH),
+    _case("without_growing_expiry", Property.FRESH, TWO_PROCESSES),
+    _case("rows_before_version", Property.PURE, TWO_PROCESSES),
+    _case("rows_before_version", Property.FRESH, TWO_PROCESSES),
+    _case("rows_before_version", Property.HEALS, TWO_PROCESSES),
+    _case("without_anchor", Property.HEALS, CRASH),
+    _case("without_anchor", Property.FRESH, EVICTION),
+    _case("without_anchor", Property.HEALS, EVICTION),
+    _case("without_snapshot", Property.PURE, TWO_PROCESSES),
+    _case("reads_extend_leases", Property.BOUNDED, CRASH),
+    _case("raise_lowers", Property.FRESH, TWO_WRITES),
+    # These are about the order of reads, so they are taken out of the protocol that keeps it.
+    _case("without_raising_newer", Property.MONOTONIC, TWO_PROCESSES, REPAIRED),
+    _case("without_snapshot", Property.MONOTONIC, TWO_PROCESSES, REPAIRED),
+    # The repair leaves no rule superfluous.
+    _case("without_fence", Property.FRESH, TWO_PROCESSES, REPAIRED),
+    _case("without_growing_expiry", Property.FRESH, LONG_LEASE, REPAIRED),
+    _case("reads_extend_leases", Property.BOUNDED, CRASH, REPAIRED),
+    _case("raise_lowers", Property.FRESH, TWO_WRITES, REPAIRED),
+)
+"""Each must be found broken."""
+
+ONLY_ORDER = replace(TWO_PROCESSES, properties=frozenset({Property.MONOTONIC}))
+
+GOES_BACK = (
+    Case("as implemented", IMPLEMENTED, ONLY_ORDER),
+    Case("leases_raise", Protocol(leases_raise=True), ONLY_ORDER),
+    Case("losers_follow", Protocol(losers_follow=True), ONLY_ORDER),
+    Case("half_fence", Protocol(half_fence=True), ONLY_ORDER),
+)
+"""Reads go back, with no fault at all: either half of the repair alone is not enough."""
+
+
+def _fault(fault: Fault, breaks: Property = Property.FRESH, protocol: Protocol = IMPLEMENTED) -> Case:
+    scenario = replace(ONLY_ORDER, name=fault.value, properties=frozenset({breaks}), faults=frozenset({fault}))
+    return Case("with a fault", protocol, scenario)
+
+
+FELT = (
+    _fault(Fault.LOST_RAISE),
+    _fault(Fault.EVICTION),
+    _fault(Fault.FLUSH),
+    _fault(Fault.FAILOVER),
+    _fault(Fault.CLOCK_STEP),
+    _fault(Fault.UNREACHABLE, Property.MONOTONIC, REPAIRED),
+)
+"""What each fault can delay, so that BOUNDED is not proved of faults that do nothing. (A write whose process dies, and
+one past the service, have no response that FRESH could count from.)"""

@@ -1,0 +1,366 @@
+"""The steps of a read, as in `engine.py` and `fills.py`. A thread may pause before any of them for as long as it likes.
+
+Three pauses are left out, since they could only make the promise easier to keep. Beginning a read is one step with its
+first command, and answering it with its last. Looking for a body is one step with learning the version: a body that
+turns up later says what a 304 would have said before, one that vanishes later might have expired before.
+"""
+
+from collections.abc import Callable, Iterator
+
+from tests.model.raises import lent, raised, shown
+from tests.model.state import (
+    ABSENT,
+    FOREVER,
+    IDLE,
+    At,
+    Bodies,
+    Counter,
+    Fault,
+    Property,
+    Reader,
+    Redis,
+    Rules,
+    State,
+    Step,
+    with_item,
+)
+
+
+def reader_steps(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """Yield what the thread may do next."""
+    at = state.readers[thread].at
+    yield from STEPS[at](rules, state, thread)
+    if Fault.UNREACHABLE in rules.scenario.faults and at in WITHOUT_REDIS:
+        yield _lose_redis(rules, state, thread)
+
+
+def begin(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """Note what the answer may not be older than, and take the first step."""
+    reader = Reader(At.GET_COUNTER, floor=(floor := _floor(rules, state))[0], because=floor[1])
+    if rules.protocol.rows_before_version:
+        reader = reader._replace(rows=state.database)
+        yield _went(state, thread, reader, f"begins, reads the rows of {reader.rows}")
+    else:
+        for step in get_counter(rules, _with(state, thread, reader), thread):
+            yield _prefixed(step, "begins")
+
+
+def get_counter(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """GET counter: believe it, or ask PostgreSQL."""
+    redis = state.redis
+    if redis.counter is None and not rules.protocol.without_anchor:
+        yield _went(state, thread, state.readers[thread]._replace(at=At.TIME), "GET counter: absent")
+        return
+    if redis.counter is None:
+        redis = redis._replace(counter=Counter(0, FOREVER))
+        label = "GET counter: absent, SETNX counter 0"
+    else:
+        label = f"GET counter: {redis.counter.version}"
+        if rules.protocol.reads_extend_leases:
+            redis = redis._replace(counter=redis.counter._replace(left=rules.scenario.lease))
+    version = redis.counter.version if redis.counter else 0
+    yield from _look_for(rules, state._replace(redis=redis), thread, version, label)
+
+
+def ask_time(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """TIME, before the version is selected."""
+    reader = state.readers[thread]._replace(at=At.SELECT, left=rules.scenario.lease)
+    yield _went(state, thread, reader, "TIME")
+
+
+def select_version(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """SELECT version."""
+    reader = state.readers[thread]._replace(at=At.LEND, wanted=state.database)
+    yield _went(state, thread, reader, f"SELECT version: {state.database}")
+
+
+def lend(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """SET counter version NX PXAT deadline; the version that was selected is used, whatever comes of it."""
+    reader = state.readers[thread]
+    if rules.is_too_late(reader.left):
+        yield _went(state, thread, reader._replace(at=At.TIME, wanted=0, left=0), "lends too late, is refused")
+        return
+    redis = lent(rules, state.redis, reader.wanted, reader.left)
+    version = reader.wanted
+    if rules.protocol.losers_follow and redis.counter is not None:
+        version = redis.counter.version
+    how = "EVAL raise" if rules.protocol.leases_raise else "SET NX"
+    label = f"{how} counter {reader.wanted} (now {shown(redis)})"
+    yield from _look_for(rules, state._replace(redis=redis), thread, version, label)
+
+
+def look(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """Find the version's body with the client (304), in the process's memory, in Redis; or miss it."""
+    reader = state.readers[thread]
+    memory = state.memories[rules.scenario.threads[thread]]
+    if _is_known(rules, state, reader.wanted):
+        yield _answer(rules, state, thread, reader.wanted, f"304 for {reader.wanted}")
+    if memory[reader.wanted] != ABSENT:
+        yield _answer(rules, state, thread, memory[reader.wanted], f"finds v{reader.wanted} in memory")
+    elif state.redis.payloads[reader.wanted] != ABSENT:
+        yield _take(rules, state, thread, reader.wanted)
+    else:
+        yield from miss(rules, state, thread)
+        yield from join_a_flight(rules, state, thread)
+
+
+def miss(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """Go and build, or wait for another's build. Claims are not modelled: whoever misses may do either."""
+    reader = state.readers[thread]
+    if rules.protocol.rows_before_version:
+        reader = reader._replace(at=At.STORE, seen=reader.wanted)
+    elif rules.protocol.without_anchor:
+        reader = reader._replace(at=At.ROWS, seen=reader.wanted)
+    else:
+        reader = reader._replace(at=At.SNAPSHOT if rules.protocol.half_fence else At.MISSED)
+    yield _went(state, thread, reader, f"misses v{reader.wanted}")
+    if rules.scenario.waits:
+        yield _went(state, thread, reader._replace(at=At.POLL), f"misses v{reader.wanted}, waits")
+
+
+def join_a_flight(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """Take over what another thread of the process has built for this version: a newer one, if it met one."""
+    process = rules.scenario.threads[thread]
+    if rules.scenario.threads.count(process) > 1:
+        for version in range(state.readers[thread].wanted + 1, state.database + 1):
+            if state.memories[process][version] != ABSENT:
+                data = state.memories[process][version]
+                yield _answer(rules, state, thread, data, f"waited for the build of v{version} in this process")
+
+
+def poll_counter(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """GET counter again: the builder may have met a newer version."""
+    reader, counter = state.readers[thread], state.redis.counter
+    version = reader.wanted if counter is None else counter.version
+    reader = reader._replace(at=At.POLL_AGAIN, seen=version)
+    yield _went(state, thread, reader, f"polls, GET counter: {shown(state.redis)}")
+
+
+def poll_payload(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """Take what the builder has stored, or poll on, or build."""
+    reader = state.readers[thread]
+    if state.redis.payloads[reader.seen] != ABSENT:
+        yield _take(rules, state, thread, reader.seen)
+    else:
+        yield from miss(rules, _with(state, thread, reader._replace(seen=0)), thread)
+
+
+def ask_time_for_build(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """TIME, before the snapshot."""
+    reader = state.readers[thread]._replace(at=At.SNAPSHOT, left=rules.scenario.lease)
+    yield _went(state, thread, reader, "TIME")
+
+
+def take_snapshot(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """Read the version and the rows in one snapshot."""
+    reader, version = state.readers[thread], state.database
+    if rules.protocol.without_snapshot:
+        yield _went(state, thread, reader._replace(at=At.ROWS, seen=version), f"SELECT version: {version}")
+    else:
+        yield _went(state, thread, _built(rules, reader, version, version), f"snapshot: version and rows of {version}")
+
+
+def read_rows(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """Read the rows in a statement of their own."""
+    reader = _built(rules, state.readers[thread], state.readers[thread].seen, state.database)
+    yield _went(state, thread, reader, f"reads the rows of {state.database}")
+
+
+def publish(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """Raise the counter to the newer version that the build has met, with the deadline from before it."""
+    reader = state.readers[thread]
+    redis = raised(rules, state.redis, reader.seen, reader.left)
+    reader = reader._replace(at=At.STORE, wanted=0, left=0)
+    yield _went(state, thread, reader, f"EVAL raise {reader.seen} (now {shown(redis)})", redis)
+
+
+def publish_time(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """TIME, after the build has met a newer version."""
+    reader = state.readers[thread]._replace(at=At.PUBLISH_SELECT, left=rules.scenario.lease)
+    yield _went(state, thread, reader, "TIME")
+
+
+def publish_select(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """SELECT version, as a writer does."""
+    reader = state.readers[thread]._replace(at=At.PUBLISH_RAISE, wanted=state.database)
+    yield _went(state, thread, reader, f"SELECT version: {state.database}")
+
+
+def publish_raise(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """EVAL the raise, unless it is too late: then ask again."""
+    reader = state.readers[thread]
+    if rules.is_too_late(reader.left):
+        again = reader._replace(at=At.PUBLISH_TIME, wanted=0, left=0)
+        yield _went(state, thread, again, "raises too late, is refused")
+        return
+    redis = raised(rules, state.redis, reader.wanted, reader.left)
+    done = reader._replace(at=At.STORE, wanted=0, left=0)
+    yield _went(state, thread, done, f"EVAL raise {reader.wanted} (now {shown(redis)})", redis)
+
+
+def store(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """Store the body under the snapshot's version, here and in Redis, and answer.
+
+    That a waiter whose patience is over builds without storing needs no step: a payload may expire at once.
+    """
+    reader = state.readers[thread]
+    if rules.scenario.has_payloads:
+        payloads = with_item(state.redis.payloads, reader.seen, reader.rows)
+        state = state._replace(redis=state.redis._replace(payloads=payloads))
+    yield _keep_and_answer(rules, state, thread, reader, f"stores v{reader.seen}")
+
+
+def fall_back(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """Redis is unusable: SELECT version."""
+    reader = state.readers[thread]._replace(at=At.FALLBACK_LOOK, wanted=state.database, left=0)
+    yield _went(state, thread, reader, f"SELECT version: {state.database}")
+
+
+def look_in_memory(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """Redis is unusable: find the body in memory, or miss it."""
+    reader = state.readers[thread]
+    data = state.memories[rules.scenario.threads[thread]][reader.wanted]
+    if data != ABSENT:
+        yield _answer(rules, state, thread, data, f"finds v{reader.wanted} in memory")
+    else:
+        yield _went(state, thread, reader._replace(at=At.FALLBACK_BUILD), f"misses v{reader.wanted}")
+
+
+def build_without_redis(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """Redis is unusable: build, keep the body in memory, and answer."""
+    reader = state.readers[thread]._replace(seen=state.database, rows=state.database)
+    yield _keep_and_answer(rules, state, thread, reader, f"snapshot: version and rows of {reader.seen}")
+
+
+STEPS: dict[At, Callable[[Rules, State, int], Iterator[Step]]] = {
+    At.BEGIN: begin,
+    At.GET_COUNTER: get_counter,
+    At.TIME: ask_time,
+    At.SELECT: select_version,
+    At.LEND: lend,
+    At.POLL: poll_counter,
+    At.POLL_AGAIN: poll_payload,
+    At.MISSED: ask_time_for_build,
+    At.SNAPSHOT: take_snapshot,
+    At.ROWS: read_rows,
+    At.PUBLISH: publish,
+    At.PUBLISH_TIME: publish_time,
+    At.PUBLISH_SELECT: publish_select,
+    At.PUBLISH_RAISE: publish_raise,
+    At.STORE: store,
+    At.FALLBACK_SELECT: fall_back,
+    At.FALLBACK_LOOK: look_in_memory,
+    At.FALLBACK_BUILD: build_without_redis,
+}
+
+WITHOUT_REDIS = {
+    At.BEGIN: At.FALLBACK_SELECT,
+    At.TIME: At.FALLBACK_SELECT,
+    At.LEND: At.FALLBACK_SELECT,
+    At.POLL: At.FALLBACK_BUILD,
+    At.POLL_AGAIN: At.FALLBACK_BUILD,
+    At.MISSED: At.FALLBACK_BUILD,
+    At.PUBLISH: At.STORE,
+    At.PUBLISH_TIME: At.STORE,
+    At.PUBLISH_RAISE: At.STORE,
+}
+"""Where a read goes on whose call to Redis has failed."""
+
+
+def _floor(rules: Rules, state: State) -> tuple[int, int]:
+    """Return the oldest version that a read may be answered with that begins now, and the property that says so."""
+    aged = sum(age >= rules.bound for age in state.ages) if Property.BOUNDED in rules.scenario.properties else 0
+    floors = ((state.responded, Property.FRESH), (state.answered, Property.MONOTONIC), (aged, Property.BOUNDED))
+    version, because = max(floors, key=lambda floor: floor[0])
+    return (version, because) if version else (0, 0)
+
+
+def _is_known(rules: Rules, state: State, version: int) -> bool:
+    """Tell whether a client may hold that version, so that the counter alone can answer it."""
+    if rules.protocol.without_anchor:
+        return False
+    return Property.MONOTONIC not in rules.scenario.properties or version <= max(state.answered, state.responded)
+
+
+def _look_for(rules: Rules, state: State, thread: int, version: int, label: str) -> Iterator[Step]:
+    """Look for the body of the version that `label` tells to have been learnt."""
+    reader = state.readers[thread]._replace(wanted=version, left=0)
+    for step in look(rules, _with(state, thread, reader), thread):
+        yield _prefixed(step, label)
+
+
+def _prefixed(step: Step, first: str) -> Step:
+    who, _, what = step.label.partition(": ")
+    return step._replace(label=f"{who}: {first}; {what}")
+
+
+def _built(rules: Rules, reader: Reader, version: int, rows: int) -> Reader:
+    if version > reader.wanted and not rules.protocol.without_raising_newer:
+        at, left = (At.PUBLISH_TIME, 0) if rules.protocol.half_fence else (At.PUBLISH, reader.left)
+    else:
+        at, left = At.STORE, 0
+    return reader._replace(at=at, wanted=0, seen=version, rows=rows, left=left)
+
+
+def _take(rules: Rules, state: State, thread: int, version: int) -> Step:
+    """Answer with Redis's payload, and keep it in memory."""
+    reader = state.readers[thread]._replace(seen=version, rows=state.redis.payloads[version])
+    return _keep_and_answer(rules, state, thread, reader, f"finds v{version} in Redis")
+
+
+def _keep_and_answer(rules: Rules, state: State, thread: int, reader: Reader, what: str) -> Step:
+    if rules.scenario.has_memory:
+        process = rules.scenario.threads[thread]
+        memories = list(state.memories)
+        memories[process] = with_item(memories[process], reader.seen, reader.rows)
+        state = state._replace(memories=tuple(memories))
+    step = _answer(rules, state, thread, reader.rows, what)
+    is_impure = reader.seen != reader.rows and Property.PURE in rules.scenario.properties
+    return step._replace(broken=Property.PURE) if is_impure else step
+
+
+def _answer(rules: Rules, state: State, thread: int, data: int, what: str) -> Step:
+    reader = state.readers[thread]
+    if Property.MONOTONIC in rules.scenario.properties:
+        state = state._replace(answered=max(state.answered, data))
+    broken = reader.because if data < reader.floor else 0
+    label = f"reader {thread}: {what}, answers {data}"
+    return Step(label, _with(state, thread, IDLE), broken)
+
+
+def _lose_redis(rules: Rules, state: State, thread: int) -> Step:
+    reader = state.readers[thread]
+    if reader.at is At.BEGIN:
+        version, because = _floor(rules, state)
+        reader = reader._replace(floor=version, because=because)
+    # The version that was wanted is forgotten: what is built is neither lent nor published.
+    reader = reader._replace(at=WITHOUT_REDIS[reader.at], wanted=0, left=0)
+    if reader.at is not At.STORE:
+        reader = reader._replace(seen=0)
+    return _went(state, thread, reader, "cannot reach Redis")
+
+
+def _with(state: State, thread: int, reader: Reader, redis: Redis | None = None) -> State:
+    readers = (*state.readers[:thread], reader, *state.readers[thread + 1 :])
+    return state._replace(readers=readers) if redis is None else state._replace(readers=readers, redis=redis)
+
+
+def _went(state: State, thread: int, reader: Reader, what: str, redis: Redis | None = None) -> Step:
+    return Step(f"reader {thread}: {what}", _with(state, thread, reader, redis))
+
+
+def bodies_after_rest(rules: Rules, state: State) -> Iterator[int]:
+    """Yield what each process would answer if nobody did anything for X, and then it read alone."""
+    counter = state.redis.counter
+    if counter is not None and counter.left > rules.scenario.lease:
+        version = counter.version
+    else:
+        version = 0 if rules.protocol.without_anchor else state.database
+    for memory in state.memories:
+        yield _first_present(memory, state.redis.payloads, version, otherwise=state.database)
+
+
+def _first_present(memory: Bodies, payloads: Bodies, version: int, otherwise: int) -> int:
+    if memory[version] != ABSENT:
+        return memory[version]
+    return payloads[version] if payloads[version] != ABSENT else otherwise

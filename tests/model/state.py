@@ -1,0 +1,243 @@
+"""What the model remembers between two steps, and the switches that choose the protocol and its surroundings.
+
+Instants are kept as distances from now (`left`: ticks until a deadline, `ages`: ticks since a commit), so the clock
+needs no bound: two states that differ by the hour alone are one. A version is its data: version 2 is what the second
+write made of version 1, so "older" is "smaller".
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import NamedTuple
+
+ABSENT = -1
+"""A body that nobody holds."""
+
+FOREVER = 1_000
+"""The `left` of a key without a deadline."""
+
+Bodies = tuple[int, ...]
+"""By version: the data of the body that is held under it, or ABSENT."""
+
+
+class Property(IntEnum):
+    """What is checked; the first broken one names a violation."""
+
+    PURE = 1
+    """A body under version v is v's, in Redis and in every process."""
+    FRESH = 2
+    """A read that begins after the response to write k gets k or newer."""
+    MONOTONIC = 3
+    """A read that begins after another was answered with k gets k or newer."""
+    BOUNDED = 4
+    """A read that begins X or more after the commit of k gets k or newer, whatever has failed meanwhile."""
+    HEALS = 5
+    """Once everybody has rested for X, every process reads the newest."""
+
+
+class Fault(StrEnum):
+    """What the surroundings may do, at any instant and as often as they like."""
+
+    CRASH = "the writer dies between COMMIT and the raise"
+    LOST_RAISE = "the raise is lost, the response is sent"
+    BYPASS = "psql writes past the service"
+    EVICTION = "Redis evicts the counter"
+    FLUSH = "FLUSHALL"
+    FAILOVER = "Redis goes back to an earlier copy"
+    UNREACHABLE = "a reader's call to Redis fails"
+    CLOCK_STEP = "Redis's clock steps back, once, by a tick"
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """The rules that can be switched; with every switch off it is the protocol as it is implemented."""
+
+    # Taken out:
+    without_fence: bool = False  # SET NX PX X: the lease counts from when it arrives, not from before the SELECT
+    without_growing_expiry: bool = False  # a raise leaves the expiry of a counter that is there
+    rows_before_version: bool = False  # the rows are read first, and stored under the version that is read then
+    without_anchor: bool = False  # plain INCR; an absent counter starts again at a constant; nothing expires
+    without_snapshot: bool = False  # a build reads the version and the rows in two statements
+    without_raising_newer: bool = False  # a build that met a newer version does not raise the counter
+    reads_extend_leases: bool = False  # a GET gives the counter another X
+    raise_lowers: bool = False  # a raise is a plain SET
+    # Put in:
+    losers_follow: bool = False  # whose SET NX fails uses the counter that is there, not what it selected
+    leases_raise: bool = False  # an absent counter is lent by the raise script, which lifts one that came meanwhile
+    half_fence: bool = False  # scripts refuse what is older than X/2; whoever is refused asks TIME and SELECT again
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """The size of the world, what may go wrong in it, and what must hold all the same.
+
+    Attributes:
+        threads: For each thread that reads, its process. A thread reads any number of times, one after another.
+        has_memory: Whether processes hold bodies.
+        has_payloads: Whether Redis does. A body that is found says what a 304 says; so where bodies are known to be
+            pure, a world without them is smaller and not easier.
+        waits: Whether a reader may wait for another's build and read the counter again.
+        bound: After how many ticks BOUNDED takes effect, X if None.
+    """
+
+    name: str
+    properties: frozenset[Property]
+    faults: frozenset[Fault] = field(default_factory=frozenset)
+    writes: int = 1
+    threads: tuple[int, ...] = (0, 1)
+    has_memory: bool = True
+    has_payloads: bool = True
+    lease: int = 2
+    waits: bool = False
+    bound: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """A protocol in a scenario: what every step needs to know."""
+
+    protocol: Protocol
+    scenario: Scenario
+
+    def is_too_late(self, left: int) -> bool:
+        """Tell whether Redis refuses to lend or raise what was selected for a lease with so much left."""
+        is_fenced = self.protocol.half_fence and not self.protocol.without_fence
+        return is_fenced and left <= self.scenario.lease - self.scenario.lease // 2
+
+    @property
+    def bound(self) -> int:
+        """How many ticks after a commit nobody may read what was before it."""
+        return self.scenario.lease if self.scenario.bound is None else self.scenario.bound
+
+
+class Counter(NamedTuple):
+    """Redis's copy of the version, until its deadline."""
+
+    version: int
+    left: int
+
+
+class Redis(NamedTuple):
+    """The keys of one resource."""
+
+    counter: Counter | None
+    payloads: Bodies
+
+
+class At(StrEnum):
+    """The step that a reader takes next."""
+
+    BEGIN = "begin"
+    GET_COUNTER = "get counter"
+    TIME = "time"
+    SELECT = "select"
+    LEND = "lend"
+    MISSED = "missed"
+    POLL = "poll"
+    POLL_AGAIN = "poll again"
+    SNAPSHOT = "snapshot"
+    ROWS = "rows"
+    PUBLISH = "publish"
+    PUBLISH_TIME = "publish: time"
+    PUBLISH_SELECT = "publish: select"
+    PUBLISH_RAISE = "publish: raise"
+    STORE = "store"
+    FALLBACK_SELECT = "fallback: select"
+    FALLBACK_LOOK = "fallback: look"
+    FALLBACK_BUILD = "fallback: build"
+
+
+class Reader(NamedTuple):
+    """A thread that reads, and what the read under way knows.
+
+    Attributes:
+        wanted: The version it looks for.
+        seen: The version of what it has built; while it waits, the version it looks for at this poll.
+        rows: The data it has built.
+        left: Ticks until the deadline of what it has selected.
+        floor: The oldest version that it may be answered with.
+        because: The property that says so.
+    """
+
+    at: At
+    wanted: int = 0
+    seen: int = 0
+    rows: int = 0
+    left: int = 0
+    floor: int = 0
+    because: int = 0
+
+
+class Doing(StrEnum):
+    """The step that a writer takes next."""
+
+    COMMIT = "commit"
+    TIME = "time"
+    SELECT = "select"
+    RAISE = "raise"
+    NOTHING = "nothing"
+
+
+class Writer(NamedTuple):
+    """A write, and what its raise knows."""
+
+    doing: Doing
+    version: int = 0
+    left: int = 0
+
+
+class State(NamedTuple):
+    """One state of the world.
+
+    Attributes:
+        database: The newest committed version.
+        ages: For each commit, the ticks since; they stop at the bound.
+        copy: The counter that Redis may go back to.
+        memories: The bodies that each process holds.
+        responded: The newest write whose response was sent.
+        answered: The newest version that a read was answered with.
+        clock_steps: How often Redis's clock may still step back.
+    """
+
+    database: int
+    ages: tuple[int, ...]
+    redis: Redis
+    copy: Counter | None
+    memories: tuple[Bodies, ...]
+    readers: tuple[Reader, ...]
+    writers: tuple[Writer, ...]
+    responded: int
+    answered: int
+    clock_steps: int
+
+
+class Step(NamedTuple):
+    """Something that can happen next: who does what, the state after it, and what it breaks (0: nothing)."""
+
+    label: str
+    state: State
+    broken: int = 0
+
+
+IDLE = Reader(At.BEGIN)
+
+
+def first_state(scenario: Scenario) -> State:
+    """Return the world before anything has happened: version 0 is committed, every cache is empty."""
+    nothing = (ABSENT,) * (scenario.writes + 1)
+    return State(
+        database=0,
+        ages=(),
+        redis=Redis(None, nothing),
+        copy=None,
+        memories=(nothing,) * (max(scenario.threads) + 1),
+        readers=(IDLE,) * len(scenario.threads),
+        writers=(Writer(Doing.COMMIT),) * scenario.writes,
+        responded=0,
+        answered=0,
+        clock_steps=int(Fault.CLOCK_STEP in scenario.faults),
+    )
+
+
+def with_item(items: tuple[int, ...], index: int, item: int) -> tuple[int, ...]:
+    """Return the tuple with one item replaced."""
+    return (*items[:index], item, *items[index + 1 :])
