@@ -24,7 +24,9 @@ demo: setup  ## Run the whole service here, with servers and sample data of its 
 test: setup  ## Run the tests against real PostgreSQL and Valkey
 	$(PYTHON) -m pytest
 
-prove: setup  ## Break things under load for long, and hold 200,000 reads against the promise
+prove: setup  ## Explore the protocol, and hold 200,000 reads against the promise while things break; half an hour
+	$(PYTHON) -m tests.model --large
+	MEMORY_TEST_RUNS=10000 $(PYTHON) -m pytest tests/procedures/versioned_cache/test_memory.py
 	$(PYTHON) -m tests.faults.history --reads 200000
 
 # The type checker and the migrations check load the settings; nothing connects to these.

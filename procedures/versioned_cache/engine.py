@@ -17,8 +17,9 @@ from procedures.versioned_cache.fills import Fetcher, Fills, Found, Wanted
 from procedures.versioned_cache.keys import Resource
 from procedures.versioned_cache.metrics import Operation, Source
 from procedures.versioned_cache.outage import OutageLog
+from procedures.versioned_cache.raises import raise_counters
 from procedures.versioned_cache.store import Store
-from procedures.versioned_cache.versions import committed_version, committed_versions
+from procedures.versioned_cache.versions import committed_version
 
 logger = structlog.get_logger(__name__)
 
@@ -128,12 +129,7 @@ class VersionedCache:
         held = self._store.version(resource)
         if held is not None:
             return held
-        # Note [The fence]: the deadline is taken before the version.
-        deadline = self._store.lease_deadline()
-        version = committed_version(resource)
-        if version is not None:
-            self._store.lease(resource, version, deadline)
-        return version
+        return raise_counters(self._store, [resource], is_insistent=False).get(resource)
 
     def _find(
         self, resource: Resource, version: int | None, fingerprint: str, fetcher: Fetcher, is_leased: bool
@@ -145,15 +141,9 @@ class VersionedCache:
     def _raise(self, resources: Sequence[Resource]) -> dict[Resource, int]:
         """Raise the counters, if need be at a second try on a fresh connection: a lost raise costs freshness."""
         try:
-            return self._try_to_raise(resources)
+            return raise_counters(self._store, resources, is_insistent=True)
         except CacheUnavailable:
-            return self._try_to_raise(resources)
-
-    def _try_to_raise(self, resources: Sequence[Resource]) -> dict[Resource, int]:
-        deadline = self._store.lease_deadline(is_raise=True)
-        versions = committed_versions(resources)
-        self._store.raise_to(versions, deadline)
-        return versions
+            return raise_counters(self._store, resources, is_insistent=True)
 
     @staticmethod
     def _answer(

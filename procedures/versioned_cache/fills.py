@@ -13,6 +13,7 @@ from procedures.versioned_cache.keys import Resource
 from procedures.versioned_cache.memory import Memory
 from procedures.versioned_cache.metrics import Operation, Source
 from procedures.versioned_cache.outage import OutageLog
+from procedures.versioned_cache.raises import raise_counters
 from procedures.versioned_cache.store import DamagedPayload, Store
 from procedures.versioned_cache.versions import committed_version, one_snapshot
 
@@ -140,30 +141,21 @@ class Fills:
 
     def _build(self, wanted: Wanted, *, through_redis: bool, is_kept: bool) -> Found:
         """Build the body and its version from one snapshot, so that it is that version's for ever."""
-        deadline = self._deadline(wanted) if through_redis else None
         with one_snapshot():
             version = committed_version(wanted.resource)
             body = wanted.fetcher()
-        source = Source.FALLBACK if deadline is None else Source.DATABASE
-        if deadline is not None and version is not None:
+        if through_redis and version is not None:
             # Note [Reads never go back]
             if version > wanted.version:
-                self._publish(wanted.resource, version, deadline)
+                self._publish(wanted.resource)
             if is_kept:
                 self._keep(wanted, version, body)
-        return Found(body, version, source, is_built=True)
+        return Found(body, version, Source.DATABASE if through_redis else Source.FALLBACK, is_built=True)
 
-    def _deadline(self, wanted: Wanted) -> int | None:
-        """Return the deadline of a lease on what is read from PostgreSQL from now on; None without Redis."""
+    def _publish(self, resource: Resource) -> None:
+        """Tell the other readers of a version that this one is about to answer with, or of a newer one."""
         try:
-            return self._store.lease_deadline()
-        except CacheUnavailable as error:
-            self._outage.report(Operation.READ, wanted.resource, error)
-            return None
-
-    def _publish(self, resource: Resource, version: int, deadline: int) -> None:
-        try:
-            self._store.raise_to({resource: version}, deadline)
+            raise_counters(self._store, [resource], is_insistent=False)
         except CacheUnavailable as error:
             self._outage.report(Operation.STORE, resource, error)
 

@@ -21,20 +21,24 @@ PAYLOAD_TTL_SECONDS = 300
 PAYLOAD_TTL_JITTER = 0.1  # spreads the expiries of payloads that were stored together
 MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
 
-# Note [The writer's rule]
-# After COMMIT a writer brings the counter up to its version, and *lets it live at least as long as any lease
-# that a slow reader may still hold*: such a reader took the old version before the commit, so its lease ends
-# before this one. Were the expiry not to grow, the counter could vanish first, and the reader put the old
-# version back with no fault at all. When the deadline has passed, so have all those leases: then nothing is
-# stored, and nothing needs to be. INCR is what the owner asked for; a jump of more than one follows a lost
-# raise. One call a key, since the keys of a cluster live in different slots; EVAL, since a script that a
+# Note [Raising]
+# One rule for all who bring a version from PostgreSQL, writers and readers: the counter never falls, it *lives at
+# least until their deadline*, and whoever took longer than half a lease since they asked the time is refused. So
+# a counter that was raised lives for more than half a lease, and nobody who selected an older version before that
+# may still bring it when the counter is gone. INCR is what the owner asked for; a jump of more than one follows a
+# lost raise. One call a key, since the keys of a cluster live in different slots; EVAL, since a script that a
 # restarted server has not seen cannot be missing.
 RAISE = """
-local key, version, deadline = KEYS[1], tonumber(ARGV[1]), ARGV[2]
+local key, version, asked_at, lease = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local clock = redis.call('TIME')
+if clock[1] * 1000 + math.floor(clock[2] / 1000) - asked_at >= lease / 2 then
+    return 0
+end
+local deadline = string.format('%.0f', asked_at + lease)
 local held = tonumber(redis.call('GET', key))
 if not held then
     redis.call('SET', key, ARGV[1], 'PXAT', deadline)
-    return
+    return 1
 end
 if held == version - 1 then
     redis.call('INCR', key)
@@ -42,6 +46,7 @@ elseif held < version then
     redis.call('SET', key, ARGV[1], 'KEEPTTL')
 end
 redis.call('PEXPIREAT', key, deadline, 'GT')
+return 1
 """
 
 Result = TypeVar("Result")
@@ -93,34 +98,31 @@ class Store:
 
         return self._ask(get)
 
-    def lease_deadline(self, *, is_raise: bool = False) -> int:
-        """Return until when a version that is read from PostgreSQL *after* this call may be believed.
+    def clock_ms(self, *, is_insistent: bool) -> int:
+        """Return the time by Redis's clock, the only one that leases are measured by."""
+        run = self._insist if is_insistent else self._ask
+        seconds, microseconds = run(lambda redis: redis.time())
+        return int(seconds) * 1000 + int(microseconds) // 1000
 
-        In milliseconds of Redis's clock, the only one that leases are measured by.
+    def raise_to(self, versions: Mapping[Resource, int], asked_at_ms: int, *, is_insistent: bool) -> bool:
+        """Bring the counters up to committed `versions`, and lend them until a lease after `asked_at_ms`.
+
+        In one round trip (Note [Raising]). Tells whether it came in time; else it must be tried again, with
+        the time and the versions asked anew.
+
+        Args:
+            versions: As PostgreSQL told them after `asked_at_ms`.
+            asked_at_ms: What `clock_ms` told before.
+            is_insistent: Whether to try though Redis is not trusted at present, and to wait for longer.
         """
-        if is_raise:
-            seconds, microseconds = self._insist(lambda redis: redis.time())
-        else:
-            seconds, microseconds = self._ask(lambda redis: redis.time())
-        return int(seconds) * 1000 + int(microseconds) // 1000 + settings.CACHE_LEASE_MS
 
-    def lease(self, resource: Resource, version: int, deadline: int) -> None:
-        """Lend the version to other readers until the deadline, unless a counter is there already.
-
-        A reader that was paused for longer than its lease stores nothing: what it brings has expired.
-        """
-        self._ask(lambda redis: redis.set(resource.counter_key, version, nx=True, pxat=deadline))
-
-    def raise_to(self, versions: Mapping[Resource, int], deadline: int) -> None:
-        """Bring the counters up to committed `versions` (Note [The writer's rule]), in one round trip."""
-
-        def raise_(redis: Redis) -> None:
+        def raise_(redis: Redis) -> bool:
             pipeline = redis.pipeline(transaction=False)
             for resource, version in versions.items():
-                pipeline.eval(RAISE, 1, resource.counter_key, version, deadline)
-            pipeline.execute()
+                pipeline.eval(RAISE, 1, resource.counter_key, version, asked_at_ms, settings.CACHE_LEASE_MS)
+            return all(pipeline.execute())
 
-        self._insist(raise_)
+        return self._insist(raise_) if is_insistent else self._ask(raise_)
 
     def payload(self, resource: Resource, version: int, fingerprint: str) -> bytes | None:
         """Return the stored body of `version`, or None.

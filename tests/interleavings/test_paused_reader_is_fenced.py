@@ -1,36 +1,47 @@
-"""A reader is paused between selecting the old version and leasing it, for longer than a lease.
+"""A reader is paused between selecting the old version and lending it, for half a lease.
 
-    paused   takes its deadline, selects the old version v, is paused
+    paused   asks the time, selects the old version v, is paused
     writer   commits v+1, raises the counter, is answered
              the writer's lease ends: Redis has forgotten the counter
-    paused   goes on: SET v NX PXAT deadline, and the deadline has passed
-    anybody  reads: PostgreSQL is asked, and says v+1
+    paused   goes on, and is refused: it would have put v back
+             it asks the time and the version anew, and brings v+1
+    anybody  must be given v+1
 
 See Note [The fence].
 """
 
 from collections.abc import Callable
 
+import pytest
 from pytest_django import Settings
 
+from procedures.versioned_cache import raises
 from procedures.versioned_cache.engine import VersionedCache
 from procedures.versioned_cache.store import Store
+from procedures.versioned_cache.versions import committed_versions
 from tests.interleavings.conftest import RESOURCE, Stage
 
 
-def test_what_a_paused_reader_brings_has_expired(
+def test_a_reader_that_was_paused_for_too_long_asks_again(
     stage: Stage,
     store: Store,
     process: Callable[[], VersionedCache],
     settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings.CACHE_LEASE_MS = 100
+    settings.CACHE_LEASE_MS = 200
     old_version = stage.version
-    deadline = store.lease_deadline()
-    stage.write("New")
-    stage.let_the_lease_end()
 
-    store.lease(RESOURCE, old_version, deadline)
-    after = stage.read(process())
+    def select_and_pause(resources: object) -> object:
+        monkeypatch.setattr(raises, "committed_versions", committed_versions)
+        selected = {RESOURCE: stage.version}
+        stage.write("New")
+        stage.let_the_lease_end()
+        return selected
 
-    assert after.version == old_version + 1
+    monkeypatch.setattr(raises, "committed_versions", select_and_pause)
+    paused = stage.read(process())
+
+    assert paused.version == old_version + 1
+    assert stage.counter == old_version + 1
+    assert b'"New"' in (stage.read(process()).body or b"")

@@ -5,7 +5,7 @@
     first    raises: it has selected v+1 long ago
     anybody  must be given v+2
 
-See Note [The writer's rule].
+See Note [The Raising].
 """
 
 from collections.abc import Callable
@@ -21,10 +21,10 @@ def test_a_late_raise_never_lowers_the_counter(
     stage.read(process())
     stage.write_without_raise("first")
     first_version = stage.version
-    deadline = store.lease_deadline()
+    asked_at_ms = store.clock_ms(is_insistent=True)
     stage.write("Second")
 
-    store.raise_to({RESOURCE: first_version}, deadline)
+    store.raise_to({RESOURCE: first_version}, asked_at_ms, is_insistent=True)
     after = stage.read(process())
 
     assert stage.counter == first_version + 1

@@ -1,11 +1,11 @@
 """A slow reader puts the old version back after the counter has vanished, with no fault at all.
 
-    early    leases the old version v until t1
-    slow     finds no counter? not yet: it takes its deadline t2 > t1 and selects v, just before the commit
+    early    lends the old version v, until t1
+    slow     asks the time, by which it may lend until t2 > t1, and selects v, just before the commit
     writer   commits v+1, raises the counter: its expiry must grow to t3 > t2, not stay t1
-    slow     SET NX after t1: the counter must still be there, so nothing is put back
+    slow     brings v: the counter must still be there, and stay v+1
 
-The schedule is played on the store, where "grow" happens. See Note [The writer's rule].
+The schedule is played on the store, where "grow" happens. See Note [Raising].
 """
 
 from procedures.versioned_cache.store import Store
@@ -14,14 +14,13 @@ from tests.interleavings.conftest import RESOURCE, Stage
 
 def test_a_raise_outlives_every_lease_that_was_taken_before_it(stage: Stage, store: Store) -> None:
     old_version = stage.version
-    early_deadline = store.lease_deadline()
-    store.lease(RESOURCE, old_version, early_deadline)
-    slow_deadline = early_deadline + 400
+    asked_ms = store.clock_ms(is_insistent=False)
+    store.raise_to({RESOURCE: old_version}, asked_ms - 800, is_insistent=False)
+    early_end_ms = stage.redis.pexpiretime(RESOURCE.counter_key)
 
     stage.write_without_raise("new")
-    writers_deadline = early_deadline + 800
-    store.raise_to({RESOURCE: old_version + 1}, writers_deadline)
-    store.lease(RESOURCE, old_version, slow_deadline)
+    store.raise_to({RESOURCE: old_version + 1}, asked_ms, is_insistent=True)
+    store.raise_to({RESOURCE: old_version}, asked_ms - 400, is_insistent=False)
 
     assert stage.counter == old_version + 1
-    assert stage.redis.pexpiretime(RESOURCE.counter_key) == writers_deadline > slow_deadline
+    assert stage.redis.pexpiretime(RESOURCE.counter_key) == early_end_ms + 800

@@ -5,12 +5,9 @@ from dataclasses import dataclass, replace
 from tests.model.state import Fault, Property, Protocol, Scenario
 
 IMPLEMENTED = Protocol()
-REPAIRED = Protocol(leases_raise=True, half_fence=True)
-"""What makes "reads never go back" hold as well."""
 
 KEEPS_BODIES = frozenset({Property.PURE, Property.HEALS})
-FAULT_FREE = KEEPS_BODIES | {Property.FRESH}
-FAULT_FREE_IN_ORDER = FAULT_FREE | {Property.MONOTONIC}
+FAULT_FREE = KEEPS_BODIES | {Property.FRESH, Property.MONOTONIC}
 DEGRADED = KEEPS_BODIES | {Property.BOUNDED}
 ONLY_BOUNDED = frozenset({Property.BOUNDED})
 
@@ -51,11 +48,6 @@ LARGE = (
 )
 
 
-def in_order(scenario: Scenario) -> Scenario:
-    """Return the scenario with the promise that reads never go back, which only the repaired protocol keeps."""
-    return replace(scenario, properties=scenario.properties | {Property.MONOTONIC})
-
-
 @dataclass(frozen=True, slots=True)
 class Case:
     """A rule that is taken out of a protocol, and the property that this must break."""
@@ -65,8 +57,9 @@ class Case:
     scenario: Scenario
 
 
-def _case(switch: str, breaks: Property, scenario: Scenario, base: Protocol = IMPLEMENTED) -> Case:
-    return Case(switch, replace(base, **{switch: True}), replace(scenario, properties=frozenset({breaks})))
+def _case(switches: str, breaks: Property, scenario: Scenario) -> Case:
+    protocol = replace(IMPLEMENTED, **dict.fromkeys(switches.split(), True))
+    return Case(switches, protocol, replace(scenario, properties=frozenset({breaks})))
 
 
 CRASH = Scenario("the writer dies", DEGRADED, frozenset({Fault.CRASH}), has_memory=False)
@@ -77,7 +70,12 @@ EVICTION = Scenario("Redis evicts the counter", DEGRADED, frozenset({Fault.EVICT
 CASES = (
     _case("without_fence", Property.FRESH, TWO_PROCESSES),
     _case("without_fence", Property.BOUNDED, CRASH),
-    _case("without_growing_expiry", Property.FRESH, TWO_PROCESSES),
+    _case("late_fence", Property.MONOTONIC, TWO_PROCESSES),
+    _case("without_growing_expiry", Property.FRESH, LONG_LEASE),
+    _case("late_fence without_growing_expiry", Property.FRESH, TWO_PROCESSES),
+    _case("lends_if_absent", Property.MONOTONIC, TWO_PROCESSES),
+    _case("lends_if_absent late_fence", Property.MONOTONIC, TWO_PROCESSES),
+    _case("lends_if_absent late_fence losers_follow", Property.MONOTONIC, TWO_PROCESSES),
     _case("rows_before_version", Property.PURE, TWO_PROCESSES),
     _case("rows_before_version", Property.FRESH, TWO_PROCESSES),
     _case("rows_before_version", Property.HEALS, TWO_PROCESSES),
@@ -85,33 +83,17 @@ CASES = (
     _case("without_anchor", Property.FRESH, EVICTION),
     _case("without_anchor", Property.HEALS, EVICTION),
     _case("without_snapshot", Property.PURE, TWO_PROCESSES),
+    _case("without_snapshot", Property.MONOTONIC, TWO_PROCESSES),
+    _case("without_raising_newer", Property.MONOTONIC, TWO_PROCESSES),
     _case("reads_extend_leases", Property.BOUNDED, CRASH),
     _case("raise_lowers", Property.FRESH, TWO_WRITES),
-    # These are about the order of reads, so they are taken out of the protocol that keeps it.
-    _case("without_raising_newer", Property.MONOTONIC, TWO_PROCESSES, REPAIRED),
-    _case("without_snapshot", Property.MONOTONIC, TWO_PROCESSES, REPAIRED),
-    # The repair leaves no rule superfluous.
-    _case("without_fence", Property.FRESH, TWO_PROCESSES, REPAIRED),
-    _case("without_growing_expiry", Property.FRESH, LONG_LEASE, REPAIRED),
-    _case("reads_extend_leases", Property.BOUNDED, CRASH, REPAIRED),
-    _case("raise_lowers", Property.FRESH, TWO_WRITES, REPAIRED),
 )
 """Each must be found broken."""
 
-ONLY_ORDER = replace(TWO_PROCESSES, properties=frozenset({Property.MONOTONIC}))
 
-GOES_BACK = (
-    Case("as implemented", IMPLEMENTED, ONLY_ORDER),
-    Case("leases_raise", Protocol(leases_raise=True), ONLY_ORDER),
-    Case("losers_follow", Protocol(losers_follow=True), ONLY_ORDER),
-    Case("half_fence", Protocol(half_fence=True), ONLY_ORDER),
-)
-"""Reads go back, with no fault at all: either half of the repair alone is not enough."""
-
-
-def _fault(fault: Fault, breaks: Property = Property.FRESH, protocol: Protocol = IMPLEMENTED) -> Case:
-    scenario = replace(ONLY_ORDER, name=fault.value, properties=frozenset({breaks}), faults=frozenset({fault}))
-    return Case("with a fault", protocol, scenario)
+def _fault(fault: Fault, breaks: Property = Property.FRESH) -> Case:
+    scenario = replace(TWO_PROCESSES, name=fault.value, properties=frozenset({breaks}), faults=frozenset({fault}))
+    return Case("with a fault", IMPLEMENTED, scenario)
 
 
 FELT = (
@@ -119,8 +101,7 @@ FELT = (
     _fault(Fault.EVICTION),
     _fault(Fault.FLUSH),
     _fault(Fault.FAILOVER),
-    _fault(Fault.CLOCK_STEP),
-    _fault(Fault.UNREACHABLE, Property.MONOTONIC, REPAIRED),
+    _fault(Fault.UNREACHABLE, Property.MONOTONIC),
 )
 """What each fault can delay, so that BOUNDED is not proved of faults that do nothing. (A write whose process dies, and
 one past the service, have no response that FRESH could count from.)"""

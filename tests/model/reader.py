@@ -75,7 +75,7 @@ def select_version(rules: Rules, state: State, thread: int) -> Iterator[Step]:
 
 
 def lend(rules: Rules, state: State, thread: int) -> Iterator[Step]:
-    """SET counter version NX PXAT deadline; the version that was selected is used, whatever comes of it."""
+    """EVAL the raise, unless it is too late; the version that was selected is used, whatever comes of it."""
     reader = state.readers[thread]
     if rules.is_too_late(reader.left):
         yield _went(state, thread, reader._replace(at=At.TIME, wanted=0, left=0), "lends too late, is refused")
@@ -84,7 +84,7 @@ def lend(rules: Rules, state: State, thread: int) -> Iterator[Step]:
     version = reader.wanted
     if rules.protocol.losers_follow and redis.counter is not None:
         version = redis.counter.version
-    how = "EVAL raise" if rules.protocol.leases_raise else "SET NX"
+    how = "SET NX" if rules.protocol.lends_if_absent else "EVAL raise"
     label = f"{how} counter {reader.wanted} (now {shown(redis)})"
     yield from _look_for(rules, state._replace(redis=redis), thread, version, label)
 
@@ -112,7 +112,7 @@ def miss(rules: Rules, state: State, thread: int) -> Iterator[Step]:
     elif rules.protocol.without_anchor:
         reader = reader._replace(at=At.ROWS, seen=reader.wanted)
     else:
-        reader = reader._replace(at=At.SNAPSHOT if rules.protocol.half_fence else At.MISSED)
+        reader = reader._replace(at=At.SNAPSHOT)
     yield _went(state, thread, reader, f"misses v{reader.wanted}")
     if rules.scenario.waits:
         yield _went(state, thread, reader._replace(at=At.POLL), f"misses v{reader.wanted}, waits")
@@ -145,12 +145,6 @@ def poll_payload(rules: Rules, state: State, thread: int) -> Iterator[Step]:
         yield from miss(rules, _with(state, thread, reader._replace(seen=0)), thread)
 
 
-def ask_time_for_build(rules: Rules, state: State, thread: int) -> Iterator[Step]:
-    """TIME, before the snapshot."""
-    reader = state.readers[thread]._replace(at=At.SNAPSHOT, left=rules.scenario.lease)
-    yield _went(state, thread, reader, "TIME")
-
-
 def take_snapshot(rules: Rules, state: State, thread: int) -> Iterator[Step]:
     """Read the version and the rows in one snapshot."""
     reader, version = state.readers[thread], state.database
@@ -164,14 +158,6 @@ def read_rows(rules: Rules, state: State, thread: int) -> Iterator[Step]:
     """Read the rows in a statement of their own."""
     reader = _built(rules, state.readers[thread], state.readers[thread].seen, state.database)
     yield _went(state, thread, reader, f"reads the rows of {state.database}")
-
-
-def publish(rules: Rules, state: State, thread: int) -> Iterator[Step]:
-    """Raise the counter to the newer version that the build has met, with the deadline from before it."""
-    reader = state.readers[thread]
-    redis = raised(rules, state.redis, reader.seen, reader.left)
-    reader = reader._replace(at=At.STORE, wanted=0, left=0)
-    yield _went(state, thread, reader, f"EVAL raise {reader.seen} (now {shown(redis)})", redis)
 
 
 def publish_time(rules: Rules, state: State, thread: int) -> Iterator[Step]:
@@ -240,10 +226,8 @@ STEPS: dict[At, Callable[[Rules, State, int], Iterator[Step]]] = {
     At.LEND: lend,
     At.POLL: poll_counter,
     At.POLL_AGAIN: poll_payload,
-    At.MISSED: ask_time_for_build,
     At.SNAPSHOT: take_snapshot,
     At.ROWS: read_rows,
-    At.PUBLISH: publish,
     At.PUBLISH_TIME: publish_time,
     At.PUBLISH_SELECT: publish_select,
     At.PUBLISH_RAISE: publish_raise,
@@ -259,8 +243,7 @@ WITHOUT_REDIS = {
     At.LEND: At.FALLBACK_SELECT,
     At.POLL: At.FALLBACK_BUILD,
     At.POLL_AGAIN: At.FALLBACK_BUILD,
-    At.MISSED: At.FALLBACK_BUILD,
-    At.PUBLISH: At.STORE,
+    At.SNAPSHOT: At.FALLBACK_BUILD,
     At.PUBLISH_TIME: At.STORE,
     At.PUBLISH_RAISE: At.STORE,
 }
@@ -295,11 +278,8 @@ def _prefixed(step: Step, first: str) -> Step:
 
 
 def _built(rules: Rules, reader: Reader, version: int, rows: int) -> Reader:
-    if version > reader.wanted and not rules.protocol.without_raising_newer:
-        at, left = (At.PUBLISH_TIME, 0) if rules.protocol.half_fence else (At.PUBLISH, reader.left)
-    else:
-        at, left = At.STORE, 0
-    return reader._replace(at=at, wanted=0, seen=version, rows=rows, left=left)
+    is_told = version > reader.wanted and not rules.protocol.without_raising_newer
+    return reader._replace(at=At.PUBLISH_TIME if is_told else At.STORE, wanted=0, seen=version, rows=rows, left=0)
 
 
 def _take(rules: Rules, state: State, thread: int, version: int) -> Step:

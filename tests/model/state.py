@@ -60,10 +60,10 @@ class Protocol:
     without_raising_newer: bool = False  # a build that met a newer version does not raise the counter
     reads_extend_leases: bool = False  # a GET gives the counter another X
     raise_lowers: bool = False  # a raise is a plain SET
+    lends_if_absent: bool = False  # a reader's SET NX leaves a counter that came meanwhile as it is
+    late_fence: bool = False  # refused is only what is older than X, not X/2
     # Put in:
-    losers_follow: bool = False  # whose SET NX fails uses the counter that is there, not what it selected
-    leases_raise: bool = False  # an absent counter is lent by the raise script, which lifts one that came meanwhile
-    half_fence: bool = False  # scripts refuse what is older than X/2; whoever is refused asks TIME and SELECT again
+    losers_follow: bool = False  # with lends_if_absent: whose SET NX fails uses the counter that is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,9 @@ class Rules:
 
     def is_too_late(self, left: int) -> bool:
         """Tell whether Redis refuses to lend or raise what was selected for a lease with so much left."""
-        is_fenced = self.protocol.half_fence and not self.protocol.without_fence
-        return is_fenced and left <= self.scenario.lease - self.scenario.lease // 2
+        if self.protocol.without_fence:
+            return False
+        return left <= (0 if self.protocol.late_fence else self.scenario.lease - self.scenario.lease // 2)
 
     @property
     def bound(self) -> int:
@@ -131,12 +132,10 @@ class At(StrEnum):
     TIME = "time"
     SELECT = "select"
     LEND = "lend"
-    MISSED = "missed"
     POLL = "poll"
     POLL_AGAIN = "poll again"
     SNAPSHOT = "snapshot"
     ROWS = "rows"
-    PUBLISH = "publish"
     PUBLISH_TIME = "publish: time"
     PUBLISH_SELECT = "publish: select"
     PUBLISH_RAISE = "publish: raise"

@@ -39,7 +39,7 @@ def stale() -> float:
 def plant(store: Store, version: int) -> None:
     """Store a wrong body under a version, and make sure that it is believed."""
     store.keep(GIBSON, version, FINGERPRINT, b"wrong")
-    store.raise_to({GIBSON: version}, store.lease_deadline() + 60_000)
+    store.raise_to({GIBSON: version}, store.clock_ms(is_insistent=True) + 60_000, is_insistent=True)
 
 
 def test_what_is_right_matches(cached: int, store: Store) -> None:
@@ -76,7 +76,7 @@ def test_a_body_that_differs_under_its_own_version_is_stale(
 
 
 def test_a_counter_that_outlives_its_lease_is_stale(cached: int, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.raise_to({GIBSON: cached}, store.lease_deadline() + 60_000)
+    store.raise_to({GIBSON: cached}, store.clock_ms(is_insistent=True) + 60_000, is_insistent=True)
     Procedure.objects.update(tags=["unseen"])
     monkeypatch.setattr("procedures_project.audit.time.sleep", lambda _: None)
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
@@ -35,7 +36,7 @@ def impatient() -> Iterator[None]:
 
 
 @contextmanager
-def locked_elsewhere(statement: str, *arguments: object) -> Iterator[None]:
+def locked_elsewhere(statement: str, *arguments: UUID | str) -> Iterator[None]:
     """Hold what a statement locks, in another transaction, inside the block."""
     is_locked, is_over = Event(), Event()
 

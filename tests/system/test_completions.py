@@ -43,7 +43,8 @@ class Operator:
         return values[slot["type"]]
 
     def _text_for(self, slot: dict[str, Any]) -> str:
-        shortest, longest = slot.get("min_length", 1), slot.get("max_length", 1000)
+        shortest: int = slot.get("min_length", 1)
+        longest: int = slot.get("max_length", 1000)
         if "pattern" not in slot:
             return ("As the book says. " * shortest)[: max(shortest, 3)]
         candidates = (self._texts.xeger(slot["pattern"]) for _ in range(1000))

@@ -9,6 +9,12 @@ from procedures.versioned_cache.store import MAX_PAYLOAD_BYTES, DamagedPayload, 
 
 COUNTER = PROCEDURE_LIST.counter_key
 SHAPE = "0123abcd"
+LEASE_MS = 60_000  # so long that no test is late by chance
+
+
+@pytest.fixture(autouse=True)
+def long_lease(settings: Settings) -> None:
+    settings.CACHE_LEASE_MS = LEASE_MS
 
 
 def expiry_of_counter(redis: Redis) -> int:
@@ -20,91 +26,78 @@ def test_a_version_that_nobody_leased_is_absent(store: Store) -> None:
     assert store.version(PROCEDURE_LIST) is None
 
 
-def test_a_lease_lends_the_version_until_its_deadline(store: Store, redis: Redis) -> None:
-    deadline = store.lease_deadline()
+def test_the_clock_is_that_of_redis(store: Store, redis: Redis) -> None:
+    before, _ = redis.time()
 
-    store.lease(PROCEDURE_LIST, 7, deadline)
+    clock_ms = store.clock_ms(is_insistent=False)
 
-    assert store.version(PROCEDURE_LIST) == 7
-    assert expiry_of_counter(redis) == deadline
-
-
-def test_a_lease_changes_no_counter_that_is_there(store: Store, redis: Redis) -> None:
-    first_deadline = store.lease_deadline()
-    store.lease(PROCEDURE_LIST, 7, first_deadline)
-
-    store.lease(PROCEDURE_LIST, 9, first_deadline + 1000)
-
-    assert store.version(PROCEDURE_LIST) == 7
-    assert expiry_of_counter(redis) == first_deadline
+    assert before * 1000 <= clock_ms <= (redis.time()[0] + 1) * 1000
 
 
-def test_a_lease_whose_deadline_has_passed_stores_nothing(store: Store, redis: Redis) -> None:
-    seconds, _ = redis.time()
+@pytest.mark.parametrize("is_insistent", [True, False])
+def test_a_raise_creates_the_counter_and_lends_it_for_a_lease(store: Store, redis: Redis, is_insistent: bool) -> None:
+    asked_at_ms = store.clock_ms(is_insistent=is_insistent)
 
-    store.lease(PROCEDURE_LIST, 7, seconds * 1000 - 1)
-
-    assert redis.exists(COUNTER) == 0
-
-
-def test_the_deadline_lies_one_lease_ahead_of_the_clock_of_redis(
-    store: Store, redis: Redis, settings: Settings
-) -> None:
-    settings.CACHE_LEASE_MS = 60_000
-    seconds, _ = redis.time()
-
-    deadline = store.lease_deadline()
-
-    assert seconds * 1000 + 60_000 <= deadline <= (redis.time()[0] + 1) * 1000 + 60_000
-
-
-def test_a_raise_creates_the_counter_where_there_is_none(store: Store, redis: Redis) -> None:
-    deadline = store.lease_deadline()
-
-    store.raise_to({PROCEDURE_LIST: 8}, deadline)
+    assert store.raise_to({PROCEDURE_LIST: 8}, asked_at_ms, is_insistent=is_insistent)
 
     assert redis.get(COUNTER) == b"8"
-    assert expiry_of_counter(redis) == deadline
+    assert expiry_of_counter(redis) == asked_at_ms + LEASE_MS
+    assert store.version(PROCEDURE_LIST) == 8
 
 
 @pytest.mark.parametrize(("held", "raised_to", "after"), [(7, 8, b"8"), (7, 12, b"12"), (9, 8, b"9"), (8, 8, b"8")])
 def test_a_raise_brings_the_counter_up_and_never_down(
     store: Store, redis: Redis, held: int, raised_to: int, after: bytes
 ) -> None:
-    deadline = store.lease_deadline()
-    store.lease(PROCEDURE_LIST, held, deadline)
+    asked_at_ms = store.clock_ms(is_insistent=False)
+    store.raise_to({PROCEDURE_LIST: held}, asked_at_ms, is_insistent=False)
 
-    store.raise_to({PROCEDURE_LIST: raised_to}, deadline)
+    store.raise_to({PROCEDURE_LIST: raised_to}, asked_at_ms, is_insistent=False)
 
     assert redis.get(COUNTER) == after
 
 
+def test_a_raise_keeps_numbers_of_thirteen_digits_exact(store: Store, redis: Redis) -> None:
+    asked_at_ms = store.clock_ms(is_insistent=False)
+    store.raise_to({PROCEDURE_LIST: 1795423410473}, asked_at_ms, is_insistent=False)
+
+    store.raise_to({PROCEDURE_LIST: 1795423410474}, asked_at_ms, is_insistent=False)
+
+    assert redis.get(COUNTER) == b"1795423410474"
+
+
 @pytest.mark.parametrize("raised_to", [7, 8, 12, 3])
 def test_a_raise_lets_the_lease_grow_whatever_the_value(store: Store, redis: Redis, raised_to: int) -> None:
-    deadline = store.lease_deadline()
-    store.lease(PROCEDURE_LIST, 7, deadline)
+    asked_at_ms = store.clock_ms(is_insistent=False)
+    redis.set(COUNTER, 7, pxat=asked_at_ms + 1000)
 
-    store.raise_to({PROCEDURE_LIST: raised_to}, deadline + 1000)
+    store.raise_to({PROCEDURE_LIST: raised_to}, asked_at_ms, is_insistent=False)
 
-    assert expiry_of_counter(redis) == deadline + 1000
+    assert expiry_of_counter(redis) == asked_at_ms + LEASE_MS
 
 
 @pytest.mark.parametrize("raised_to", [8, 12])
 def test_a_raise_never_shortens_a_lease(store: Store, redis: Redis, raised_to: int) -> None:
-    deadline = store.lease_deadline()
-    store.lease(PROCEDURE_LIST, 7, deadline)
+    asked_at_ms = store.clock_ms(is_insistent=False)
+    redis.set(COUNTER, 7, pxat=asked_at_ms + LEASE_MS + 1000)
 
-    store.raise_to({PROCEDURE_LIST: raised_to}, deadline - 1000)
+    store.raise_to({PROCEDURE_LIST: raised_to}, asked_at_ms, is_insistent=False)
 
-    assert expiry_of_counter(redis) == deadline
+    assert expiry_of_counter(redis) == asked_at_ms + LEASE_MS + 1000
 
 
-def test_a_raise_that_comes_a_lease_too_late_does_nothing(store: Store, redis: Redis) -> None:
-    seconds, _ = redis.time()
+def test_whoever_comes_half_a_lease_late_is_refused(store: Store, redis: Redis) -> None:
+    late_ms = store.clock_ms(is_insistent=False) - LEASE_MS // 2
 
-    store.raise_to({PROCEDURE_LIST: 8}, seconds * 1000 - 1)
+    assert not store.raise_to({PROCEDURE_LIST: 8}, late_ms, is_insistent=False)
 
     assert redis.exists(COUNTER) == 0
+
+
+def test_whoever_comes_a_little_earlier_than_half_a_lease_is_not_refused(store: Store) -> None:
+    nearly_late_ms = store.clock_ms(is_insistent=False) - LEASE_MS // 2 + 10_000
+
+    assert store.raise_to({PROCEDURE_LIST: 8}, nearly_late_ms, is_insistent=False)
 
 
 def test_a_payload_comes_back_as_it_was_stored(store: Store, redis: Redis) -> None:
