@@ -2,26 +2,12 @@
 
 from procedures.models import Procedure, ProcedureStatus
 from procedures.serializers import ProcedureSerializer, represent
-from procedures.versioned_cache.engine import Representation, cache
 from procedures.versioned_cache.keys import PROCEDURE_LIST, procedure_resource
+from procedures.versioned_cache.reads import CachedRead
 from rest import exact_json
 from rest.fingerprints import fingerprint_of
 
 FINGERPRINT = fingerprint_of(ProcedureSerializer)
-
-
-def read_procedure_list(known: frozenset[int] = frozenset()) -> Representation:
-    """Return the complete list of active procedures with their steps, ordered by key."""
-    return cache.read(PROCEDURE_LIST, FINGERPRINT, fetch_procedure_list, known)
-
-
-def read_procedure(key: str, known: frozenset[int] = frozenset()) -> Representation:
-    """Return one procedure, archived ones too.
-
-    Raises:
-        ProcedureNotFound: no such procedure has been published.
-    """
-    return cache.read(procedure_resource(key), FINGERPRINT, lambda: fetch_procedure(key), known)
 
 
 def fetch_procedure_list() -> bytes:
@@ -31,5 +17,16 @@ def fetch_procedure_list() -> bytes:
 
 
 def fetch_procedure(key: str) -> bytes:
-    """Build a procedure's body from PostgreSQL."""
+    """Build a procedure's body from PostgreSQL.
+
+    Raises:
+        ProcedureNotFound: no such procedure has been published.
+    """
     return exact_json.dumps(represent(Procedure.objects.with_steps().get_published(key)))
+
+
+read_procedure_list = CachedRead(FINGERPRINT, lambda: PROCEDURE_LIST, fetch_procedure_list)
+"""The complete list of active procedures with their steps, ordered by key."""
+
+read_procedure = CachedRead(FINGERPRINT, procedure_resource, fetch_procedure)
+"""One procedure, by its `key`, archived ones too."""

@@ -1,29 +1,60 @@
 """Cached representations over HTTP: bytes as they are stored, and what clients may do with them."""
 
-from collections.abc import Callable
 from http import HTTPStatus
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 
-from procedures.versioned_cache.engine import Representation
+from procedures.versioned_cache.engine import Representation, cache
+from procedures.versioned_cache.reads import CachedRead
+from rest.codings import Coding, preferred_coding
 from rest.conditional import etag, holds_anything, versions_held
+from rest.problems import Problem
 
 # Clients may keep a body but must ask before each use; to whom it was given, and in what form, is part of the question.
 HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept, Accept-Encoding"}
 
 
-def representation_response(
-    request: Request, fingerprint: str, read: Callable[[frozenset[int]], Representation]
-) -> HttpResponse:
-    """Answer a cached read: 304 where the client holds the current version, for which no body is looked for."""
-    representation = read(versions_held(request, fingerprint))
-    headers = dict(HEADERS)
+class NoAcceptableCoding(Problem):
+    """The client takes the body neither as it is nor compressed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            HTTPStatus.NOT_ACCEPTABLE,
+            "not-acceptable",
+            "No acceptable content coding",
+            f"Accept-Encoding must leave one of {', '.join(Coding)}.",
+        )
+
+
+def representation_response(request: Request, read: CachedRead, **path: object) -> HttpResponse:
+    """Answer a cached read: 304 where the client holds the current version, for which no body is looked for.
+
+    Raises:
+        NoAcceptableCoding: the client excludes every coding.
+    """
+    coding = coding_for(request)
+    if coding is None:
+        raise NoAcceptableCoding
+    return response_of(read(versions_held(request, read.fingerprint), **path), request, coding)
+
+
+def coding_for(request: HttpRequest | Request) -> Coding | None:
+    """Return the coding that the client prefers, or None."""
+    return preferred_coding(request.META.get("HTTP_ACCEPT_ENCODING"))
+
+
+def response_of(representation: Representation, request: HttpRequest | Request, coding: Coding) -> HttpResponse:
+    """Answer with a representation, or tell that the client holds it already."""
+    headers = {**HEADERS, "Server-Timing": _server_timing(representation)}
     if representation.version is not None:
-        headers["ETag"] = etag(representation.version, fingerprint)
+        headers["ETag"] = etag(representation.version, representation.fingerprint, coding)
     if representation.body is None or holds_anything(request):
         return HttpResponse(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return HttpResponse(representation.body, "application/json", headers=headers)
+    if coding is Coding.IDENTITY:
+        return HttpResponse(representation.body, "application/json", headers=headers)
+    headers["Content-Encoding"] = coding
+    return HttpResponse(cache.compressed(representation), "application/json", headers=headers)
 
 
 def written_response(
@@ -36,3 +67,8 @@ def written_response(
     if location:
         headers["Location"] = location
     return HttpResponse(body, "application/json", status, headers=headers)
+
+
+def _server_timing(representation: Representation) -> str:
+    """Tell where the body came from, and how long that took (W3C Server Timing)."""
+    return f'cache;desc="{representation.source}";dur={representation.seconds * 1000:.3f}'

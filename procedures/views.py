@@ -60,11 +60,11 @@ class ProcedureViewSet(ApiViewSet):
         """Answer the complete list of active procedures with their steps, or those that filters leave."""
         if self.parameters:
             return Response([represent(procedure) for procedure in _filtered(**self.parameters)])
-        return representation_response(request, caches.FINGERPRINT, caches.read_procedure_list)
+        return representation_response(request, caches.read_procedure_list)
 
     def retrieve(self, request: Request, key: str) -> HttpResponse:
         """Answer one procedure, archived or not."""
-        return representation_response(request, caches.FINGERPRINT, lambda known: caches.read_procedure(key, known))
+        return representation_response(request, caches.read_procedure, key=key)
 
     def create(self, request: Request) -> HttpResponse:
         """Create a procedure and publish its revision 1."""

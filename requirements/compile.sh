@@ -6,3 +6,4 @@ pin() { uv pip compile --quiet --universal --generate-hashes --no-header --pytho
 pin --output-file requirements/production.txt
 pin --extra embedded --output-file requirements/embedded.txt
 pin --extra embedded --extra dev --output-file requirements/dev.txt
+pin --extra embedded --extra dev --extra bench --output-file requirements/bench.txt

@@ -7,8 +7,10 @@ a client that was given one variant and sends its tag back means the version.
 import re
 from http import HTTPStatus
 
+from django.http import HttpRequest
 from rest_framework.request import Request
 
+from rest.codings import Coding
 from rest.problems import MalformedRequest, Problem
 
 TAG = re.compile(
@@ -40,22 +42,25 @@ def version_mismatch(version: int | None, fingerprint: str) -> Problem:
     )
 
 
-def etag(version: int, fingerprint: str) -> str:
-    """Return the strong entity tag of a version."""
-    return f'"{version}-{fingerprint}"'
+def etag(version: int, fingerprint: str, coding: Coding = Coding.IDENTITY) -> str:
+    """Return the strong entity tag of a version, in a coding."""
+    variant = "" if coding is Coding.IDENTITY else f"-{coding}"
+    return f'"{version}-{fingerprint}{variant}"'
 
 
-def versions_held(request: Request, fingerprint: str) -> frozenset[int]:
+def versions_held(request: HttpRequest | Request, fingerprint: str) -> frozenset[int]:
     """Return the versions that the client holds according to If-None-Match (weak comparison)."""
-    header = request.headers.get("If-None-Match", "")
+    header = request.META.get("HTTP_IF_NONE_MATCH")
+    if header is None:
+        return frozenset()
     return frozenset(
         int(tag["version"]) for tag in TAG.finditer(header) if tag["version"] and tag["fingerprint"] == fingerprint
     )
 
 
-def holds_anything(request: Request) -> bool:
+def holds_anything(request: HttpRequest | Request) -> bool:
     """Tell whether If-None-Match is `*`: any representation is one that the client does not want."""
-    return request.headers.get("If-None-Match", "").strip() == ANY
+    return bool(request.META.get("HTTP_IF_NONE_MATCH", "").strip() == ANY)
 
 
 def versions_expected(request: Request, fingerprint: str) -> frozenset[int] | None:

@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from procedures.versioned_cache.engine import Representation, cache
 from procedures.versioned_cache.keys import run_resource
+from procedures.versioned_cache.reads import CachedRead
 from rest import exact_json
 from rest.fingerprints import fingerprint_of
 from runs.records import record_with_id
@@ -12,15 +12,14 @@ from runs.serializers import RunSerializer
 FINGERPRINT = fingerprint_of(RunSerializer)
 
 
-def read_run(run_id: UUID, known: frozenset[int] = frozenset()) -> Representation:
-    """Return one run with its history.
+def fetch_run(run_id: UUID) -> bytes:
+    """Build a run's body from PostgreSQL.
 
     Raises:
         RunNotFound: there is none with this id.
     """
-    return cache.read(run_resource(run_id), FINGERPRINT, lambda: fetch_run(run_id), known)
-
-
-def fetch_run(run_id: UUID) -> bytes:
-    """Build a run's body from PostgreSQL."""
     return exact_json.dumps(RunSerializer(record_with_id(run_id)).data)
+
+
+read_run = CachedRead(FINGERPRINT, run_resource, fetch_run)
+"""One run with its history, by its `run_id`."""

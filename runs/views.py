@@ -61,7 +61,7 @@ class RunViewSet(ApiViewSet):
 
     def retrieve(self, request: Request, run_id: UUID) -> HttpResponse:
         """Answer one run with its history."""
-        return representation_response(request, caches.FINGERPRINT, lambda known: caches.read_run(run_id, known))
+        return representation_response(request, caches.read_run, run_id=run_id)
 
     def current(self, request: Request, run_id: UUID) -> Response:
         """Answer what is to be done now."""

@@ -29,14 +29,20 @@ class Representation:
     """What a read found.
 
     Attributes:
+        resource: What was read.
+        fingerprint: The shape of the body.
+        version: The version it belongs to; None where nobody could tell, so that nobody may keep it.
         body: The rendered bytes, served as they are; None where the caller already holds this version.
-        version: The version they belong to; None where nobody could tell, so that nobody may keep them.
         source: Where they came from.
+        seconds: How long it took to have them.
     """
 
-    body: bytes | None
+    resource: Resource
+    fingerprint: str
     version: int | None
+    body: bytes | None
     source: Source
+    seconds: float
 
 
 class VersionedCache:
@@ -63,16 +69,45 @@ class VersionedCache:
             known: Versions that the caller already holds; if the current one is among them, no body is
                 looked for.
         """
-        if connection.in_atomic_block:
-            return Representation(fetcher(), None, Source.DATABASE)
         started = time.perf_counter()
+        if connection.in_atomic_block:
+            body = fetcher()
+            seconds = time.perf_counter() - started
+            return Representation(resource, fingerprint, None, body, Source.DATABASE, seconds)
         version, is_leased = self._current_version(resource)
         if version is not None and version in known:
             source = Source.REDIS if is_leased else Source.FALLBACK
-            return self._answer(resource, Representation(None, version, source), started, is_built=False)
-        found = self._find(resource, version, fingerprint, fetcher, is_leased)
-        return self._answer(
-            resource, Representation(found.body, found.version, found.source), started, is_built=found.is_built
+            found = Found(None, version, source, is_built=False)
+        else:
+            found = self._find(resource, version, fingerprint, fetcher, is_leased)
+        return _answer(resource, fingerprint, found, started)
+
+    def held(self, resource: Resource, fingerprint: str, known: frozenset[int]) -> Representation | None:
+        """Return the resource's current body if this process holds it, with the same promise as `read`.
+
+        At most one question to Redis, and none to PostgreSQL. None where more would have to be asked; such
+        a read counts nothing.
+        """
+        if connection.in_atomic_block:
+            return None
+        started = time.perf_counter()
+        try:
+            version = self._store.version(resource)
+        except CacheUnavailable:
+            return None
+        if version is None:
+            return None
+        found = (
+            Found(None, version, Source.REDIS, is_built=False)
+            if version in known
+            else self._fills.held(resource, version, fingerprint)
+        )
+        return None if found is None else _answer(resource, fingerprint, found, started)
+
+    def compressed(self, representation: Representation) -> bytes:
+        """Return the gzip form of a body; made once for each version in this process."""
+        return self._fills.compressed(
+            representation.resource, representation.version, representation.fingerprint, representation.body or b""
         )
 
     def invalidate(self, resources: Sequence[Resource]) -> None:
@@ -145,25 +180,22 @@ class VersionedCache:
         except CacheUnavailable:
             return raise_counters(self._store, resources, is_insistent=True)
 
-    @staticmethod
-    def _answer(
-        resource: Resource, representation: Representation, started: float, *, is_built: bool
-    ) -> Representation:
-        """Count and log a read that is about to be answered, exactly once."""
-        duration_seconds = time.perf_counter() - started
-        (metrics.MISSES if is_built else metrics.HITS).labels(resource.kind).inc()
-        metrics.FETCH_SECONDS.labels(resource.kind, representation.source).observe(duration_seconds)
-        if is_built or settings.CACHE_LOG_HITS:
-            version = representation.version
-            logger.info(
-                "procedure_cache_miss" if is_built else "procedure_cache_hit",
-                resource=resource.kind,
-                key=resource.counter_key if version is None else resource.payload_key(version),
-                version=version,
-                source=representation.source,
-                duration_ms=round(duration_seconds * 1000, 3),
-            )
-        return representation
+
+def _answer(resource: Resource, fingerprint: str, found: Found, started: float) -> Representation:
+    """Count and log a read that is about to be answered, exactly once."""
+    seconds = time.perf_counter() - started
+    metrics.READS[resource.kind, found.is_built].inc()
+    metrics.FETCHES[resource.kind, found.source].observe(seconds)
+    if found.is_built or settings.CACHE_LOG_HITS:
+        logger.info(
+            "procedure_cache_miss" if found.is_built else "procedure_cache_hit",
+            resource=resource.kind,
+            key=resource.counter_key if found.version is None else resource.payload_key(found.version),
+            version=found.version,
+            source=found.source,
+            duration_ms=round(seconds * 1000, 3),
+        )
+    return Representation(resource, fingerprint, found.version, found.body, found.source, seconds)
 
 
 def _milliseconds_since(started: float) -> float:

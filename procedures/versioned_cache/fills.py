@@ -1,5 +1,7 @@
 """Where a version's body is found: in this process, in Redis, in another's hands, or else in PostgreSQL."""
 
+import gzip
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ Fetcher = Callable[[], bytes]
 
 FILL_WAIT_SECONDS = 2.0  # bounds the wait for somebody else's build, not for Redis
 FILL_POLL_SECONDS = 0.02
+GZIP_LEVEL = 6  # zlib's own default; made once a version, so its cost is shared by all who read that
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,9 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A body that was found or built, and the version it belongs to."""
+    """A body that was found or built, and the version it belongs to; no body where that version was known."""
 
-    body: bytes
+    body: bytes | None
     version: int | None
     source: Source
     is_built: bool
@@ -63,6 +66,7 @@ class Fills:
         self._outage = outage
         self._memory = Memory()
         self._flights: Flights[Found] = Flights()
+        self._compressing = threading.Lock()
 
     @property
     def held_bytes(self) -> int:
@@ -72,15 +76,36 @@ class Fills:
     def find(self, wanted: Wanted) -> Found:
         """Return the body of the wanted version or of a newer one."""
         near = Source.MEMORY if wanted.through_redis else Source.FALLBACK
-        body = self._memory.get(wanted.resource, wanted.version, wanted.fingerprint)
-        if body is not None:
-            return Found(body, wanted.version, near, is_built=False)
+        held = self.held(wanted.resource, wanted.version, wanted.fingerprint, near)
+        if held is not None:
+            return held
         found, is_ours = self._flights.lead(
             (wanted.resource, wanted.version, wanted.fingerprint), lambda: self._fill(wanted), FILL_WAIT_SECONDS
         )
         if found is None:
             return self._build(wanted, through_redis=wanted.through_redis, is_kept=False)
         return found if is_ours else Found(found.body, found.version, near, is_built=False)
+
+    def held(self, resource: Resource, version: int, fingerprint: str, near: Source = Source.MEMORY) -> Found | None:
+        """Return the body of the version if this process holds it."""
+        body = self._memory.get(resource, version, fingerprint)
+        return None if body is None else Found(body, version, near, is_built=False)
+
+    def compressed(self, resource: Resource, version: int | None, fingerprint: str, body: bytes) -> bytes:
+        """Return the gzip form of a version's body, which is held as another shape of it."""
+        if version is None:
+            return gzip.compress(body, GZIP_LEVEL)
+        shape = f"{fingerprint}-gzip"
+        held = self._memory.get(resource, version, shape)
+        if held is not None:
+            return held
+        # One at a time: who comes second finds the first one's.
+        with self._compressing:
+            held = self._memory.get(resource, version, shape)
+            if held is None:
+                held = gzip.compress(body, GZIP_LEVEL)
+                self._memory.put(resource, version, shape, held)
+        return held
 
     def _fill(self, wanted: Wanted) -> Found:
         """Find the body beyond this process, or build it; one thread of this process at a time."""
@@ -97,7 +122,7 @@ class Fills:
             finally:
                 if is_claimed:
                     self._release(wanted)
-        if found.version is not None:
+        if found.version is not None and found.body is not None:
             self._memory.put(wanted.resource, found.version, wanted.fingerprint, found.body)
         return found
 

@@ -51,10 +51,11 @@ FETCH_SECONDS = Histogram(
     buckets=FETCH_BUCKETS,
 )
 
+# Bound once, since looking a child up takes longer than counting.
+READS = {(kind, is_built): (MISSES if is_built else HITS).labels(kind) for kind in Kind for is_built in (True, False)}
+FETCHES = {(kind, source): FETCH_SECONDS.labels(kind, source) for kind in Kind for source in Source}
 for _kind in Kind:
-    for _counter in (HITS, MISSES, STORES, INVALIDATIONS, STALE):
+    for _counter in (STORES, INVALIDATIONS, STALE):
         _counter.labels(_kind)
-    for _source in Source:
-        FETCH_SECONDS.labels(_kind, _source)
 for _operation in Operation:
     ERRORS.labels(_operation)

@@ -27,7 +27,7 @@ def cached(redis: Redis, settings: Settings) -> int:
     settings.CACHE_LEASE_MS = 200
     factories.publish(factories.body("gibson"))
     redis.flushdb()
-    read_procedure("gibson")
+    read_procedure(key="gibson")
     return committed_version(GIBSON) or 0
 
 
