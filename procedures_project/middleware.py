@@ -1,4 +1,4 @@
-"""What every request gets: an id, one log line, request metrics whose labels are bounded."""
+"""What every request gets: an id, one log line, its place in the metrics; and what only pages get."""
 
 import time
 import uuid
@@ -6,16 +6,22 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
-from django_prometheus.middleware import PrometheusAfterMiddleware
+from django.utils.deprecation import MiddlewareMixin
+
+from procedures_project import request_metrics
 
 logger = structlog.get_logger(__name__)
 
 QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})  # polled every few seconds by machines
+PAGES = "/admin/"
 
 
-class RequestLogMiddleware:
-    """Give each request an id that its log lines and the answer's `X-Request-ID` share, and log it once.
+class RequestRecordMiddleware:
+    """Give each request an id that its log lines and the answer's `X-Request-ID` share; log and count it once.
 
     An id sent by the client is not taken over: it could forge another request's trace.
     """
@@ -30,28 +36,39 @@ class RequestLogMiddleware:
         started = time.perf_counter()
         response = self.get_response(request)
         response["X-Request-ID"] = request_id
+        seconds = time.perf_counter() - started
+        request_metrics.count(request, response, seconds)
         if request.path not in QUIET_PATHS:
-            self._log(request, response, duration_ms=(time.perf_counter() - started) * 1000)
+            self._log(request, response, seconds)
         return response
 
     @staticmethod
-    def _log(request: HttpRequest, response: HttpResponse, duration_ms: float) -> None:
+    def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
         logger.info(
             "request_finished",
             method=request.method,
             # The route, not the path: bounded, and free of what a client put into the URL.
             route=request.resolver_match.route if request.resolver_match else None,
             status=response.status_code,
-            duration_ms=round(duration_ms, 3),
+            duration_ms=round(seconds * 1000, 3),
             user_id=getattr(getattr(request, "user", None), "pk", None),
         )
 
 
-class BoundedPrometheusAfterMiddleware(PrometheusAfterMiddleware):  # type: ignore[misc]  # untyped base class
-    """Request metrics without a series for each method that a client invents."""
+class OnlyForPages(MiddlewareMixin):
+    """Lets a middleware of Django pass requests of the API by: they have neither session nor messages."""
 
-    def label_metric(self, metric: Any, request: Any, response: Any = None, **labels: Any) -> Any:
-        # The base class passes the client's own spelling to the latency histogram, 19 series a method.
-        if "method" in labels:
-            labels["method"] = self._method(request)
-        return super().label_metric(metric, request, response, **labels)
+    def __call__(self, request: HttpRequest) -> Any:
+        return super().__call__(request) if request.path.startswith(PAGES) else self.get_response(request)
+
+
+class PageSessionMiddleware(OnlyForPages, SessionMiddleware):
+    """Sessions, for pages."""
+
+
+class PageAuthenticationMiddleware(OnlyForPages, AuthenticationMiddleware):
+    """Users who logged in, for pages; the API's bring tokens."""
+
+
+class PageMessageMiddleware(OnlyForPages, MessageMiddleware):
+    """Messages, for pages."""

@@ -14,6 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from procedures.versioned_cache.breaker import Breaker, CacheUnavailable
+from procedures.versioned_cache.counters import Counters
 from procedures.versioned_cache.deadlines import time_limit
 from procedures.versioned_cache.keys import Resource
 
@@ -85,18 +86,18 @@ class Store:
         return cast(Redis, get_redis_connection("default"))
 
     @cached_property
+    def _counters(self) -> Counters:
+        return Counters(self._redis)
+
+    @cached_property
     def _redis_for_raises(self) -> Redis:
         # More patient (settings.py, Note [Redis timeouts]): a lost raise costs freshness, a lost read only time.
         return cast(Redis, get_redis_connection("raises"))
 
     def version(self, resource: Resource) -> int | None:
         """Return the leased copy of the resource's version, or None where no lease runs."""
-
-        def get(redis: Redis) -> int | None:
-            held = redis.get(resource.counter_key)
-            return None if held is None else int(held)
-
-        return self._ask(get)
+        counters = self._counters
+        return self._ask(lambda _redis: counters.get(resource))
 
     def clock_ms(self, *, is_insistent: bool) -> int:
         """Return the time by Redis's clock, the only one that leases are measured by."""

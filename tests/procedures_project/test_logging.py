@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 import structlog
 from django.conf import settings
-from django.http import HttpRequest
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from procedures_project.middleware import BoundedPrometheusAfterMiddleware
 from tests.conftest import ApiClient
 
 LOG_SOMETHING = """
@@ -123,15 +122,29 @@ def test_no_token_is_logged(viewer: ApiClient, events: Any) -> None:
     assert "prc_" not in json.dumps(events, default=str)
 
 
-def test_a_method_that_a_client_invents_makes_no_series_of_its_own() -> None:
-    middleware = BoundedPrometheusAfterMiddleware(lambda _request: None)
-    request = HttpRequest()
-    request.method = "FOO"
-    metric = middleware.metrics.requests_latency_by_view_method
+def test_a_method_that_a_client_invents_makes_no_series_of_its_own(anonymous: ApiClient) -> None:
+    anonymous.generic("FOO", "/healthz")
 
-    child = middleware.label_metric(metric, request, view="somewhere", method=request.method)
+    labels = {
+        sample.labels["method"]
+        for metric in REGISTRY.collect()
+        for sample in metric.samples
+        if "method" in sample.labels
+    }
+    assert "<invalid method>" in labels
+    assert "FOO" not in labels
 
-    assert child._labelvalues == ("somewhere", "<invalid method>")
+
+def test_a_request_is_counted_under_its_view_its_method_and_its_status(anonymous: ApiClient) -> None:
+    name = "django_http_responses_total_by_status_view_method_total"
+    labels = {"status": "401", "view": "run-list", "method": "GET"}
+    before = REGISTRY.get_sample_value(name, labels) or 0
+
+    anonymous.get("/runs")
+
+    assert REGISTRY.get_sample_value(name, labels) == before + 1
+    latency = "django_http_requests_latency_seconds_by_view_method_count"
+    assert REGISTRY.get_sample_value(latency, {"view": "run-list", "method": "GET"})
 
 
 def test_django_writes_no_second_line_for_a_refused_request() -> None:

@@ -94,7 +94,7 @@ def test_metrics_are_open_to_loopback_where_the_settings_say_so(
     assert answer.status_code == 200
     assert answer["Content-Type"].startswith("text/plain")
     assert b"backend_procedure_cache_hits_total" in answer.content
-    assert b"django_http_requests_before_middlewares_total" in answer.content
+    assert b"django_http_responses_total_by_status_view_method_total" in answer.content
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded"])
