@@ -68,7 +68,7 @@ def _start_sample_run(sample: dict[str, Any], operator: User) -> None:
     for commit in sample["commits"]:
         step_key = commit.pop("step")
         submission = submission_from(commit, CommitBodySerializer)
-        commit_step(Order(started.record.run.pk, operator, timestamps.now(), submission), step_key)
+        commit_step(Order(started.head.run.pk, operator, timestamps.now(), submission), step_key)
 
 
 def _sample_files(app: str) -> list[Path]:

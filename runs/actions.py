@@ -8,6 +8,7 @@ request, the step, rights, If-Match, the run's state, the step's, the body.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -22,7 +23,7 @@ from rest.findings import Finding
 from rest.idempotency import UNKEYED, RequestIdentity, check_same_request
 from runs.ledger import hash_of, origin_of
 from runs.models import EventKind, Run, RunEvent, RunStatus
-from runs.records import RunRecord, new_record, record_of
+from runs.records import RunHead, RunRecord, head_of, new_record, record_of
 from runs.submissions import EMPTY, Submission
 
 
@@ -95,19 +96,22 @@ class InvalidSubmission(Exception):
         self.findings = list(findings)
 
 
+Head_co = TypeVar("Head_co", bound=RunHead, covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Generic[Head_co]):
     """What a verb did.
 
     Attributes:
         event: The event that was recorded.
-        record: The run right after it.
+        head: The run right after it; of a start the whole record.
         version: The version of the run's representation; None where an earlier answer is repeated.
         is_replayed: Whether the request had been carried out before.
     """
 
     event: RunEvent
-    record: RunRecord
+    head: Head_co
     version: int | None
     is_replayed: bool = False
 
@@ -139,7 +143,7 @@ def start_run(
     actor: User,
     now: datetime,
     identity: RequestIdentity = UNKEYED,
-) -> Recorded:
+) -> Recorded[RunRecord]:
     """Start a run of a published revision, by default the current one.
 
     Raises:
@@ -181,7 +185,7 @@ def start_run(
     return Recorded(event, new_record(run, [event]), settled_version(run_resource(run.pk)))
 
 
-def commit_step(order: Order, step_key: str) -> Recorded:
+def commit_step(order: Order, step_key: str) -> Recorded[RunHead]:
     """Commit a step; the commit that resolves the last one completes the run.
 
     Raises:
@@ -195,14 +199,14 @@ def commit_step(order: Order, step_key: str) -> Recorded:
         InvalidSubmission: the values or the checklist are not what the step asks for.
     """
 
-    def check(record: RunRecord, step: Step) -> Sequence[Finding]:
-        _check_may_resolve(record, step)
+    def check(head: RunHead, step: Step) -> Sequence[Finding]:
+        _check_may_resolve(head, step)
         return order.submission.findings_for(step, order.now)
 
     return _record_about_step(order, step_key, EventKind.COMMIT, check)
 
 
-def skip_step(order: Order, step_key: str) -> Recorded:
+def skip_step(order: Order, step_key: str) -> Recorded[RunHead]:
     """Skip a skippable step, for a reason.
 
     Raises:
@@ -210,8 +214,8 @@ def skip_step(order: Order, step_key: str) -> Recorded:
         Exception: as for `commit_step`.
     """
 
-    def check(record: RunRecord, step: Step) -> Sequence[Finding]:
-        _check_may_resolve(record, step)
+    def check(head: RunHead, step: Step) -> Sequence[Finding]:
+        _check_may_resolve(head, step)
         if not step.skippable:
             raise StepNotSkippable
         return order.submission.findings
@@ -219,7 +223,7 @@ def skip_step(order: Order, step_key: str) -> Recorded:
     return _record_about_step(order, step_key, EventKind.SKIP, check)
 
 
-def amend_step(order: Order, step_key: str) -> Recorded:
+def amend_step(order: Order, step_key: str) -> Recorded[RunHead]:
     """Correct what was committed or skipped, for a reason; what is corrected stays in the ledger.
 
     Raises:
@@ -228,11 +232,11 @@ def amend_step(order: Order, step_key: str) -> Recorded:
         Exception: as for `commit_step`.
     """
 
-    def check(record: RunRecord, step: Step) -> Sequence[Finding]:
-        if record.progress.status not in (RunStatus.IN_PROGRESS, RunStatus.COMPLETED):
-            raise RunNotInProgress(record.progress.status)
-        _check_has_room(record)
-        effective = record.progress.of(step).effective
+    def check(head: RunHead, step: Step) -> Sequence[Finding]:
+        if head.progress.status not in (RunStatus.IN_PROGRESS, RunStatus.COMPLETED):
+            raise RunNotInProgress(head.progress.status)
+        _check_has_room(head)
+        effective = head.progress.of(step).effective
         effective_seq = effective.seq if effective else None
         if order.submission.amends is not None and order.submission.amends != effective_seq:
             raise AmendTargetStale(effective_seq)
@@ -243,7 +247,7 @@ def amend_step(order: Order, step_key: str) -> Recorded:
     return _record_about_step(order, step_key, EventKind.AMEND, check)
 
 
-def pause_run(order: Order) -> Recorded:
+def pause_run(order: Order) -> Recorded[RunHead]:
     """Pause a running run: until it is resumed it takes no commits.
 
     Raises:
@@ -253,7 +257,7 @@ def pause_run(order: Order) -> Recorded:
     return _record_about_run(order, EventKind.PAUSE, [RunStatus.IN_PROGRESS], Right.EXECUTE_RUNS)
 
 
-def resume_run(order: Order) -> Recorded:
+def resume_run(order: Order) -> Recorded[RunHead]:
     """Resume a paused run.
 
     Raises:
@@ -262,7 +266,7 @@ def resume_run(order: Order) -> Recorded:
     return _record_about_run(order, EventKind.RESUME, [RunStatus.PAUSED], Right.EXECUTE_RUNS)
 
 
-def abort_run(order: Order) -> Recorded:
+def abort_run(order: Order) -> Recorded[RunHead]:
     """End a run before its steps are resolved, for a reason and for good.
 
     Raises:
@@ -278,48 +282,50 @@ def name_of(user: User) -> str:
 
 @transaction.atomic
 def _record_about_step(
-    order: Order, step_key: str, kind: EventKind, check: Callable[[RunRecord, Step], Sequence[Finding]]
-) -> Recorded:
+    order: Order, step_key: str, kind: EventKind, check: Callable[[RunHead, Step], Sequence[Finding]]
+) -> Recorded[RunHead]:
     """Record an event about a step, once everything allows it; `check` raises, or returns findings."""
-    record = _locked_record(order.run_id)
-    if replay := _replay(record, order.identity):
+    run = _locked_run(order.run_id)
+    if replay := _replay(run, order.identity):
         return replay
-    step = _step_with_key(step_key, record)
-    is_late = kind is EventKind.AMEND and record.progress.status is RunStatus.COMPLETED
+    head = head_of(run)
+    step = _step_with_key(step_key, head)
+    is_late = kind is EventKind.AMEND and head.progress.status is RunStatus.COMPLETED
     require(order.actor, Right.AMEND_COMPLETED_RUNS if is_late else Right.EXECUTE_RUNS)
     require_role(order.actor, step.role)
     _check_expected(order)
-    if findings := check(record, step):
+    if findings := check(head, step):
         raise InvalidSubmission(findings)
-    return _record(order, record, kind, step)
+    return _record(order, head, kind, step)
 
 
 @transaction.atomic
-def _record_about_run(order: Order, kind: EventKind, allowed_in: list[RunStatus], right: Right) -> Recorded:
+def _record_about_run(order: Order, kind: EventKind, allowed_in: list[RunStatus], right: Right) -> Recorded[RunHead]:
     """Record an event about the run as a whole, once everything allows it."""
-    record = _locked_record(order.run_id)
-    if replay := _replay(record, order.identity):
+    run = _locked_run(order.run_id)
+    if replay := _replay(run, order.identity):
         return replay
+    head = head_of(run)
     require(order.actor, right)
     _check_expected(order)
-    if record.progress.status not in allowed_in:
-        raise RunNotInProgress(record.progress.status)
+    if head.progress.status not in allowed_in:
+        raise RunNotInProgress(head.progress.status)
     if kind is not EventKind.ABORT:
-        _check_has_room(record)
+        _check_has_room(head)
     if order.submission.findings:
         raise InvalidSubmission(order.submission.findings)
-    return _record(order, record, kind, step=None)
+    return _record(order, head, kind, step=None)
 
 
-def _record(order: Order, record: RunRecord, kind: EventKind, step: Step | None) -> Recorded:
-    event = _next_event(record.run, kind, order, record.events[-1].hash, step)
+def _record(order: Order, head: RunHead, kind: EventKind, step: Step | None) -> Recorded[RunHead]:
+    event = _next_event(head.run, kind, order, head.outline.newest.hash, step)
     event.save(force_insert=True)
-    after = record.with_event(event)
-    run = record.run
+    after = head.with_event(event)
+    run = head.run
     run.status = after.progress.status
     run.ended_at = after.progress.ended_at
     run.end_reason = after.progress.end_reason
-    run.save()
+    run.save(update_fields=["last_seq", "status", "ended_at", "end_reason"])
     return Recorded(event, after, settled_version(run_resource(run.pk)))
 
 
@@ -349,33 +355,33 @@ def _next_event(run: Run, kind: EventKind, order: Order, previous_hash: str, ste
     return event
 
 
-def _locked_record(run_id: UUID) -> RunRecord:
-    return record_of(Run.objects.select_for_update(of=("self",)).with_head().get_existing(run_id))
+def _locked_run(run_id: UUID) -> Run:
+    return Run.objects.select_for_update(of=("self",)).with_head().get_existing(run_id)
 
 
-def _replay_of_start(actor: User, identity: RequestIdentity) -> Recorded | None:
+def _replay_of_start(actor: User, identity: RequestIdentity) -> Recorded[RunRecord] | None:
     if identity.key is None:
         return None
     run = Run.objects.with_head().filter(started_by=actor, idempotency_key=identity.key).first()
-    return None if run is None else _replay(record_of(run), identity)
+    return None if run is None else _replay(run, identity)
 
 
-def _replay(record: RunRecord, identity: RequestIdentity) -> Recorded | None:
+def _replay(run: Run, identity: RequestIdentity) -> Recorded[RunRecord] | None:
     """Return the answer to this request if it was carried out before: the run as it was right after."""
     if identity.key is None:
         return None
-    for event in record.events:
-        if event.idempotency_key == identity.key:
-            check_same_request(identity, event.request_sha256)
-            return Recorded(event, record.as_of(event.seq), version=None, is_replayed=True)
-    return None
+    event = run.events.select_related("step").filter(idempotency_key=identity.key).first()
+    if event is None:
+        return None
+    check_same_request(identity, event.request_sha256)
+    return Recorded(event, record_of(run).as_of(event.seq), version=None, is_replayed=True)
 
 
-def _step_with_key(key: str, record: RunRecord) -> Step:
-    for step in record.pinned_steps:
+def _step_with_key(key: str, head: RunHead) -> Step:
+    for step in head.pinned_steps:
         if step.key == key:
             return step
-    raise StepNotFound(record.run.revision.number or 0, [step.key for step in record.pinned_steps])
+    raise StepNotFound(head.run.revision.number or 0, [step.key for step in head.pinned_steps])
 
 
 def _check_expected(order: Order) -> None:
@@ -385,16 +391,16 @@ def _check_expected(order: Order) -> None:
             raise RunChanged(version)
 
 
-def _check_may_resolve(record: RunRecord, step: Step) -> None:
-    if record.progress.status is not RunStatus.IN_PROGRESS:
-        raise RunNotInProgress(record.progress.status)
-    if record.run.revision.ordering == Ordering.STRICT and (blocking := record.progress.unresolved_before(step)):
+def _check_may_resolve(head: RunHead, step: Step) -> None:
+    if head.progress.status is not RunStatus.IN_PROGRESS:
+        raise RunNotInProgress(head.progress.status)
+    if head.run.revision.ordering == Ordering.STRICT and (blocking := head.progress.unresolved_before(step)):
         raise StepOutOfOrder(blocking)
-    effective = record.progress.of(step).effective
+    effective = head.progress.of(step).effective
     if effective is not None:
         raise StepAlreadyCommitted(effective)
 
 
-def _check_has_room(record: RunRecord) -> None:
-    if record.last_seq >= settings.MAX_EVENTS:
+def _check_has_room(head: RunHead) -> None:
+    if head.last_seq >= settings.MAX_EVENTS:
         raise RunTooLong

@@ -15,7 +15,7 @@ import rfc8785
 
 from rest import exact_json
 from runs.models import EventKind, Run, RunEvent
-from runs.progress import progress_of
+from runs.progress import outline_of, progress_of
 
 EVENTS_PER_FETCH = 200
 
@@ -64,8 +64,9 @@ def _faults_of_origin(run: Run, event: RunEvent) -> Iterator[str]:
 
 
 def _faults_in_head(run: Run) -> Iterator[str]:
-    outline = list(run.events.order_by("seq").defer("values", "checklist", "deviations", "note"))
-    amounts_to = progress_of(run.revision.ordering, list(run.revision.steps.all()), outline)
+    steps = list(run.revision.steps.all())
+    events = list(run.events.order_by("seq").defer("values", "checklist", "deviations", "note"))
+    amounts_to = progress_of(run.revision.ordering, steps, outline_of(steps, events))
     for name in ("status", "ended_at", "end_reason"):
         told, kept = getattr(amounts_to, name), getattr(run, name)
         if told != kept:

@@ -1,5 +1,6 @@
 """Runs and their ledger of events; what must always hold is a constraint of the database."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 import uuid_utils.compat
@@ -108,6 +109,15 @@ class Run(models.Model):
         return self.title
 
 
+class RunEventQuerySet(models.QuerySet["RunEvent"]):
+    """Queries for events."""
+
+    def newest_of_each_step(self, runs: Iterable[Run]) -> "RunEventQuerySet":
+        """Return, of each run, the newest event about each step, and the newest about the run as a whole."""
+        newest = self.filter(run__in=runs).order_by("run_id", "step_id", "-seq").distinct("run_id", "step_id")
+        return newest.select_related("step")
+
+
 class RunEvent(models.Model):
     """One line of a run's ledger, never changed: commit history and audit trail in one."""
 
@@ -129,8 +139,11 @@ class RunEvent(models.Model):
     request_sha256 = models.CharField(max_length=64, blank=True)
     hash = models.CharField(max_length=64, help_text="SHA-256 over the hash of the event before and this row.")
 
+    objects = RunEventQuerySet.as_manager()
+
     class Meta:
         ordering = ["run", "seq"]
+        indexes = [models.Index(fields=["run", "step", "-seq"], name="event_by_step")]
         constraints = [
             models.UniqueConstraint(
                 fields=["run", "idempotency_key"], name="event_is_recorded_once_per_idempotency_key"

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from rest.parameters import Parameters
 from runs.models import Run, RunStatus
-from runs.records import RunRecord, records_of
+from runs.records import RunHead, heads_of
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
@@ -30,7 +30,7 @@ class RunListParameters(Parameters):
 class RunPage:
     """Some runs, and the cursor of the page after them; None at the end."""
 
-    records: list[RunRecord]
+    heads: list[RunHead]
     next_cursor: UUID | None
 
 
@@ -50,4 +50,4 @@ def page_of_runs(parameters: Mapping[str, Any]) -> RunPage:
     limit = parameters["limit"]
     runs = list(Run.objects.with_head().filter(**wanted).order_by("-id")[: limit + 1])
     more, runs = len(runs) > limit, runs[:limit]
-    return RunPage(records_of(runs), runs[-1].pk if more else None)
+    return RunPage(heads_of(runs), runs[-1].pk if more else None)

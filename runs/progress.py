@@ -1,12 +1,20 @@
 """What a run's ledger amounts to: the run's state, each step's, and what comes next. All derived."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from procedures.models import Ordering, Step
-from runs.models import STEP_KINDS, EventKind, RunEvent, RunStatus
+from runs.models import EventKind, RunEvent, RunStatus
+
+STATUS_AFTER = {
+    EventKind.START: RunStatus.IN_PROGRESS,
+    EventKind.PAUSE: RunStatus.PAUSED,
+    EventKind.RESUME: RunStatus.IN_PROGRESS,
+    EventKind.ABORT: RunStatus.ABORTED,
+}
+"""The state of a run after an event about the run as a whole; unless all steps are resolved by then."""
 
 
 class StepState(StrEnum):
@@ -46,6 +54,32 @@ class StepProgress:
     def deviated(self) -> bool:
         """Whether a value that counts lies outside its limits, for a reason."""
         return self.effective is not None and bool(self.effective.deviations)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What decides, of a ledger, where its run stands: as much of it as there are steps, however long it is.
+
+    Attributes:
+        newest: The newest event.
+        last_change: The newest event about the run as a whole.
+        effective: By the id of its step, the event that counts: a commit, a skip, or its newest amendment.
+        completed_at: When the last step was resolved; None while one is not.
+    """
+
+    newest: RunEvent
+    last_change: RunEvent
+    effective: Mapping[int, RunEvent]
+    completed_at: datetime | None
+
+    def after(self, event: RunEvent, steps: Sequence[Step]) -> "Outline":
+        """Return the outline with one more event, in a run of these steps."""
+        if event.step_id is None:
+            return replace(self, newest=event, last_change=event)
+        effective = {**self.effective, event.step_id: event}
+        is_complete = all(step.pk in effective for step in steps)
+        completed_at = self.completed_at or (event.recorded_at if is_complete else None)
+        return replace(self, newest=event, effective=effective, completed_at=completed_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,47 +124,43 @@ class Progress:
         ]
 
 
-def progress_of(ordering: str, steps: Sequence[Step], events: Sequence[RunEvent]) -> Progress:
-    """Derive where a run stands from its pinned steps (in their order) and its ledger (by seq)."""
-    effective = {event.step_id: event for event in events if event.kind in STEP_KINDS}
-    status, last_change = _status(events)
-    completing = _completing_event(steps, events)
-    if status is RunStatus.IN_PROGRESS and completing is not None:
-        status, last_change = RunStatus.COMPLETED, completing
-    has_ended = status in (RunStatus.COMPLETED, RunStatus.ABORTED)
-    return Progress(
-        status=status,
-        ended_at=last_change.recorded_at if has_ended else None,
-        end_reason=last_change.reason if status is RunStatus.ABORTED else None,
-        steps=_steps(ordering, steps, effective, has_ended=has_ended),
+def outline_of(steps: Sequence[Step], events: Sequence[RunEvent]) -> Outline:
+    """Return the outline of a whole ledger (by seq) of a run of these steps."""
+    return Outline(
+        newest=events[-1],
+        last_change=next(event for event in reversed(events) if event.step_id is None),
+        effective={event.step_id: event for event in events if event.step_id is not None},
+        completed_at=_completed_at(steps, events),
     )
 
 
-def _status(events: Sequence[RunEvent]) -> tuple[RunStatus, RunEvent]:
-    """Return the state after the last event about the run as a whole, and that event."""
-    after = {
-        EventKind.START: RunStatus.IN_PROGRESS,
-        EventKind.PAUSE: RunStatus.PAUSED,
-        EventKind.RESUME: RunStatus.IN_PROGRESS,
-        EventKind.ABORT: RunStatus.ABORTED,
-    }
-    last_change = next(event for event in reversed(events) if event.kind in after)
-    return after[EventKind(last_change.kind)], last_change
+def progress_of(ordering: str, steps: Sequence[Step], outline: Outline) -> Progress:
+    """Derive where a run stands from its pinned steps (in their order) and the outline of its ledger."""
+    status = STATUS_AFTER[EventKind(outline.last_change.kind)]
+    ended_at = outline.last_change.recorded_at if status is RunStatus.ABORTED else None
+    if status is RunStatus.IN_PROGRESS and outline.completed_at is not None:
+        status, ended_at = RunStatus.COMPLETED, outline.completed_at
+    return Progress(
+        status=status,
+        ended_at=ended_at,
+        end_reason=outline.last_change.reason if status is RunStatus.ABORTED else None,
+        steps=_steps(ordering, steps, outline.effective, has_ended=ended_at is not None),
+    )
 
 
-def _completing_event(steps: Sequence[Step], events: Sequence[RunEvent]) -> RunEvent | None:
-    """Return the event that resolved the last unresolved step, if all are resolved."""
+def _completed_at(steps: Sequence[Step], events: Sequence[RunEvent]) -> datetime | None:
+    """Return when the last unresolved step was resolved, if all are."""
     unresolved = {step.pk for step in steps}
     for event in events:
         if event.step_id in unresolved:
             unresolved.discard(event.step_id)
             if not unresolved:
-                return event
+                return event.recorded_at
     return None
 
 
 def _steps(
-    ordering: str, steps: Sequence[Step], effective: dict[int | None, RunEvent], *, has_ended: bool
+    ordering: str, steps: Sequence[Step], effective: Mapping[int, RunEvent], *, has_ended: bool
 ) -> list[StepProgress]:
     found = []
     is_blocked = has_ended

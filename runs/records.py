@@ -1,36 +1,51 @@
-"""A run read whole: its head, its pinned steps, its ledger, and what they amount to."""
+"""Runs as they are read: where one stands, with or without the whole ledger behind it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db.models import prefetch_related_objects
 
 from procedures.models import Step
-from runs.models import STEP_KINDS, Run, RunEvent
-from runs.progress import Progress, progress_of
+from runs.models import STEP_KINDS, Run, RunEvent, RunStatus
+from runs.progress import Outline, Progress, outline_of, progress_of
 
 
 @dataclass(frozen=True, slots=True)
-class RunRecord:
-    """A run as its ledger tells it, up to its newest event or an earlier one.
+class RunHead:
+    """Where a run stands. As large as its procedure, however long its ledger is.
 
     Attributes:
-        run: The head, for what never changes in it.
+        run: The row, for what never changes in it.
         pinned_steps: The steps of its revision, in their order.
-        events: The ledger, by seq.
-        progress: What they amount to.
+        outline: What counts of its ledger.
+        progress: What that amounts to.
     """
 
     run: Run
     pinned_steps: Sequence[Step]
-    events: Sequence[RunEvent]
+    outline: Outline
     progress: Progress
 
     @property
     def last_seq(self) -> int:
         """The seq of the newest event."""
-        return self.events[-1].seq
+        return self.outline.newest.seq
+
+    def with_event(self, event: RunEvent) -> "RunHead":
+        """Return where the run stands after one more event."""
+        return _head(self.run, self.pinned_steps, self.outline.after(event, self.pinned_steps))
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord(RunHead):
+    """A run as its ledger tells it, up to its newest event or an earlier one.
+
+    Attributes:
+        events: The ledger, by seq.
+    """
+
+    events: Sequence[RunEvent]
 
     @property
     def commits(self) -> list[RunEvent]:
@@ -42,26 +57,42 @@ class RunRecord:
         """The events about the run as a whole, oldest first."""
         return [event for event in self.events if event.kind not in STEP_KINDS]
 
-    def with_event(self, event: RunEvent) -> "RunRecord":
-        """Return the record with one more event."""
-        return self._with_events([*self.events, event])
-
     def as_of(self, seq: int) -> "RunRecord":
         """Return the record as it was right after event `seq`."""
-        return self._with_events([event for event in self.events if event.seq <= seq])
+        return new_record(self.run, [event for event in self.events if event.seq <= seq])
 
-    def _with_events(self, events: Sequence[RunEvent]) -> "RunRecord":
-        progress = progress_of(self.run.revision.ordering, self.pinned_steps, events)
-        return replace(self, events=events, progress=progress)
+
+def head_of(run: Run) -> RunHead:
+    """Read where a run stands that carries its revision."""
+    return heads_of([run])[0]
+
+
+def heads_of(runs: Iterable[Run]) -> list[RunHead]:
+    """Read where runs stand that carry their revisions: two statements, however many there are."""
+    found = list(runs)
+    prefetch_related_objects(found, "revision__steps")
+    newest: dict[UUID, list[RunEvent]] = {run.pk: [] for run in found}
+    for event in RunEvent.objects.newest_of_each_step(found):
+        newest[event.run_id].append(event)
+    return [_head(run, list(run.revision.steps.all()), _outline(run, newest[run.pk])) for run in found]
+
+
+def head_with_id(run_id: UUID) -> RunHead:
+    """Read where one run stands.
+
+    Raises:
+        RunNotFound: there is none with this id.
+    """
+    return head_of(Run.objects.with_head().get_existing(run_id))
 
 
 def record_of(run: Run) -> RunRecord:
-    """Read the steps and the ledger of a run that carries its head."""
-    return records_of([run])[0]
+    """Read the steps and the ledger of a run that carries its revision: two statements."""
+    return new_record(run, list(run.events.select_related("step")))
 
 
 def record_with_id(run_id: UUID) -> RunRecord:
-    """Read one run.
+    """Read one run whole.
 
     Raises:
         RunNotFound: there is none with this id.
@@ -69,14 +100,23 @@ def record_with_id(run_id: UUID) -> RunRecord:
     return record_of(Run.objects.with_head().get_existing(run_id))
 
 
-def records_of(runs: Iterable[Run]) -> list[RunRecord]:
-    """Read the steps and ledgers of runs that carry their heads: three statements, however many there are."""
-    found = list(runs)
-    prefetch_related_objects(found, "revision__steps", "events__step")
-    return [new_record(run, list(run.events.all())) for run in found]
-
-
 def new_record(run: Run, events: Sequence[RunEvent]) -> RunRecord:
     """Return the record of a run whose ledger is `events`."""
     steps = list(run.revision.steps.all())
-    return RunRecord(run, steps, events, progress_of(run.revision.ordering, steps, events))
+    outline = outline_of(steps, events)
+    return RunRecord(run, steps, outline, progress_of(run.revision.ordering, steps, outline), events)
+
+
+def _head(run: Run, steps: Sequence[Step], outline: Outline) -> RunHead:
+    return RunHead(run, steps, outline, progress_of(run.revision.ordering, steps, outline))
+
+
+def _outline(run: Run, newest: Sequence[RunEvent]) -> Outline:
+    """Return the outline of a run from the newest event of each step, and the newest about the run as a whole."""
+    return Outline(
+        newest=max(newest, key=lambda event: event.seq),
+        last_change=next(event for event in newest if event.step_id is None),
+        effective={event.step_id: event for event in newest if event.step_id is not None},
+        # Amendments hide which event it was that resolved the last step; the run's row has kept the instant.
+        completed_at=run.ended_at if run.status == RunStatus.COMPLETED else None,
+    )

@@ -18,7 +18,7 @@ from rest.fields import (
 from rest.findings import findings_of
 from runs.models import STEP_KINDS, EventKind, RunStatus
 from runs.progress import StepState
-from runs.records import RunRecord
+from runs.records import RunHead
 from runs.submissions import Deviation, Submission
 
 MAX_TEXT = 4000
@@ -184,9 +184,9 @@ class CurrentSerializer(RunAfterEventSerializer):
 
     @staticmethod
     @extend_schema_field(StepSerializer(many=True))
-    def get_steps(record: RunRecord) -> list[dict[str, Any]]:
+    def get_steps(head: RunHead) -> list[dict[str, Any]]:
         """Return the steps that come next."""
-        available = [step.step for step in record.progress.steps if step.state is StepState.AVAILABLE]
+        available = [step.step for step in head.progress.steps if step.state is StepState.AVAILABLE]
         return [dict(StepSerializer(step).data) for step in available]
 
 

@@ -1,7 +1,7 @@
 """Runs over HTTP."""
 
 from http import HTTPStatus
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -21,7 +21,7 @@ from rest.views import ApiViewSet, body_of
 from runs import actions, caches, exports
 from runs.actions import Order, Recorded
 from runs.pages import RunListParameters, page_of_runs
-from runs.records import record_with_id
+from runs.records import head_with_id
 from runs.schema import RUN_OPERATIONS
 from runs.serializers import (
     AmendBodySerializer,
@@ -54,7 +54,7 @@ class RunViewSet(ApiViewSet):
             page = page_of_runs(self.parameters)
         return Response(
             {
-                "runs": RunHeadSerializer(page.records, many=True).data,
+                "runs": RunHeadSerializer(page.heads, many=True).data,
                 "next": _next_page(request, page.next_cursor) if page.next_cursor else None,
             }
         )
@@ -66,7 +66,7 @@ class RunViewSet(ApiViewSet):
     def current(self, request: Request, run_id: UUID) -> Response:
         """Answer what is to be done now."""
         with one_snapshot():
-            return Response(CurrentSerializer(record_with_id(run_id)).data)
+            return Response(CurrentSerializer(head_with_id(run_id)).data)
 
     def export_json(self, request: Request, run_id: UUID) -> HttpResponse:
         """Answer a finished run with all that it takes to understand it."""
@@ -95,11 +95,11 @@ class RunViewSet(ApiViewSet):
             identity=identity_of(request),
         )
         response = written_response(
-            exact_json.dumps(RunSerializer(started.record).data),
+            exact_json.dumps(RunSerializer(started.head).data),
             caches.FINGERPRINT,
             started.version,
             HTTPStatus.CREATED,
-            location=f"/runs/{started.record.run.pk}",
+            location=f"/runs/{started.head.run.pk}",
         )
         return _marked(response, started)
 
@@ -139,19 +139,19 @@ def _order(request: Request, run_id: UUID, serializer_class: type[StrictSerializ
     )
 
 
-def _answer_commit(recorded: Recorded) -> Response:
+def _answer_commit(recorded: Recorded[Any]) -> Response:
     content = {
         "commit": CommitSerializer(recorded.event).data,
-        "run": RunAfterEventSerializer(recorded.record).data,
+        "run": RunAfterEventSerializer(recorded.head).data,
     }
     return _marked(Response(content, HTTPStatus.CREATED), recorded)
 
 
-def _answer_head(recorded: Recorded) -> Response:
-    return _marked(Response(RunHeadSerializer(recorded.record).data), recorded)
+def _answer_head(recorded: Recorded[Any]) -> Response:
+    return _marked(Response(RunHeadSerializer(recorded.head).data), recorded)
 
 
-def _marked(response: Answer, recorded: Recorded) -> Answer:
+def _marked(response: Answer, recorded: Recorded[Any]) -> Answer:
     """Add what the answer's headers say about the run's version, or that it is a repetition."""
     if recorded.version is not None:
         response["ETag"] = etag(recorded.version, caches.FINGERPRINT)

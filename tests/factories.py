@@ -15,6 +15,7 @@ from procedures.serializers import ProcedureSerializer, definition_of
 from rest import timestamps
 from runs.actions import Order, Recorded, commit_step, start_run
 from runs.models import Run
+from runs.records import RunHead
 from runs.serializers import CommitBodySerializer, submission_from
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -43,7 +44,7 @@ def publish(definition: dict[str, Any]) -> Procedure:
 def start(actor: Any, definition: dict[str, Any] | None = None) -> Run:
     """Start a run of a freshly published procedure."""
     procedure = publish(definition or body())
-    return start_run(procedure_key=procedure.key, actor=actor, now=timestamps.now()).record.run
+    return start_run(procedure_key=procedure.key, actor=actor, now=timestamps.now()).head.run
 
 
 def slot(key: str, slot_type: str, **members: Any) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def item(key: str, **members: Any) -> dict[str, Any]:
     return {"key": key, "label": key.capitalize(), "required": True, **members}
 
 
-def commit(run: Run, step_key: str, actor: Any, now: datetime | None = None, **members: Any) -> Recorded:
+def commit(run: Run, step_key: str, actor: Any, now: datetime | None = None, **members: Any) -> Recorded[RunHead]:
     """Commit a step of `run`; `members` are those of the request's body."""
     submission = submission_from(members, CommitBodySerializer)
     return commit_step(Order(run.pk, actor, now or timestamps.now(), submission), step_key)

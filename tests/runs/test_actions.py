@@ -64,7 +64,7 @@ def test_start_run_pins_the_current_revision(mkoch: User) -> None:
     recorded = actions.start_run(procedure_key="gibson", actor=mkoch, now=NOW)
 
     run = Run.objects.get()
-    assert recorded.record.run == run
+    assert recorded.head.run == run
     assert (run.revision, run.title, run.external_ref) == (procedure.current, "Second", None)
     assert (run.status, run.last_seq, run.started_at, run.ended_at) == ("in_progress", 1, NOW, None)
     assert (run.started_by, run.started_by_name) == (mkoch, "Maria Koch")
@@ -152,7 +152,7 @@ def test_commit_step_writes_the_next_event(mkoch: User) -> None:
 def test_commit_step_tells_where_the_run_stands_after_it(mkoch: User) -> None:
     run = start(mkoch)
 
-    record = commit(run, "measure", mkoch).record
+    record = commit(run, "measure", mkoch).head
 
     assert (record.last_seq, record.progress.resolved, record.progress.next_steps) == (2, 1, ["incubate"])
     run.refresh_from_db()
@@ -215,7 +215,7 @@ def test_commit_step_refuses_a_step_of_another_role(mkoch: User, person: Callabl
 
     assert refusal.value.role == "supervisor"
     assert unchanged(run)
-    assert commit(run, "approve", person(Role.SUPERVISOR)).record.last_seq == 2
+    assert commit(run, "approve", person(Role.SUPERVISOR)).head.last_seq == 2
 
 
 def test_commit_step_refuses_who_may_only_read(mkoch: User, person: Callable[[Role], User]) -> None:

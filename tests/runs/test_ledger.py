@@ -168,7 +168,7 @@ instants = st.datetimes(
 
 @settings(unhurried, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
-    values=contents.map(exact_json.loads),
+    values=st.dictionaries(texts, contents.map(exact_json.loads), max_size=3),
     checklist=st.dictionaries(texts, st.booleans(), max_size=3),
     deviations=st.lists(contents.map(exact_json.loads), max_size=3),
     note=st.none() | texts,

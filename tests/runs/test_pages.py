@@ -24,7 +24,7 @@ def asked(**parameters: str) -> tuple[list[UUID], UUID | None]:
     declared = RunListParameters(data=parameters)
     declared.is_valid(raise_exception=True)
     page = page_of_runs(declared.validated_data)
-    return [record.run.pk for record in page.records], page.next_cursor
+    return [record.run.pk for record in page.heads], page.next_cursor
 
 
 def several(count: int, mkoch: User) -> list[UUID]:

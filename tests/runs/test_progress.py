@@ -1,6 +1,7 @@
 """What a ledger amounts to: status, step states, what comes next."""
 
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from hypothesis import strategies as st
 
 from procedures.models import Step
 from rest import timestamps
-from runs.models import RunEvent
-from runs.progress import Progress, progress_of
+from runs.models import STEP_KINDS, RunEvent
+from runs.progress import Progress, outline_of, progress_of
 from tests.factories import unhurried
 
 NOW = timestamps.now()
@@ -26,7 +27,7 @@ def after(*story: str, ordering: str = "strict") -> Progress:
         event = RunEvent(seq=seq, kind=kind, step=BY_KEY.get(key), recorded_at=NOW + timedelta(minutes=seq))
         event.reason = f"because of {seq}"
         events.append(event)
-    return progress_of(ordering, STEPS, events)
+    return progress_of(ordering, STEPS, outline_of(STEPS, events))
 
 
 def states(progress: Progress) -> dict[str, str]:
@@ -115,8 +116,8 @@ def test_a_step_deviates_when_what_counts_does() -> None:
     amended = RunEvent(seq=3, kind="amend", step=STEPS[0], deviations=[], recorded_at=NOW)
     started = RunEvent(seq=1, kind="start", recorded_at=NOW)
 
-    assert progress_of("strict", STEPS, [started, committed]).of(STEPS[0]).deviated
-    assert not progress_of("strict", STEPS, [started, committed, amended]).of(STEPS[0]).deviated
+    assert progress_of("strict", STEPS, outline_of(STEPS, [started, committed])).of(STEPS[0]).deviated
+    assert not progress_of("strict", STEPS, outline_of(STEPS, [started, committed, amended])).of(STEPS[0]).deviated
 
 
 def test_the_steps_in_the_way_are_the_unresolved_ones_before() -> None:
@@ -152,3 +153,16 @@ def test_every_step_is_in_one_state_and_the_counts_agree(order: Any, count: int,
     assert progress.resolved == count
     assert (progress.status == "completed") is (count == 3)
     assert (progress.next_steps == []) is (count == 3)
+
+
+@given(st.lists(st.sampled_from(["commit", "skip", "amend", "pause", "resume", "abort"]), max_size=8), st.randoms())
+def test_an_outline_after_an_event_is_the_outline_of_the_longer_ledger(kinds: list[str], chance: Random) -> None:
+    events = [RunEvent(seq=1, kind="start", recorded_at=NOW)]
+    outline = outline_of(STEPS, events)
+
+    for seq, kind in enumerate(kinds, start=2):
+        step = chance.choice(STEPS) if kind in STEP_KINDS else None
+        events.append(RunEvent(seq=seq, kind=kind, step=step, recorded_at=NOW + timedelta(minutes=seq)))
+        outline = outline.after(events[-1], STEPS)
+
+    assert outline == outline_of(STEPS, events)

@@ -1,0 +1,1 @@
+"""Our cache beside others: how fast (`make bench`), and how fresh (`make scorecard`)."""

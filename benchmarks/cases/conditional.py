@@ -1,0 +1,53 @@
+"""A 304 against the full answer."""
+
+from contextlib import ExitStack
+from functools import partial
+
+from benchmarks.cases.hit import PROCEDURES
+from benchmarks.measurement import (
+    CONNECTIONS,
+    LIST,
+    Findings,
+    Measurement,
+    body_of,
+    compare,
+    connections_text,
+    reading,
+    series,
+    walk_of,
+)
+from benchmarks.servers import OURS, serving
+
+GOAL = 1.3
+
+
+def measure(measurement: Measurement) -> Findings:
+    """Measure both over the same connections' numbers."""
+    workload = measurement.stores.workload(PROCEDURES)
+    token = workload.tokens["viewer"]
+    with serving([OURS], measurement.folder, workload.environment, path=LIST, token=token) as servers:
+        ours = servers["ours"]
+        held = {"If-None-Match": body_of(ours, token).headers["etag"]}
+        findings = Findings()
+        with ExitStack() as stack:
+            measures = {}
+            for connections in CONNECTIONS:
+                full = stack.enter_context(reading(ours, token, connections))
+                empty = stack.enter_context(reading(ours, token, connections, headers=held, status=304))
+                measures[series("full", connections)] = partial(full.rate, measurement.plan.seconds)
+                measures[series("304", connections)] = partial(empty.rate, measurement.plan.seconds)
+            rounds = findings.rounds["rates"] = measurement.alternate(measures)
+        with reading(ours, token, headers=held, status=304) as reader:
+            findings.facts["per_request"] = {"ours, 304": walk_of(measurement.stores, reader)}
+    findings.comparisons = [
+        compare(
+            rounds,
+            series("304", connections),
+            series("full", connections),
+            path="304 against the full answer",
+            conditions=connections_text(connections),
+            goal=GOAL,
+        )
+        for connections in CONNECTIONS
+    ]
+    return findings

@@ -1,0 +1,89 @@
+"""What was seen after a write, and what the table says of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from benchmarks.scorecard.contestants import Contestant
+
+ACKNOWLEDGED = "acknowledged"
+KILLED = "killed"
+NOTICEABLE_SECONDS = 1.0  # a write that took longer is told of
+
+
+@dataclass(frozen=True)
+class Written:
+    """How a write ended for whoever asked for it.
+
+    Attributes:
+        at: When its answer came, or when it was known to be committed (time.monotonic).
+        ended: "acknowledged", "killed", or the error that it failed with.
+        seconds: How long it took.
+    """
+
+    at: float
+    ended: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What readers were shown after a write.
+
+    Attributes:
+        written: The write.
+        is_committed: Whether it had been written at all; a refused write makes nothing stale.
+        reads: How many reads began after it.
+        stale_reads: How many of them showed what was there before it.
+        stale_seconds: How long after the write the last of these began.
+        is_over: Whether a later read of the same process showed the write.
+        errors: What was answered instead of a body, each once.
+    """
+
+    written: Written
+    is_committed: bool
+    reads: int
+    stale_reads: int
+    stale_seconds: float
+    is_over: bool
+    errors: list[str]
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether no read was stale."""
+        return not self.stale_reads
+
+    def is_within(self, seconds: float) -> bool:
+        """Tell whether it was over in that time."""
+        return self.is_over and self.stale_seconds <= seconds
+
+
+def worst(sightings: Iterable[Sighting]) -> Sighting:
+    """Return the one that was stale for longest."""
+    return max(sightings, key=lambda sighting: sighting.stale_seconds)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One field of the table."""
+
+    contestant: Contestant
+    scenario: str
+    sighting: Sighting
+
+
+def verdict_of(sighting: Sighting) -> str:
+    """Return what the table says."""
+    remark = _remark_on(sighting.written) if sighting.is_committed else "write refused"
+    return f"{_freshness_of(sighting)} ({remark})" if remark else _freshness_of(sighting)
+
+
+def _freshness_of(sighting: Sighting) -> str:
+    if not sighting.stale_reads:
+        return "fresh"
+    return f"{sighting.stale_seconds:.1f} s" if sighting.is_over else f"≥ {sighting.stale_seconds:.0f} s"
+
+
+def _remark_on(written: Written) -> str:
+    if written.ended not in (ACKNOWLEDGED, KILLED):
+        return "write failed"
+    return f"write took {written.seconds:.0f} s" if written.seconds >= NOTICEABLE_SECONDS else ""

@@ -1,0 +1,237 @@
+"""Where a contestant plays: real servers, three processes of its own, and what they are directed with.
+
+The *writer* writes, on a way to Redis of its own; the *slow* reader can be stopped in the middle of a read;
+the *observer* only reads. What the readers show is held against the last write that was committed.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from redis import Redis
+
+from benchmarks.scorecard.actors import ANSWER_SECONDS, Actor
+from benchmarks.scorecard.contestants import OURS, Contestant
+from benchmarks.scorecard.player import KEY, TABLE, Message, Stop, Way, tag_of
+from benchmarks.scorecard.sightings import ACKNOWLEDGED, KILLED, Sighting, Written
+from procedures_project.embedded import HOST, EmbeddedServers, embedded_servers
+from tests.faults.proxy import PROJECT_DIR, Proxy
+
+POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The servers that the contestants share, one after the other."""
+
+    embedded: EmbeddedServers
+    valkey_port: int
+    proxy: Proxy  # the writer's way to Redis
+    folder: Path
+
+    @property
+    def redis_url_of_writer(self) -> str:
+        """The writer's own address of Redis."""
+        return f"redis://{HOST}:{self.proxy.port}/0"
+
+
+@contextmanager
+def running_servers(folder: Path) -> Iterator[Servers]:
+    """Run PostgreSQL, Valkey and the writer's proxy inside the block. To be called from the main thread."""
+    with embedded_servers(folder / "data", durable=False) as servers:
+        valkey_port = int(servers.redis_url.rsplit(":", 1)[1].split("/")[0])
+        with Proxy(_free_port(), valkey_port) as proxy:
+            yield Servers(servers, valkey_port, proxy, folder)
+
+
+class Stage:
+    """One contestant's processes, and what they are directed with."""
+
+    def __init__(self, contestant: Contestant, servers: Servers, token: str, lease_ms: int, patience: float) -> None:
+        self.contestant = contestant
+        self.servers = servers
+        self.redis = Redis(HOST, servers.valkey_port, contestant.redis_database, socket_timeout=5)
+        self.number = 0  # of the last write
+        self.key_count = 0  # when one was last evicted
+        self._token = token
+        self._patience = patience
+        self._lease_ms = lease_ms
+        self.writer = self._actor("writer", servers.redis_url_of_writer)
+        self.slow = self._actor("slow", servers.embedded.redis_url)
+        self.observer = self._actor("observer", servers.embedded.redis_url)
+
+    # Before a scenario
+
+    def set(self) -> None:
+        """Begin anew: something is written, and no cache knows of it."""
+        for actor in (self.writer, self.slow, self.observer):
+            actor.wait_until_ready()
+        self.number += 1
+        self.sql(self.number)
+        self.redis.flushall()
+
+    def warm_up(self) -> None:
+        """Let both readers read twice, so that whatever can be cached is cached."""
+        for _ in range(2):
+            for reader in (self.slow, self.observer):
+                self.read(reader)
+
+    def evict(self, index: int) -> None:
+        """Delete one of the keys, if there are so many, as Redis does when memory is short."""
+        names: Any = self.redis.keys()
+        self.key_count = len(names)
+        for name in sorted(names)[index : index + 1]:
+            self.redis.delete(name)
+
+    # What the actors do
+
+    def read(self, reader: Actor) -> Message:
+        """Let a reader read, and return what it was shown."""
+        reader.begin_read()
+        return reader.answer()
+
+    def begin_write(self, way: Way, stop: Stop | None = None) -> float:
+        """Let the writer write the next number, and return when that began."""
+        self.number += 1
+        began = time.monotonic()
+        self.writer.begin_write(way, self.number, stop)
+        return began
+
+    def finish_write(self, began: float, seconds: float = ANSWER_SECONDS) -> Written:
+        """Wait for the answer to the write."""
+        message = self.writer.answer(seconds)
+        ended = time.monotonic()
+        return Written(ended, message.get("error", ACKNOWLEDGED), ended - began)
+
+    def write(self, way: Way) -> Written:
+        """Let the writer write the next number from beginning to end."""
+        return self.finish_write(self.begin_write(way))
+
+    def kill_writer(self, began: float) -> Written:
+        """Kill the writer where it stands; another takes its place."""
+        self.writer.kill()
+        killed = time.monotonic()
+        self.writer = self._actor("writer", self.servers.redis_url_of_writer)
+        return Written(killed, KILLED, killed - began)
+
+    def write_with_psql(self) -> Written:
+        """Write the next number past the service, on a connection of nobody's."""
+        began = time.monotonic()
+        self.number += 1
+        self.sql(self.number)
+        ended = time.monotonic()
+        return Written(ended, ACKNOWLEDGED, ended - began)
+
+    def sql(self, number: int) -> None:
+        """Write a number past the service."""
+        with psycopg.connect(self.servers.embedded.database_url, autocommit=True) as connection:
+            statement = f"UPDATE {TABLE} SET tags = %s WHERE key = %s"  # noqa: S608
+            connection.execute(statement, ([tag_of(number)], KEY))
+
+    @contextmanager
+    def frozen_redis(self) -> Iterator[None]:
+        """Freeze Valkey (SIGSTOP) inside the block."""
+        valkey = self.servers.embedded.valkey.process
+        valkey.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            valkey.send_signal(signal.SIGCONT)
+
+    # What comes of it
+
+    def watch(self, written: Written, quiet_leases: float = 1.5) -> Sighting:
+        """Let the readers read until they have been shown the write for some leases, or patience ends."""
+        quiet_seconds = quiet_leases * self._lease_ms / 1000
+        is_committed = self._is_committed()
+        reads, stale, errors = 0, [], []
+        now = quiet_since = time.monotonic()
+        while is_committed and now - quiet_since < quiet_seconds and now - written.at < self._patience:
+            for reader in (self.observer, self.slow):
+                began = time.monotonic()
+                shown = self.read(reader)
+                reads += 1
+                if "error" in shown:
+                    errors.append(shown["error"])
+                elif shown["number"] < self.number:
+                    stale.append(began)
+                    quiet_since = time.monotonic()
+            time.sleep(POLL_SECONDS)
+            now = time.monotonic()
+        is_over = now - quiet_since >= quiet_seconds
+        last = stale[-1] - written.at if stale else 0.0
+        return Sighting(written, is_committed, reads, len(stale), last, is_over, sorted(set(errors)))
+
+    def close(self) -> None:
+        """End the actors."""
+        for actor in (self.writer, self.slow, self.observer):
+            actor.kill()
+        self.redis.close()
+
+    def _is_committed(self) -> bool:
+        with psycopg.connect(self.servers.embedded.database_url) as connection:
+            row: Any = connection.execute(f"SELECT tags FROM {TABLE} WHERE key = %s", (KEY,)).fetchone()  # noqa: S608
+            return bool(row[0] == [tag_of(self.number)])
+
+    def _actor(self, role: str, redis_url: str) -> Actor:
+        log_path = self.servers.folder / f"{self.contestant.slug}-{role}.log"
+        environment = environment_of(self.contestant, self.servers, redis_url, self._lease_ms)
+        return Actor(self.contestant, self._token, environment, log_path)
+
+
+def environment_of(contestant: Contestant, servers: Servers, redis_url: str, lease_ms: int) -> dict[str, str]:
+    """Return what a process of the contestant finds in its environment."""
+    static_root = servers.folder / "static"
+    static_root.mkdir(exist_ok=True)
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    service = {
+        "DATABASE_URL": servers.embedded.database_url,
+        "REDIS_URL": redis_url,
+        "SECRET_KEY": "scorecard-only-" + "0" * 32,
+        "ALLOWED_HOSTS": HOST,
+        "INSECURE_HTTP": "1",
+        "LOG_FORMAT": "json",
+        "CACHE_LOG_HITS": "0",
+        "CACHE_LEASE_MS": str(lease_ms),
+        "STATIC_ROOT": str(static_root),
+    }
+    return inherited | service | contestant.environment
+
+
+def prepare(servers: Servers) -> str:
+    """Make the schema and what is watched, for all contestants, and return a token."""
+    environment = environment_of(OURS, servers, servers.embedded.redis_url, lease_ms=1000)
+    argv = [sys.executable, "-m", "benchmarks.scorecard.prepare"]
+    process = subprocess.run(  # noqa: S603  # our own module
+        argv, cwd=PROJECT_DIR, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return process.stdout
+
+
+def _free_port() -> int:
+    """Return a port that nobody listens on; the kernel gives it to no other for a while."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def set_stage(
+    contestant: Contestant, servers: Servers, token: str, *, lease_ms: int, patience: float
+) -> Iterator[Stage]:
+    """Let a contestant play inside the block. To be called from the main thread."""
+    stage = Stage(contestant, servers, token, lease_ms, patience)
+    try:
+        yield stage
+    finally:
+        stage.close()

@@ -1,0 +1,170 @@
+"""PostgreSQL and Valkey of the measurement's own, the data in them, and what they say was asked of them."""
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+from redis import Redis
+
+from procedures_project.embedded import HOST, EmbeddedServers, embedded_servers
+from tests.faults.history.cluster import Valkey
+from tests.system.demo import PROJECT_DIR, clean_environment
+
+# A statement in PostgreSQL's log, by the simple protocol or the extended one.
+STATEMENT = re.compile(r"LOG:  (?:statement|execute [^:]*): (.*)")
+LOG_SETTLES_SECONDS = 0.3  # a reloaded setting reaches a backend before its next statement; the log is unbuffered
+# What our own looking at Redis adds to its counts.
+OWN_COMMANDS = frozenset({"info", "config|resetstat", "ping", "flushall"})
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A database with its procedures, and a token for each role."""
+
+    database_url: str
+    tokens: dict[str, str]
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What the stores were asked for."""
+
+    statements: Counter[str]
+    commands: Counter[str]
+
+    def per_request(self, requests: int) -> dict[str, Any]:
+        """Return it as numbers a request."""
+        return {
+            "sql": self.statements.total() / requests,
+            "redis": self.commands.total() / requests,
+            "commands": {name: count / requests for name, count in sorted(self.commands.items())},
+        }
+
+
+class Stores:
+    """Both servers. To be used from the main thread."""
+
+    def __init__(self, servers: EmbeddedServers, folder: Path) -> None:
+        self.folder = folder
+        self.postgres_log = servers.postgres.log_path
+        self.redis_url = servers.redis_url
+        self.database_url = servers.database_url
+        port = urlsplit(servers.redis_url).port
+        assert port is not None
+        self.valkey = Valkey(servers.valkey.argv, port, folder / "data", servers.valkey.process)
+        self._workloads: dict[tuple[int, int], Workload] = {}
+
+    @property
+    def redis(self) -> Redis:
+        """A client of Valkey."""
+        return self.valkey.client
+
+    def workload(self, procedures: int, steps: int = 10) -> Workload:
+        """Return a database of that size, made at the first call, beside an empty Redis."""
+        self.redis.flushall()
+        shape = (procedures, steps)
+        if shape not in self._workloads:
+            self._workloads[shape] = self._make(procedures, steps)
+        return self._workloads[shape]
+
+    def sql(self, statement: str | sql.Composed) -> list[tuple[Any, ...]]:
+        """Run a statement, and return its rows."""
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            cursor = connection.execute(statement)  # type: ignore[arg-type,unused-ignore]
+            return cursor.fetchall() if cursor.description else []
+
+    @contextlib.contextmanager
+    def counting(self) -> Iterator[Walk]:
+        """Count what is asked for inside the block; the numbers are there after it. Logging slows PostgreSQL down."""
+        walk = Walk(Counter(), Counter())
+        self._log_statements("all")
+        offset = self.postgres_log.stat().st_size
+        self.redis.config_resetstat()
+        yield walk
+        time.sleep(LOG_SETTLES_SECONDS)
+        walk.commands.update(self._commands())
+        walk.statements.update(self._statements(offset))
+        self._log_statements("none")
+
+    def versions(self) -> dict[str, str]:
+        """Return what the servers say they are."""
+        told: Any = self.redis.info("server")
+        return {"valkey": told.get("valkey_version", told["redis_version"]), "postgresql": self.sql("SHOW server_version")[0][0]}
+
+    def _make(self, procedures: int, steps: int) -> Workload:
+        name = f"procedures_{procedures}_{steps}"
+        self.sql(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        address = urlsplit(self.database_url)
+        database_url = address._replace(path=f"/{name}").geturl()
+        environment = _environment(self.folder, database_url, self.redis_url)
+        argv = [sys.executable, "-m", "benchmarks.workload", "--procedures", str(procedures), "--steps", str(steps)]
+        tokens = json.loads(run_python(argv, environment))
+        self.sql("CHECKPOINT")  # now, rather than in somebody's round
+        return Workload(database_url, tokens, environment)
+
+    def _log_statements(self, which: str) -> None:
+        self.sql(sql.SQL("ALTER SYSTEM SET log_statement = {}").format(sql.Literal(which)))
+        self.sql("SELECT pg_reload_conf()")
+        time.sleep(LOG_SETTLES_SECONDS)
+
+    def _statements(self, offset: int) -> list[str]:
+        with open(self.postgres_log, "rb") as log:
+            log.seek(offset)
+            return STATEMENT.findall(log.read().decode(errors="replace"))
+
+    def _commands(self) -> dict[str, int]:
+        told: Any = self.redis.info("commandstats")
+        calls = {name.removeprefix("cmdstat_"): numbers["calls"] for name, numbers in told.items()}
+        return {name: count for name, count in calls.items() if name not in OWN_COMMANDS}
+
+
+@contextlib.contextmanager
+def running_stores(folder: Path) -> Iterator[Stores]:
+    """Run both servers inside the block; a power cut may lose the data. To be called from the main thread."""
+    with embedded_servers(folder / "data", durable=False) as servers:
+        stores = Stores(servers, folder)
+        try:
+            yield stores
+        finally:
+            stores.valkey.stop()
+
+
+def run_python(argv: list[str], environment: dict[str, str]) -> str:
+    """Run a process of the project's, and return what it prints."""
+    process = subprocess.run(argv, cwd=PROJECT_DIR, env=environment, capture_output=True, text=True, check=False)
+    if process.returncode != 0:
+        raise RuntimeError(f"{argv[2]} failed: {process.stderr[-4000:]}")
+    return process.stdout
+
+
+def without_redis(workload: Workload) -> Workload:
+    """Return the workload for processes that must not meet a Redis."""
+    return replace(workload, environment=workload.environment | {"REDIS_URL": "redis://127.0.0.1:1/0"})
+
+
+def _environment(folder: Path, database_url: str, redis_url: str) -> dict[str, str]:
+    """Return the service's environment, as in production behind a proxy that speaks TLS."""
+    static_root = folder / "static"
+    static_root.mkdir(exist_ok=True)
+    return clean_environment(
+        DATABASE_URL=database_url,
+        REDIS_URL=redis_url,
+        SECRET_KEY="benchmarks-only-" + "0" * 32,
+        ALLOWED_HOSTS=HOST,
+        BEHIND_TLS_PROXY="1",
+        METRICS_OPEN_TO_LOOPBACK="1",
+        LOG_FORMAT="json",
+        STATIC_ROOT=str(static_root),
+    )

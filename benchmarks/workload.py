@@ -1,0 +1,75 @@
+"""Make a database's schema, people and procedures, and print a token for each role as JSON; a process of its own."""
+
+import argparse
+import json
+import os
+import random
+import secrets
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import django
+from django.core.management import call_command
+
+WORDS = (
+    "check verify record open close isolate measure note confirm label remove attach the a each every its valve pump"
+    " sample buffer switch line gauge panel breaker seal pressure temperature level volume reading primary standby"
+    " before after until while slowly twice again with without against on off and then operator supervisor"
+).split()
+SEED = 2026
+
+
+def main(argv: list[str]) -> None:
+    """Migrate, publish, and print."""
+    options = _options(argv)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "procedures_project.settings")
+    django.setup()
+    call_command("migrate", verbosity=0)
+    from procedures_project import demo_data  # noqa: PLC0415  # its models need django.setup()
+    from tests.factories import publish  # noqa: PLC0415
+
+    tokens = demo_data.load(sample_data=False, admin_password=secrets.token_urlsafe(12), known_tokens={})
+    for definition in definitions(options.procedures, options.steps):
+        publish(definition)
+    json.dump(tokens, sys.stdout)
+
+
+def definitions(procedures: int, steps: int) -> Iterator[dict[str, Any]]:
+    """Yield the bodies of that many procedures, the same ones each time."""
+    dice = random.Random(SEED)  # noqa: S311  # no secret
+    for number in range(1, procedures + 1):
+        yield {
+            "key": f"procedure-{number:04}",
+            "title": _text(dice, 5),
+            "description": _text(dice, 20),
+            "tags": dice.sample(WORDS, 2),
+            "steps": [_step(dice, position) for position in range(1, steps + 1)],
+        }
+
+
+def _step(dice: random.Random, position: int) -> dict[str, Any]:
+    # Limits are whole numbers: DRF's own renderer, which the peers use, would write a Decimal as a text.
+    slot = {"key": "reading", "label": _text(dice, 2), "type": "integer", "required": False, "min": 0, "max": 100}
+    return {
+        "key": f"step-{position:03}",
+        "title": _text(dice, 3),
+        "instructions": _text(dice, 6),
+        "slots": [slot],
+        "checklist": [{"key": "done", "label": _text(dice, 2), "required": False}] if position % 3 == 0 else [],
+    }
+
+
+def _text(dice: random.Random, words: int) -> str:
+    return " ".join(dice.choices(WORDS, k=words)).capitalize()
+
+
+def _options(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.workload", description=__doc__)
+    parser.add_argument("--procedures", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=10)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
