@@ -14,6 +14,7 @@ from django.utils.crypto import constant_time_compare
 from django_prometheus.exports import ExportToDjangoView
 
 from procedures.versioned_cache.engine import cache
+from procedures_project.postgresql.waiting import PROBE_PATIENCE_SECONDS, patience
 from rest.error_answers import plain_problem_response
 from rest.problems import Problem
 
@@ -89,7 +90,7 @@ def _may_see_metrics(request: HttpRequest) -> bool:
 
 def _postgresql_answers() -> bool:
     try:
-        with connection.cursor() as cursor:
+        with patience(PROBE_PATIENCE_SECONDS), connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError:
         return False

@@ -138,7 +138,7 @@ DATABASE_TIMEOUTS = {
 }
 DATABASES = {
     "default": {
-        "ENGINE": "django_prometheus.db.backends.postgresql",
+        "ENGINE": "procedures_project.postgresql",
         **postgresql_connection(envstr("DATABASE_URL")),
         # Persistent connections with a health check recover from a restart of PostgreSQL in
         # milliseconds; a psycopg pool stalls for its whole timeout.

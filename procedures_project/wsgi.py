@@ -9,6 +9,8 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
+from procedures_project.postgresql.waiting import REQUEST_PATIENCE_SECONDS, patience
+
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
@@ -29,6 +31,16 @@ def with_chunked_bodies(application: Application) -> Application:
     return wrapped
 
 
+def with_patience(application: Application) -> Application:
+    """Let no request wait for a frozen PostgreSQL without end."""
+
+    def wrapped(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        with patience(REQUEST_PATIENCE_SECONDS):
+            return application(environ, start_response)
+
+    return wrapped
+
+
 def warm_up() -> None:
     """Load now what Django loads at the first request, so that no client pays for it."""
     from procedures.versioned_cache.engine import cache  # noqa: PLC0415  # its modules need the apps
@@ -38,5 +50,5 @@ def warm_up() -> None:
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "procedures_project.settings")
-application = with_chunked_bodies(get_wsgi_application())
+application = with_patience(with_chunked_bodies(get_wsgi_application()))
 warm_up()

@@ -1,8 +1,11 @@
 """PostgreSQL's connections cut: requests recover by themselves, and nothing that was answered is lost."""
 
+import contextlib
 import threading
+from collections.abc import Iterator
 
 import httpx
+import psutil
 import psycopg
 
 from tests.factories import step
@@ -80,3 +83,41 @@ def read_run(demo: Demo, run_id: str) -> dict[str, list[dict[str, str]]]:
     response = demo.get(f"/runs/{run_id}")
     run: dict[str, list[dict[str, str]]] = response.json() if response.status_code == 200 else {}
     return run
+
+
+@contextlib.contextmanager
+def frozen_postgresql(demo: Demo) -> Iterator[None]:
+    """Freeze PostgreSQL with all its backends (SIGSTOP) inside the block."""
+    server = psutil.Process(demo.services["pids"]["postgres"])
+    processes = [server, *server.children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
+def test_no_request_waits_for_a_frozen_postgresql_without_end(demo: Demo, procedure_key: str) -> None:
+    for number in range(5):
+        demo.put_procedure(procedure_key, title=f"Before {number}")
+
+    with frozen_postgresql(demo):
+        answers = [demo.put_procedure(procedure_key, title="Frozen")]
+        ready = demo.client(None).get("/readyz")
+
+    assert [answer.status_code for answer in answers] == [503]
+    assert all("Retry-After" in answer.headers for answer in answers)
+    assert ready.json()["postgresql"] == "down"
+    eventually(lambda: demo.put_procedure(procedure_key, title="Thawed").status_code == 200)
+
+
+def test_a_read_whose_lease_runs_is_answered_though_postgresql_is_frozen(demo: Demo) -> None:
+    for _ in range(16):  # so that each worker has met the token, and holds the body
+        demo.get("/procedures")
+
+    with frozen_postgresql(demo):
+        answers = [demo.get("/procedures") for _ in range(8)]
+
+    assert [answer.status_code for answer in answers] == [200] * 8
