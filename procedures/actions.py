@@ -1,6 +1,7 @@
 """Every write to procedures: create, publish, archive, and the drafts of the admin.
 
-Each action is one transaction. A revision is numbered under the lock on its procedure's row.
+Each action is one transaction. A revision is numbered under the lock on its procedure's row. What an answer
+needs is read before COMMIT: whatever fails after it must not be told as if nothing had been changed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,14 +11,15 @@ from typing import Any
 
 from django.contrib.auth.models import Group, User
 from django.db import IntegrityError, transaction
+from django.db.models import prefetch_related_objects
 
 from access.rights import Right, require
 from procedures.definitions import STEP_MEMBERS, Definition
-from procedures.models import Procedure, ProcedureStatus, Revision, Step, step_members
+from procedures.models import Procedure, ProcedureStatus, Receipt, Revision, Step, step_members
 from procedures.versioned_cache.keys import procedure_resource
 from procedures.versioned_cache.versions import committed_version, settled_version
 from rest.findings import Finding, pointer
-from rest.idempotency import UNKEYED, RequestIdentity, check_same_request
+from rest.idempotency import UNKEYED, IdempotencyKeyReused, RequestIdentity, check_same_request
 
 
 class ProcedureKeyTaken(Exception):
@@ -66,15 +68,15 @@ def create_procedure(
     """Create a procedure and publish its revision 1.
 
     Raises:
-        NotAllowed: the author may not.
         IdempotencyKeyReused: the key belongs to another request.
+        NotAllowed: the author may not.
         ProcedureKeyTaken: the procedure's key is in use.
         InvalidDefinition: a step's role is no group.
     """
+    if replay := replay_for(author, identity):
+        return replay
     if author is not None:
         require(author, Right.CREATE_PROCEDURES)
-    if replay := _replay(author, identity):
-        return replay
     check_roles(definition.steps)
     procedure = Procedure(key=definition.key, tags=definition.tags, created_at=now, updated_at=now)
     try:
@@ -82,11 +84,11 @@ def create_procedure(
             procedure.save(force_insert=True)
     except IntegrityError:
         # A twin of this very request may have been quicker.
-        if replay := _replay(author, identity):
+        if replay := replay_for(author, identity):
             return replay
         raise ProcedureKeyTaken from None
-    _publish(procedure, definition, author, now, identity)
-    return _written(procedure)
+    _publish(procedure, definition, author, now)
+    return _written(procedure, author, identity)
 
 
 @transaction.atomic
@@ -101,7 +103,7 @@ def publish_revision(
     """Publish `definition` as the procedure's next revision, and make an archived procedure active again.
 
     Content equal to the current revision's makes no new revision, and where the tags are equal too,
-    nothing is written at all.
+    the procedure is left as it is.
 
     Raises:
         ProcedureNotFound: no such procedure has been published.
@@ -111,7 +113,7 @@ def publish_revision(
         InvalidDefinition: a step's role is no group.
     """
     procedure = Procedure.objects.lock_published(definition.key)
-    if replay := _replay(author, identity):
+    if replay := replay_for(author, identity):
         return replay
     check_may_change(procedure, author, expected)
     check_roles(definition.steps)
@@ -120,10 +122,10 @@ def publish_revision(
     procedure.tags = definition.tags
     procedure.status = ProcedureStatus.ACTIVE
     if is_new:
-        _publish(procedure, definition, author, now, identity)
+        _publish(procedure, definition, author, now)
     elif is_changed:
         _touch(procedure, now)
-    return _written(procedure)
+    return _written(procedure, author, identity)
 
 
 @transaction.atomic
@@ -149,13 +151,17 @@ def archive_procedure(
     Raises:
         ProcedureNotFound: no such procedure has been published.
         NotAllowed: the archivist may not.
-        ProcedureChanged: the current version is none of `expected`.
+        ProcedureChanged: it is not archived yet, and the current version is none of `expected`.
     """
     procedure = Procedure.objects.lock_published(key)
-    check_may_change(procedure, archivist, expected, Right.ARCHIVE_PROCEDURES)
-    if procedure.status != ProcedureStatus.ARCHIVED:
-        procedure.status = ProcedureStatus.ARCHIVED
-        _touch(procedure, now)
+    if archivist is not None:
+        require(archivist, Right.ARCHIVE_PROCEDURES)
+    # What is wanted is so already, perhaps by this very request (RFC 9110 §13.1.1).
+    if procedure.status == ProcedureStatus.ARCHIVED:
+        return _written(procedure)
+    _check_expected(procedure, expected)
+    procedure.status = ProcedureStatus.ARCHIVED
+    _touch(procedure, now)
     return _written(procedure)
 
 
@@ -179,13 +185,15 @@ def open_draft(*, procedure: Procedure, author: User, now: datetime) -> Revision
 
 
 @transaction.atomic
-def publish_draft(*, draft: Revision, definition: Definition, now: datetime) -> Revision:
+def publish_draft(*, draft: Revision, definition: Definition, publisher: User, now: datetime) -> Revision:
     """Publish the draft, whose content is `definition`, under the next number.
 
     Raises:
+        NotAllowed: the publisher may not.
         DraftOutdated: another revision was published since the draft was begun.
         InvalidDefinition: a step's role is no group.
     """
+    require(publisher, Right.CHANGE_PROCEDURES)
     procedure = Procedure.objects.select_for_update().get(pk=draft.procedure_id)
     check_roles(definition.steps)
     if draft.based_on_id != procedure.current_id:
@@ -194,23 +202,15 @@ def publish_draft(*, draft: Revision, definition: Definition, now: datetime) -> 
     return draft
 
 
-def check_may_change(
-    procedure: Procedure,
-    actor: User | None,
-    expected: frozenset[int] | None,
-    right: Right = Right.CHANGE_PROCEDURES,
-) -> None:
+def check_may_change(procedure: Procedure, actor: User | None, expected: frozenset[int] | None) -> None:
     """Raise unless `actor` has the right (the command line needs none) and the procedure is at an expected version.
 
     Raises:
         NotAllowed, ProcedureChanged: it is not so.
     """
     if actor is not None:
-        require(actor, right)
-    if expected is not None:
-        version = committed_version(procedure_resource(procedure.key))
-        if version not in expected:
-            raise ProcedureChanged(version)
+        require(actor, Right.CHANGE_PROCEDURES)
+    _check_expected(procedure, expected)
 
 
 def check_roles(steps: Sequence[Mapping[str, Any]]) -> None:
@@ -225,33 +225,60 @@ def check_roles(steps: Sequence[Mapping[str, Any]]) -> None:
         raise InvalidDefinition(findings)
 
 
-def _replay(author: User | None, identity: RequestIdentity) -> Written | None:
-    """Return the answer to this request if it was carried out before: the procedure as it was right after."""
+def replay_for(author: User | None, identity: RequestIdentity) -> Written | None:
+    """Return the answer to this request if it was carried out before: the procedure as it was right after.
+
+    Raises:
+        IdempotencyKeyReused: the key belongs to another request.
+    """
     if author is None or identity.key is None:
         return None
-    revision = (
-        Revision.objects.select_related("procedure")
-        .filter(created_by=author, idempotency_key=identity.key, number__isnull=False)
-        .first()
-    )
-    if revision is None:
+    receipts = Receipt.objects.select_related("revision__procedure").prefetch_related("revision__steps")
+    receipt = receipts.filter(author=author, idempotency_key=identity.key).first()
+    if receipt is None:
         return None
-    check_same_request(identity, revision.request_sha256)
-    procedure = revision.procedure
-    procedure.current = revision
-    procedure.tags = revision.tags
+    check_same_request(identity, receipt.request_sha256)
+    procedure = receipt.revision.procedure
+    procedure.current = receipt.revision
     procedure.status = ProcedureStatus.ACTIVE
-    procedure.updated_at = revision.published_at or procedure.updated_at
+    procedure.tags = receipt.tags
+    procedure.updated_at = receipt.updated_at
     return Written(procedure, version=None, is_replayed=True)
 
 
-def _written(procedure: Procedure) -> Written:
+def _check_expected(procedure: Procedure, expected: frozenset[int] | None) -> None:
+    if expected is not None:
+        version = committed_version(procedure_resource(procedure.key))
+        if version not in expected:
+            raise ProcedureChanged(version)
+
+
+def _written(procedure: Procedure, author: User | None = None, identity: RequestIdentity = UNKEYED) -> Written:
+    """Return what was written, with the steps, and keep a receipt of it where the request can be repeated."""
+    if author is not None and identity.key is not None:
+        _keep_receipt(procedure, author, identity)
+    prefetch_related_objects([procedure], "current__steps")
     return Written(procedure, settled_version(procedure_resource(procedure.key)))
 
 
-def _publish(
-    procedure: Procedure, definition: Definition, author: User | None, now: datetime, identity: RequestIdentity
-) -> None:
+def _keep_receipt(procedure: Procedure, author: User, identity: RequestIdentity) -> None:
+    receipt = Receipt(
+        author=author,
+        idempotency_key=identity.key,
+        request_sha256=identity.fingerprint,
+        revision=procedure.current,
+        tags=procedure.tags,
+        updated_at=procedure.updated_at,
+    )
+    try:
+        with transaction.atomic():
+            receipt.save(force_insert=True)
+    except IntegrityError:
+        # A moment ago the key was used for another procedure; a twin of this request would have waited for this one.
+        raise IdempotencyKeyReused from None
+
+
+def _publish(procedure: Procedure, definition: Definition, author: User | None, now: datetime) -> None:
     revision = Revision(
         procedure=procedure,
         based_on=procedure.current,
@@ -261,8 +288,6 @@ def _publish(
         change_note=definition.change_note,
         created_by=author,
         created_at=now,
-        idempotency_key=identity.key,
-        request_sha256=identity.fingerprint,
     )
     _number(revision, procedure, definition, now)
     _write_steps(revision, definition.steps)
@@ -273,7 +298,6 @@ def _number(revision: Revision, procedure: Procedure, definition: Definition, no
     revision.number = 1 if procedure.current is None else (procedure.current.number or 0) + 1
     revision.content_sha256 = definition.content_sha256
     revision.step_count = len(definition.steps)
-    revision.tags = procedure.tags
     revision.published_at = now
     revision.save()
     procedure.current = revision

@@ -16,6 +16,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
 
+from access.rights import NotAllowed, Right
 from procedures.actions import DraftOutdated, InvalidDefinition, archive_procedure, open_draft, publish_draft
 from procedures.definitions import Definition
 from procedures.differences import changes_between
@@ -172,7 +173,14 @@ class RevisionAdmin(admin.ModelAdmin[Revision]):
     def _publish(self, request: HttpRequest, draft: Revision) -> bool:
         """Publish the saved draft; what stands in the way is shown, and the draft stays saved."""
         try:
-            publish_draft(draft=draft, definition=definition_of_draft(draft), now=timestamps.now())
+            publish_draft(
+                draft=draft,
+                definition=definition_of_draft(draft),
+                publisher=cast(User, request.user),
+                now=timestamps.now(),
+            )
+        except NotAllowed:
+            self._refuse(request, "You may not publish.")
         except DraftOutdated:
             self._refuse(
                 request, "Another revision was published since this draft was begun. Delete it and start anew."
@@ -185,13 +193,16 @@ class RevisionAdmin(admin.ModelAdmin[Revision]):
             return True
         return False
 
+    def _may_publish(self, request: HttpRequest, draft: Revision) -> bool:
+        return self.has_change_permission(request, draft) and request.user.has_perm(Right.CHANGE_PROCEDURES)
+
     def _refuse(self, request: HttpRequest, why: str) -> None:
         self.message_user(request, f"Not published. {why}", messages.ERROR)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         revision = context.get("original")
         if revision is not None and revision.is_draft:
-            context |= {"can_publish": self.has_change_permission(request, revision), **_comparison(revision)}
+            context |= {"can_publish": self._may_publish(request, revision), **_comparison(revision)}
         return super().render_change_form(request, context, *args, **kwargs)
 
 

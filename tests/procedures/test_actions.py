@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 
+from access.rights import NotAllowed
 from procedures import actions
 from procedures.actions import DraftOutdated, InvalidDefinition, ProcedureKeyTaken
 from procedures.definitions import Definition
@@ -39,6 +40,10 @@ def drafted(procedure: Procedure, mkoch: User, **changes: Any) -> Revision:
         setattr(draft, name, value)
     draft.save()
     return draft
+
+
+def publish_draft(draft: Revision, publisher: User) -> Revision:
+    return actions.publish_draft(draft=draft, definition=definition_of_draft(draft), publisher=publisher, now=LATER)
 
 
 def test_create_procedure_publishes_revision_1(mkoch: User) -> None:
@@ -252,7 +257,7 @@ def test_publish_draft_numbers_it_and_makes_it_current(mkoch: User) -> None:
     procedure = publish(body())
     draft = drafted(procedure, mkoch, title="Second")
 
-    published = actions.publish_draft(draft=draft, definition=definition_of_draft(draft), now=LATER)
+    published = publish_draft(draft, mkoch)
 
     procedure.refresh_from_db()
     assert (procedure.current, procedure.updated_at) == (draft, LATER)
@@ -265,7 +270,7 @@ def test_publish_draft_of_a_new_procedure_is_revision_1(mkoch: User) -> None:
     draft = drafted(procedure, mkoch)
     Step.objects.create(revision=draft, key="a", position=10, title="A")
 
-    published = actions.publish_draft(draft=draft, definition=definition_of_draft(draft), now=LATER)
+    published = publish_draft(draft, mkoch)
 
     assert published.number == 1
 
@@ -276,7 +281,7 @@ def test_publish_draft_refuses_one_whose_base_is_no_longer_current(mkoch: User) 
     publish(body(title="Meanwhile"))
 
     with pytest.raises(DraftOutdated):
-        actions.publish_draft(draft=draft, definition=definition_of_draft(draft), now=LATER)
+        publish_draft(draft, mkoch)
 
     draft.refresh_from_db()
     procedure.refresh_from_db()
@@ -289,7 +294,17 @@ def test_publish_draft_refuses_a_role_that_is_no_group(mkoch: User) -> None:
     draft.steps.update(role="nobody")
 
     with pytest.raises(InvalidDefinition):
-        actions.publish_draft(draft=draft, definition=definition_of_draft(draft), now=LATER)
+        publish_draft(draft, mkoch)
+
+    draft.refresh_from_db()
+    assert draft.is_draft
+
+
+def test_publish_draft_is_not_for_everybody(mkoch: User) -> None:
+    draft = drafted(publish(body()), mkoch)
+
+    with pytest.raises(NotAllowed):
+        publish_draft(draft, User.objects.create_user("visitor"))
 
     draft.refresh_from_db()
     assert draft.is_draft

@@ -386,3 +386,17 @@ def test_archiving_raises_the_procedures_counters(admin_client: Client, raised_b
         raised_by(lambda: admin_client.post(PROCEDURES, {"action": "archive", "_selected_action": [procedure.pk]}))
         == GIBSON
     )
+
+
+def test_who_may_edit_drafts_only_saves_and_does_not_publish(client: Client, draft: Revision) -> None:
+    editor = User.objects.create_user("editor", is_staff=True)
+    editor.user_permissions.set(Permission.objects.filter(codename__in=["change_revision", "change_step", "view_step"]))
+    client.force_login(editor)
+
+    page = client.get(change(draft)).text
+    answer = client.post(change(draft), form_of(draft, title="Mine", _publish="Save and publish"), follow=True)
+
+    draft.refresh_from_db()
+    assert "Save and publish" not in page
+    assert "Not published. You may not publish." in answer.text
+    assert (draft.title, draft.is_draft) == ("Mine", True)

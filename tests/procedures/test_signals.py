@@ -76,14 +76,15 @@ def test_a_deleted_procedure_raises_the_list_and_itself(raised_by: RaisedBy) -> 
 
 
 def test_a_published_draft_raises_the_list_and_its_procedure(raised_by: RaisedBy) -> None:
-    author = User.objects.create_user("mkoch")
+    author = User.objects.create_superuser("mkoch")
     draft = actions.open_draft(procedure=publish(body()), author=author, now=timestamps.now())
-    definition = definition_of_draft(draft)
 
-    assert raised_by(lambda: actions.publish_draft(draft=draft, definition=definition, now=timestamps.now())) == {
-        LIST,
-        GIBSON,
-    }
+    def publish_draft() -> None:
+        actions.publish_draft(
+            draft=draft, definition=definition_of_draft(draft), publisher=author, now=timestamps.now()
+        )
+
+    assert raised_by(publish_draft) == {LIST, GIBSON}
 
 
 def test_editing_a_draft_raises_nothing(raised_by: RaisedBy) -> None:
