@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from django.conf import settings
+
 from procedures import caches as procedures_caches
 from procedures.models import ProcedureNotFound
 from procedures.versioned_cache import metrics
@@ -31,7 +33,7 @@ class Verdict(StrEnum):
     """What an audit finds."""
 
     MATCH = "match"  # the cached body is the database's, to the byte
-    UNCACHED = "uncached"  # no lease runs, or no payload of this version and shape lies there
+    UNCACHED = "uncached"  # no payload of this version and shape lies there
     SUPERSEDED = "superseded"  # somebody wrote while we looked
     STALE = "stale"  # the cache serves something else than the database holds, and no lease excuses it
 
@@ -55,7 +57,7 @@ def audit(resource: Resource, store: Store) -> Finding:
     """
     finding = _compare(resource, store)
     if finding.verdict is Verdict.STALE and (left_ms := store.lease_left_ms(resource)) is not None:
-        time.sleep(left_ms / 1000)
+        time.sleep(min(left_ms, settings.CACHE_LEASE_MS) / 1000)
         finding = _compare(resource, store)
     if finding.verdict is Verdict.STALE:
         metrics.STALE.labels(resource.kind).inc()
@@ -65,13 +67,14 @@ def audit(resource: Resource, store: Store) -> Finding:
 def _compare(resource: Resource, store: Store) -> Finding:
     # The counter first: one that is behind what the database says *afterwards* may just have been overtaken.
     counter = store.version(resource)
-    payload = None if counter is None else store.stored_payload(resource, counter)
     with one_snapshot():
         version = committed_version(resource)
         body = _body(resource)
-    if counter is None or payload is None or payload.fingerprint != FINGERPRINTS[resource.kind]:
+    # Without a lease, the next read would be answered with what is stored under PostgreSQL's version.
+    payload = None if version is None else store.stored_payload(resource, counter or version)
+    if payload is None or payload.fingerprint != FINGERPRINTS[resource.kind]:
         return Finding(resource, Verdict.UNCACHED)
-    if counter != version:
+    if counter is not None and counter != version:
         has_moved = store.version(resource) != counter
         return Finding(
             resource,

@@ -56,13 +56,15 @@ def envlist(name: str) -> list[str]:
 def postgresql_connection(database_url: str) -> dict[str, Any]:
     """Translate a libpq URI or connection string into Django's terms; libpq's own parser reads it."""
     parameters = conninfo_to_dict(database_url)
+    # The server takes the last of options that are given twice, so what the operator wrote wins there too.
+    options = f"{DATABASE_TIMEOUTS['options']} {parameters.pop('options', '')}".rstrip()
     return {
         "NAME": parameters.pop("dbname", ""),
         "USER": parameters.pop("user", ""),
         "PASSWORD": parameters.pop("password", ""),
         "HOST": parameters.pop("host", ""),
         "PORT": parameters.pop("port", ""),
-        "OPTIONS": {**DATABASE_TIMEOUTS, **parameters},  # what the operator wrote wins
+        "OPTIONS": {**DATABASE_TIMEOUTS, **parameters, "options": options},  # what the operator wrote wins
     }
 
 
@@ -182,8 +184,8 @@ CACHES = {
 }
 # The lease X: how long a crash, a lost raise or a write past the service can go unnoticed at most.
 CACHE_LEASE_MS = envint("CACHE_LEASE_MS", default=5000)
-if not CACHE_LEASE_MS:
-    raise ImproperlyConfigured("CACHE_LEASE_MS must be at least 1.")
+if CACHE_LEASE_MS < 100:  # whoever takes half of it between two commands is refused, and tries again
+    raise ImproperlyConfigured("CACHE_LEASE_MS must be at least 100.")
 CACHE_LOG_HITS = envbool("CACHE_LOG_HITS", default=True)
 
 # --- who may do what ---

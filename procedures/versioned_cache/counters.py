@@ -26,10 +26,10 @@ class Counters(threading.local):
         self._connection = pool.connection_class(**pool.connection_kwargs)
 
     def get(self, resource: Resource) -> int | None:
-        """Return the counter, or None where there is none.
+        """Return the counter, or None where there is none; what is no number counts as none, and is put right.
 
         Raises:
-            RedisError, ValueError: Redis is unusable, or holds nonsense.
+            RedisError: Redis is unusable.
         """
         command = _get_command(resource.counter_key)
         was_connected = self._connection.is_connected
@@ -40,7 +40,7 @@ class Counters(threading.local):
             if not was_connected:
                 raise
             held = self._ask(command)
-        return None if held is None else int(held)
+        return int(held) if held is not None and held.isdigit() else None
 
     def _ask(self, command: bytes) -> bytes | None:
         self._connection.send_packed_command([command])

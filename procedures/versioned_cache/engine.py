@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseFailure
+from django.db import connection
 
 from procedures.versioned_cache import metrics
 from procedures.versioned_cache.breaker import CacheUnavailable
@@ -118,7 +119,7 @@ class VersionedCache:
         started = time.perf_counter()
         try:
             versions = self._raise(resources)
-        except (CacheUnavailable, DatabaseError) as error:
+        except (CacheUnavailable, DatabaseFailure) as error:
             metrics.ERRORS.labels(Operation.INVALIDATE).inc()
             for resource in resources:
                 logger.warning(

@@ -170,8 +170,8 @@ class Fills:
             version = committed_version(wanted.resource)
             body = wanted.fetcher()
         if through_redis and version is not None:
-            # Note [Reads never go back]
-            if version > wanted.version:
+            # Note [Reads never go back]; and a counter that is ahead of PostgreSQL is put right, if it can be.
+            if version != wanted.version:
                 self._publish(wanted.resource)
             if is_kept:
                 self._keep(wanted, version, body)

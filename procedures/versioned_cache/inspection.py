@@ -18,14 +18,14 @@ class Inspection:
     Attributes:
         version: Its version in PostgreSQL; None where it has none.
         counter: Redis's copy; None where no lease runs.
-        lease_ms: How long the counter will still be believed.
+        lease_ms: How long the counter will still be believed; infinity where it has no expiry.
         payload: What is stored under the version; None where nothing is.
     """
 
     resource: Resource
     version: int | None
     counter: int | None
-    lease_ms: int | None
+    lease_ms: float | None
     payload: StoredPayload | None
 
 

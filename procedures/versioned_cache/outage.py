@@ -20,7 +20,7 @@ class OutageLog:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._unreported = 0
+        self._unreported_reads = 0
         self._quiet_until = 0.0
 
     def report(self, operation: Operation, resource: Resource, error: CacheUnavailable) -> None:
@@ -28,11 +28,12 @@ class OutageLog:
         if not isinstance(error, BreakerOpen):  # then nothing was tried, so nothing failed
             metrics.ERRORS.labels(operation).inc()
         with self._lock:
-            self._unreported += 1
+            # Each read that fails does so once; what fails later of it, on the way back, is the same read.
+            self._unreported_reads += operation is Operation.READ
             now = time.monotonic()
             if now < self._quiet_until:
                 return
-            reads, self._unreported = self._unreported, 0
+            reads, self._unreported_reads = self._unreported_reads, 0
             self._quiet_until = now + QUIET_SECONDS
         logger.warning(
             "procedure_cache_unavailable",

@@ -1,5 +1,6 @@
 """Redis as the engine sees it: leased counters, payloads, and one error for everything that can go wrong."""
 
+import math
 import random
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +28,8 @@ MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
 # least until their deadline*, and whoever took longer than half a lease since they asked the time is refused. So
 # a counter that was raised lives for more than half a lease, and nobody who selected an older version before that
 # may still bring it when the counter is gone. INCR is what the owner asked for; a jump of more than one follows a
-# lost raise. One call a key, since the keys of a cluster live in different slots; EVAL, since a script that a
+# lost raise. What has no expiry, or is no number, was not put there by this rule, and is put right: it would
+# be believed for ever. One call a key, since the keys of a cluster live in different slots; EVAL, since a script that a
 # restarted server has not seen cannot be missing.
 RAISE = """
 local key, version, asked_at, lease = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -36,7 +38,8 @@ if clock[1] * 1000 + math.floor(clock[2] / 1000) - asked_at >= lease / 2 then
     return 0
 end
 local deadline = string.format('%.0f', asked_at + lease)
-local held = tonumber(redis.call('GET', key))
+local is_lent = redis.call('PTTL', key) > 0
+local held = is_lent and tonumber(redis.call('GET', key))
 if not held then
     redis.call('SET', key, ARGV[1], 'PXAT', deadline)
     return 1
@@ -49,6 +52,8 @@ end
 redis.call('PEXPIREAT', key, deadline, 'GT')
 return 1
 """
+
+NO_EXPIRY = -1  # what PTTL answers
 
 Result = TypeVar("Result")
 
@@ -152,9 +157,14 @@ class Store:
         """Give up the claim: the payload is there now, or will not be."""
         self._ask(lambda redis: redis.delete(resource.fill_key(version, fingerprint)))
 
-    def lease_left_ms(self, resource: Resource) -> int | None:
-        """Return for how long the counter will still be believed, or None where there is none."""
+    def lease_left_ms(self, resource: Resource) -> float | None:
+        """Return for how long the counter will still be believed, or None where there is none.
+
+        Infinity where somebody has taken its expiry away: such a counter is believed until the next raise.
+        """
         left = self._ask(lambda redis: redis.pttl(resource.counter_key))
+        if left == NO_EXPIRY:
+            return math.inf
         return left if left >= 0 else None
 
     def stored_payload(self, resource: Resource, version: int) -> StoredPayload | None:

@@ -52,6 +52,18 @@ def test_what_nobody_reads_is_not_cached(cached: int, store: Store, redis: Redis
     assert audit(GIBSON, store).verdict is Verdict.UNCACHED
 
 
+def test_a_wrong_body_is_found_though_no_lease_runs(cached: int, store: Store, redis: Redis) -> None:
+    store.keep(GIBSON, cached, FINGERPRINT, b"wrong")
+    redis.delete(GIBSON.counter_key)
+
+    assert audit(GIBSON, store).verdict is Verdict.STALE
+
+
+def test_a_sample_is_not_negative() -> None:
+    with pytest.raises(CommandError, match="negative"):
+        call_command("audit_cache", "--sample", "-1")
+
+
 def test_a_counter_that_is_behind_is_excused_by_its_lease(cached: int, store: Store) -> None:
     Procedure.objects.update(tags=["unseen"])
     before = stale()

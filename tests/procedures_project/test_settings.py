@@ -103,6 +103,15 @@ def test_what_the_operator_writes_into_the_uri_wins_over_our_timeouts() -> None:
     assert "keepalives_idle" in options
 
 
+def test_options_in_the_uri_come_after_ours_and_take_none_away() -> None:
+    url = "postgresql://db/x?options=-c%20lock_timeout%3D9s"
+
+    options = value_of("s.DATABASES['default']['OPTIONS']['options']", DATABASE_URL=url)
+
+    assert "idle_in_transaction_session_timeout" in options
+    assert options.index("lock_timeout=2s") < options.index("lock_timeout=9s")
+
+
 def test_lists_are_split_at_commas_without_blanks() -> None:
     assert value_of("s.ALLOWED_HOSTS") == ["procedures.example.com", "localhost"]
 

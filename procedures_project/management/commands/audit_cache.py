@@ -21,6 +21,8 @@ class Command(BaseCommand):
         parser.add_argument("--sample", type=int, default=100, help="How many resources beside the list (100).")
 
     def handle(self, *, sample: int, **_options: Any) -> None:
+        if sample < 0:
+            raise CommandError("--sample must not be negative.")
         store = Store()
         try:
             findings = [audit(resource, store) for resource in sampled_resources(sample)]

@@ -72,6 +72,13 @@ def test_bump_cache_all_lifts_every_version_to_the_clock(version: int) -> None:
     assert (committed_version(procedure_resource("gibson")) or 0) > before
 
 
+def test_bump_cache_raises_nothing_that_is_unknown(version: int) -> None:
+    with pytest.raises(CommandError, match="No such resource: procedures:run:nope"):
+        output_of("bump_cache", "procedures:list", "procedures:run:nope")
+
+    assert committed_version(PROCEDURE_LIST) == version
+
+
 def test_bump_cache_wants_to_know_what(version: int) -> None:
     with pytest.raises(CommandError, match="--all"):
         output_of("bump_cache")

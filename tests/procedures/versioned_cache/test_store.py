@@ -1,5 +1,7 @@
 """Leases, raises and payloads in a real Redis."""
 
+import math
+
 import pytest
 from pytest_django import Settings
 from redis import Redis
@@ -146,3 +148,34 @@ def test_only_one_may_claim_a_fill(store: Store) -> None:
     claims = [store.claim_fill(PROCEDURE_LIST, 7, SHAPE, seconds=2) for _ in range(3)]
 
     assert claims == [True, False, False]
+
+
+@pytest.mark.parametrize("held", [7, 8, 9_999_999_999_999, "nonsense", ""])
+def test_a_raise_replaces_what_would_be_believed_for_ever(store: Store, redis: Redis, held: int | str) -> None:
+    redis.set(COUNTER, held)
+    asked_at_ms = store.clock_ms(is_insistent=False)
+
+    store.raise_to({PROCEDURE_LIST: 8}, asked_at_ms, is_insistent=False)
+
+    assert redis.get(COUNTER) == b"8"
+    assert expiry_of_counter(redis) == asked_at_ms + LEASE_MS
+
+
+def test_a_raise_replaces_what_is_no_number_though_it_expires(store: Store, redis: Redis) -> None:
+    redis.set(COUNTER, "nonsense", px=10_000)
+
+    store.raise_to({PROCEDURE_LIST: 8}, store.clock_ms(is_insistent=False), is_insistent=False)
+
+    assert redis.get(COUNTER) == b"8"
+
+
+def test_a_counter_that_is_no_number_counts_as_absent(store: Store, redis: Redis) -> None:
+    redis.set(COUNTER, "nonsense")
+
+    assert store.version(PROCEDURE_LIST) is None
+
+
+def test_a_lease_that_never_ends_is_told(store: Store, redis: Redis) -> None:
+    redis.set(COUNTER, 7)
+
+    assert store.lease_left_ms(PROCEDURE_LIST) == math.inf

@@ -9,6 +9,7 @@ from django.db import transaction
 from procedures.versioned_cache.engine import cache
 from procedures.versioned_cache.inspection import bump, known_resources
 from procedures.versioned_cache.keys import NAMES, resource_named
+from procedures.versioned_cache.versions import committed_versions
 
 
 class Command(BaseCommand):
@@ -27,6 +28,9 @@ class Command(BaseCommand):
             resources = list(known_resources()) if all else [resource_named(name) for name in names]
         except ValueError as error:
             raise CommandError(str(error)) from None
+        unknown = set(resources) - set(committed_versions(resources))
+        if unknown:
+            raise CommandError(f"No such resource: {', '.join(sorted(resource.name for resource in unknown))}.")
         with transaction.atomic():
             bump(resources)
         cache.invalidate(resources)

@@ -1,5 +1,6 @@
 """Show how a resource stands in PostgreSQL and in Redis."""
 
+import math
 from argparse import ArgumentParser
 from typing import Any
 
@@ -31,13 +32,19 @@ def _text_of(found: Inspection) -> str:
     lines = [found.resource.name]
     lines.append(f"  version in PostgreSQL  {_or_none(found.version)}")
     lines.append(f"  counter in Redis       {_or_none(found.counter)}")
-    lines.append(f"  lease                  {'none runs' if found.lease_ms is None else f'{found.lease_ms} ms left'}")
+    lines.append(f"  lease                  {_lease(found.lease_ms)}")
     if found.payload is None:
         lines.append("  payload                none under this version")
     else:
         size, age_seconds = len(found.payload.body), found.payload.age_ms // 1000
         lines.append(f"  payload                {size} bytes, shape {found.payload.fingerprint}, {age_seconds} s old")
     return "\n".join(lines)
+
+
+def _lease(left_ms: float | None) -> str:
+    if left_ms is None:
+        return "none runs"
+    return "never ends: bump_cache puts it right" if math.isinf(left_ms) else f"{left_ms} ms left"
 
 
 def _or_none(number: int | None) -> str:
