@@ -18,7 +18,7 @@ from runs import caches as runs_caches
 from runs.models import RunNotFound
 
 FETCHERS: dict[Kind, Callable[[Resource], bytes]] = {
-    Kind.LIST: lambda _: procedures_caches.fetch_procedure_list(),
+    Kind.LIST: lambda _: procedures_caches.body_of_list(),
     Kind.PROCEDURE: lambda resource: procedures_caches.fetch_procedure(resource.id),
     Kind.RUN: lambda resource: runs_caches.fetch_run(UUID(resource.id)),
 }

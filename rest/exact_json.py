@@ -52,6 +52,11 @@ def dumps(value: object, *, sort_keys: bool = False, indent: bool = False) -> by
     return orjson.dumps(value, default=_write_decimal, option=options)
 
 
+def loads_stored(text: str) -> Any:
+    """Read JSON that PostgreSQL wrote, of which nothing needs to be checked; fractions become `Decimal`."""
+    return _STORED.decode(text)
+
+
 class ExactEncoder(json.JSONEncoder):
     """Let a `JSONField` write decimals as numbers."""
 
@@ -87,6 +92,9 @@ def _decimal(digits: str) -> Decimal:
 def _stored_integer(digits: str) -> int | Decimal:
     # 1E+25 is stored written out, as an integer that orjson could not write again.
     return int(digits) if len(digits) <= 17 else Decimal(digits)
+
+
+_STORED = ExactDecoder()
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from procedures.versioned_cache.keys import run_resource
 from procedures.versioned_cache.reads import CachedRead
-from rest import exact_json
 from rest.fingerprints import fingerprint_of
-from runs.records import record_with_id
+from runs.bodies import body_of_run
+from runs.models import RunNotFound
 from runs.serializers import RunSerializer
 
 FINGERPRINT = fingerprint_of(RunSerializer)
@@ -18,7 +18,10 @@ def fetch_run(run_id: UUID) -> bytes:
     Raises:
         RunNotFound: there is none with this id.
     """
-    return exact_json.dumps(RunSerializer(record_with_id(run_id)).data)
+    body = body_of_run(run_id)
+    if body is None:
+        raise RunNotFound
+    return body
 
 
 read_run = CachedRead(FINGERPRINT, run_resource, fetch_run)

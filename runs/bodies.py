@@ -1,0 +1,119 @@
+"""The body of a run, built by one statement: what a cached read costs when nobody has its body.
+
+As procedures/bodies.py. What the ledger amounts to is derived as everywhere, from the few events that decide it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from procedures.models import Step
+from rest import exact_json
+from runs.models import RunEvent
+from runs.progress import StepProgress, outline_of, progress_of
+
+INSTANT = "to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+ACTOR = "json_build_object('id', actor_id, 'name', actor_name) AS actor"
+RECORDED_AT = INSTANT.format(column="recorded_at") + " AS recorded_at"
+# The columns of events are the members of CommitSerializer and StatusChangeSerializer, in their order.
+STATEMENT = f"""
+SELECT row_to_json(item)::text FROM (
+    SELECT
+        run.id, run.title, run.external_ref, run.last_seq, run.started_by_id, run.started_by_name,
+        {INSTANT.format(column="run.started_at")} AS started_at,
+        procedure.key AS procedure_key, revision.number, revision.title AS revision_title, revision.ordering,
+        (
+            SELECT json_agg(step) FROM (
+                SELECT id, key, title, position FROM procedures_step
+                WHERE revision_id = revision.id ORDER BY position
+            ) step
+        ) AS steps,
+        (
+            SELECT coalesce(json_agg(event), '[]') FROM (
+                SELECT
+                    seq, kind, step.key AS step_key, event.values, event.checklist, deviations, note, reason, amends,
+                    {ACTOR},
+                    {INSTANT.format(column="performed_at")} AS performed_at, {RECORDED_AT}
+                FROM runs_runevent event JOIN procedures_step step ON step.id = event.step_id
+                WHERE run_id = run.id ORDER BY seq
+            ) event
+        ) AS commits,
+        (
+            SELECT json_agg(event) FROM (
+                SELECT seq, kind, reason, {ACTOR}, {RECORDED_AT} FROM runs_runevent
+                WHERE run_id = run.id AND step_id IS NULL ORDER BY seq
+            ) event
+        ) AS status_changes
+    FROM runs_run run
+    JOIN procedures_revision revision ON revision.id = run.revision_id
+    JOIN procedures_procedure procedure ON procedure.id = revision.procedure_id
+    WHERE run.id = %s
+) item
+"""  # noqa: S608  # made of constants
+
+
+def body_of_run(run_id: UUID) -> bytes | None:
+    """Return the body of a run, or None where there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute(STATEMENT, [run_id])
+        row = cursor.fetchone()
+    return None if row is None else exact_json.dumps(_body(exact_json.loads_stored(row[0])))
+
+
+def _body(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of RunSerializer, in its order."""
+    steps = [Step(**step) for step in run["steps"]]
+    progress = progress_of(run["ordering"], steps, outline_of(steps, _deciding_events(run, steps)))
+    return {
+        "id": run["id"],
+        "title": run["title"],
+        "external_ref": run["external_ref"],
+        "status": progress.status,
+        "last_seq": run["last_seq"],
+        "procedure": {"key": run["procedure_key"], "revision": run["number"], "title": run["revision_title"]},
+        "started_by": {"id": run["started_by_id"], "name": run["started_by_name"]},
+        "started_at": run["started_at"],
+        "ended_at": progress.ended_at,
+        "end_reason": progress.end_reason,
+        "progress": {"resolved": progress.resolved, "total": progress.total},
+        "next_steps": progress.next_steps,
+        "steps": [_step(step) for step in progress.steps],
+        "commits": run["commits"],
+        "status_changes": run["status_changes"],
+    }
+
+
+def _step(found: StepProgress) -> dict[str, Any]:
+    """Return the members of StepStateSerializer, in its order."""
+    return {
+        "key": found.step.key,
+        "title": found.step.title,
+        "state": found.state,
+        "effective_seq": found.effective.seq if found.effective else None,
+        "amended": found.amended,
+        "deviated": found.deviated,
+    }
+
+
+def _deciding_events(run: Mapping[str, Any], steps: Sequence[Step]) -> list[RunEvent]:
+    """Return as much of the ledger, by seq, as its outline needs: of each step the first event and the newest."""
+    ids = {step.key: step.pk for step in steps}
+    first: dict[str, dict[str, Any]] = {}
+    newest: dict[str, dict[str, Any]] = {}
+    for commit in run["commits"]:
+        first.setdefault(commit["step_key"], commit)
+        newest[commit["step_key"]] = commit
+    deciding = {event["seq"]: event for event in (*first.values(), *newest.values(), *run["status_changes"])}
+    return [
+        RunEvent(
+            seq=seq,
+            kind=event["kind"],
+            step_id=ids.get(event.get("step_key")),
+            deviations=event.get("deviations", []),
+            reason=event["reason"],
+            recorded_at=event["recorded_at"],  # as it is written, since that is all that is done with it
+        )
+        for seq, event in sorted(deciding.items())
+    ]

@@ -1,0 +1,104 @@
+"""Bodies made by one statement are, byte for byte, what the serializers write."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import procedures
+from procedures.bodies import body_of_list, body_of_procedure
+from procedures.models import Procedure, ProcedureStatus
+from procedures.serializers import represent
+from rest import exact_json
+from tests import factories
+from tests.factories import item, slot, step, unhurried
+
+pytestmark = pytest.mark.django_db
+
+SAMPLES = sorted((Path(procedures.__file__).parent / "sample_data").glob("*.json"))
+AWKWARD = 'quotes " and \\ and / and \u2028, \x01 control, \x7f, é, 😀, </script>, "a" : 1, [ ] , { }'
+EVERY_SLOT = [
+    slot("mass", "decimal", min=exact_json.loads("12.50"), max=exact_json.loads("1E+25"), unit="g"),
+    slot("count", "integer", min=0, max=9007199254740991),
+    slot("text", "text", pattern="[a-z]+", min_length=1, max_length=9),
+    slot("choice", "choice", options=[{"value": "a", "label": AWKWARD.replace("\x01", "")}]),
+]
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=20)
+
+
+def by_serializers() -> bytes:
+    """Return the list's body as REST framework makes it."""
+    procedures = Procedure.objects.published().filter(status=ProcedureStatus.ACTIVE).with_steps()
+    return exact_json.dumps([represent(procedure) for procedure in procedures])
+
+
+def by_serializer(key: str) -> bytes:
+    """Return a procedure's body as REST framework makes it."""
+    return exact_json.dumps(represent(Procedure.objects.with_steps().get_published(key)))
+
+
+def test_of_the_sample_procedures() -> None:
+    call_command("import_procedures", *SAMPLES, verbosity=0)
+
+    assert body_of_list() == by_serializers()
+    assert len(exact_json.loads(body_of_list().decode())) == 7  # type: ignore[arg-type]
+
+
+def test_of_none() -> None:
+    assert body_of_list() == by_serializers() == b"[]"
+
+
+def test_of_awkward_contents() -> None:
+    steps = [
+        step("one", title=AWKWARD, instructions=AWKWARD + "\n\t", caution=AWKWARD, slots=EVERY_SLOT, skippable=True),
+        step("two", expected_duration_s=60, checklist=[item("ready", label=AWKWARD)]),
+    ]
+    factories.publish(factories.body("awkward", title=AWKWARD, description=AWKWARD, tags=["b", "a"], steps=steps))
+
+    assert body_of_list() == by_serializers()
+    assert body_of_procedure("awkward") == by_serializer("awkward")
+
+
+def test_of_an_archived_one_that_the_list_leaves_out() -> None:
+    factories.publish(factories.body("gibson"))
+    Procedure.objects.update(status=ProcedureStatus.ARCHIVED)
+
+    assert body_of_list() == b"[]"
+    assert body_of_procedure("gibson") == by_serializer("gibson")
+
+
+def test_of_keys_in_the_order_of_their_bytes() -> None:
+    for key in ("a-b", "ab", "a1", "a"):
+        factories.publish(factories.body(key))
+
+    assert body_of_list() == by_serializers()
+
+
+def test_of_one_that_is_not_there() -> None:
+    assert body_of_procedure("nobody") is None
+
+
+def test_a_list_is_one_statement(django_assert_num_queries: Any) -> None:
+    factories.publish(factories.body("a"))
+    factories.publish(factories.body("b"))
+
+    with django_assert_num_queries(1):
+        body_of_list()
+
+
+@settings(unhurried, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    title=texts, caution=st.none() | texts, minimum=st.decimals(-(10**9), 10**9, places=4), duration=st.integers(1, 999)
+)
+def test_of_any_contents(title: str, caution: str | None, minimum: Any, duration: int) -> None:
+    slots = [slot("mass", "decimal", min=minimum)]
+    factories.publish(
+        factories.body(
+            "any", title=title, steps=[step("s", caution=caution, expected_duration_s=duration, slots=slots)]
+        )
+    )
+
+    assert body_of_procedure("any") == by_serializer("any")
