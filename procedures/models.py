@@ -131,10 +131,6 @@ class Revision(models.Model):
     content_sha256 = models.CharField(max_length=64, editable=False, blank=True)
     # Of a published revision: how many steps it has, so that the database can refuse one more.
     step_count = models.PositiveSmallIntegerField(default=0, editable=False)
-    # What the head's tags were, so that a repeated request is answered as the first one was.
-    tags = ArrayField(models.CharField(max_length=63), default=list, editable=False)
-    idempotency_key = models.CharField(max_length=255, null=True, editable=False)  # noqa: DJ001  # null: none sent
-    request_sha256 = models.CharField(max_length=64, blank=True, editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", editable=False,
         help_text="Nobody: imported on the command line.",
@@ -148,9 +144,6 @@ class Revision(models.Model):
             models.UniqueConstraint(fields=["procedure", "number"], name="revision_number_is_unique_in_its_procedure"),
             models.UniqueConstraint(
                 fields=["procedure"], condition=Q(number__isnull=True), name="procedure_has_at_most_one_draft"
-            ),
-            models.UniqueConstraint(
-                fields=["created_by", "idempotency_key"], name="revision_is_made_once_per_idempotency_key"
             ),
             models.CheckConstraint(
                 condition=Q(number__isnull=True, published_at__isnull=True)
@@ -167,6 +160,32 @@ class Revision(models.Model):
     def is_draft(self) -> bool:
         """Whether it may still be edited."""
         return self.number is None
+
+
+class Receipt(models.Model):
+    """What a write with an Idempotency-Key led to, so that its repetition is answered again as it was.
+
+    The procedure is active in every answer: it is creating and publishing that take a key.
+    """
+
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    idempotency_key = models.CharField(max_length=255)
+    request_sha256 = models.CharField(max_length=64)
+    # The head right after the write; a write that made no revision left an older one current.
+    revision = models.ForeignKey(Revision, models.PROTECT, related_name="+")
+    tags = ArrayField(models.CharField(max_length=63), default=list, blank=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()  # nobody sees them, and nobody is to change them
+        constraints = [
+            models.UniqueConstraint(
+                fields=["author", "idempotency_key"], name="receipt_is_written_once_per_idempotency_key"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.revision} for {self.idempotency_key}"
 
 
 class Step(models.Model):

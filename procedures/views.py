@@ -68,42 +68,42 @@ class ProcedureViewSet(ApiViewSet):
 
     def create(self, request: Request) -> HttpResponse:
         """Create a procedure and publish its revision 1."""
-        require(actor_of(request), Right.CREATE_PROCEDURES)
-        identity = identity_of(request)
+        author, identity = actor_of(request), identity_of(request)
+        if replay := actions.replay_for(author, identity):
+            return _answer_created(replay)
+        require(author, Right.CREATE_PROCEDURES)
         definition = _definition_in(body_of(request))
-        written = actions.create_procedure(
-            definition=definition, author=actor_of(request), now=timestamps.now(), identity=identity
+        return _answer_created(
+            actions.create_procedure(definition=definition, author=author, now=timestamps.now(), identity=identity)
         )
-        return _answer(written, HTTPStatus.CREATED, location=f"/procedures/{definition.key}")
 
     def update(self, request: Request, key: str) -> HttpResponse:
         """Publish a new revision, unless the content is the current one's."""
+        author, identity, expected = actor_of(request), identity_of(request), _expected(request)
         procedure = Procedure.objects.get_published(key)
-        expected = _expected(request, Right.CHANGE_PROCEDURES)
-        identity = identity_of(request)
+        if replay := actions.replay_for(author, identity):
+            return _answer(replay)
+        require(author, Right.CHANGE_PROCEDURES)
+        require_precondition(request)
         try:
             definition = _definition_in({"key": key, **body_of(request)}, required_key=key)
         except (ValidationError, ValidationFailed):
             # Whether the version is the expected one comes before whether the body is valid.
-            actions.check_may_change(procedure, actor_of(request), expected)
+            actions.check_may_change(procedure, author, expected)
             raise
-        written = actions.publish_revision(
-            definition=definition,
-            author=actor_of(request),
-            now=timestamps.now(),
-            expected=expected,
-            identity=identity,
+        return _answer(
+            actions.publish_revision(
+                definition=definition, author=author, now=timestamps.now(), expected=expected, identity=identity
+            )
         )
-        return _answer(written)
 
     def destroy(self, request: Request, key: str) -> HttpResponse:
         """Archive the procedure; it stays readable."""
+        archivist, expected = actor_of(request), _expected(request)
         Procedure.objects.get_published(key)
-        expected = _expected(request, Right.ARCHIVE_PROCEDURES)
-        written = actions.archive_procedure(
-            key=key, archivist=actor_of(request), now=timestamps.now(), expected=expected
-        )
-        return _answer(written)
+        require(archivist, Right.ARCHIVE_PROCEDURES)
+        require_precondition(request)
+        return _answer(actions.archive_procedure(key=key, archivist=archivist, now=timestamps.now(), expected=expected))
 
 
 class RevisionViewSet(ApiViewSet):
@@ -142,10 +142,8 @@ def _filtered(tag: str | None = None, q: str | None = None) -> list[Procedure]:
     return list(procedures.with_steps())
 
 
-def _expected(request: Request, right: Right) -> frozenset[int] | None:
-    """Return the versions that the client's change is based on, once it may change anything at all."""
-    require(actor_of(request), right)
-    require_precondition(request)
+def _expected(request: Request) -> frozenset[int] | None:
+    """Return the versions that the client's change is based on; None for "whatever"."""
     return versions_expected(request, caches.FINGERPRINT)
 
 
@@ -156,6 +154,10 @@ def _definition_in(body: dict[str, Any], required_key: str | None = None) -> Def
     if required_key not in (None, definition.key):
         raise ValidationFailed([Finding("/key", "immutable", f"The key is {required_key!r} for ever.")])
     return definition
+
+
+def _answer_created(written: actions.Written) -> HttpResponse:
+    return _answer(written, HTTPStatus.CREATED, location=f"/procedures/{written.procedure.key}")
 
 
 def _answer(written: actions.Written, status: HTTPStatus = HTTPStatus.OK, location: str = "") -> HttpResponse:

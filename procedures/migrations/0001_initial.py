@@ -78,14 +78,6 @@ class Migration(migrations.Migration):
                 ("change_note", models.TextField(blank=True, max_length=500)),
                 ("content_sha256", models.CharField(blank=True, editable=False, max_length=64)),
                 ("step_count", models.PositiveSmallIntegerField(default=0, editable=False)),
-                (
-                    "tags",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=63), default=list, editable=False, size=None
-                    ),
-                ),
-                ("idempotency_key", models.CharField(editable=False, max_length=255, null=True)),
-                ("request_sha256", models.CharField(blank=True, editable=False, max_length=64)),
                 ("created_at", models.DateTimeField(editable=False)),
                 ("published_at", models.DateTimeField(editable=False, null=True)),
                 (
@@ -130,6 +122,36 @@ class Migration(migrations.Migration):
                 related_name="+",
                 to="procedures.revision",
             ),
+        ),
+        migrations.CreateModel(
+            name="Receipt",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("idempotency_key", models.CharField(max_length=255)),
+                ("request_sha256", models.CharField(max_length=64)),
+                (
+                    "tags",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=63), blank=True, default=list, size=None
+                    ),
+                ),
+                ("updated_at", models.DateTimeField()),
+                (
+                    "author",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "revision",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="procedures.revision"
+                    ),
+                ),
+            ],
+            options={
+                "default_permissions": (),
+            },
         ),
         migrations.CreateModel(
             name="Step",
@@ -220,9 +242,9 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddConstraint(
-            model_name="revision",
+            model_name="receipt",
             constraint=models.UniqueConstraint(
-                fields=("created_by", "idempotency_key"), name="revision_is_made_once_per_idempotency_key"
+                fields=("author", "idempotency_key"), name="receipt_is_written_once_per_idempotency_key"
             ),
         ),
         migrations.AddConstraint(
