@@ -147,16 +147,17 @@ def start_run(
     """Start a run of a published revision, by default the current one.
 
     Raises:
-        NotAllowed: the actor may not.
-        IdempotencyKeyReused: the key belongs to another request.
         ProcedureNotFound, RevisionNotFound: there is no such thing.
+        IdempotencyKeyReused: the key belongs to another request.
+        NotAllowed: the actor may not.
         ProcedureArchived: the procedure takes no new runs.
     """
-    require(actor, Right.EXECUTE_RUNS)
-    if replay := _replay_of_start(actor, identity):
-        return replay
-    # The lock keeps an archiving transaction from slipping in between the check and the insert.
+    # The lock makes twins of this request wait, and keeps an archiving transaction from slipping in between the
+    # check and the insert.
     procedure = Procedure.objects.lock_published(procedure_key)
+    if replay := replay_of_start(actor, identity):
+        return replay
+    require(actor, Right.EXECUTE_RUNS)
     revision = procedure.current_revision if revision_number is None else procedure.published_revision(revision_number)
     if procedure.status == ProcedureStatus.ARCHIVED:
         raise ProcedureArchived
@@ -171,18 +172,34 @@ def start_run(
         idempotency_key=identity.key,
         request_sha256=identity.fingerprint,
     )
-    order = Order(run.pk, actor, now, Submission(values=origin_of(run)), identity=identity)
+    # The run keeps the identity, since starts have another scope of keys than what happens in the run.
+    order = Order(run.pk, actor, now, Submission(values=origin_of(run)))
     event = _next_event(run, EventKind.START, order, previous_hash="")
     try:
         with transaction.atomic():
             run.save(force_insert=True)
     except IntegrityError:
-        # A twin of this very request was quicker.
-        if replay := _replay_of_start(actor, identity):
+        # A moment ago the key was used for a run of another procedure.
+        if replay := replay_of_start(actor, identity):
             return replay
         raise
     event.save(force_insert=True)
     return Recorded(event, new_record(run, [event]), settled_version(run_resource(run.pk)))
+
+
+def replay_of_start(actor: User, identity: RequestIdentity) -> Recorded[RunRecord] | None:
+    """Return the answer to this request if it started a run before: the run as it was right after.
+
+    Raises:
+        IdempotencyKeyReused: the key belongs to another request.
+    """
+    if identity.key is None:
+        return None
+    run = Run.objects.with_head().filter(started_by=actor, idempotency_key=identity.key).first()
+    if run is None:
+        return None
+    check_same_request(identity, run.request_sha256)
+    return _repeated(run, run.events.get(kind=EventKind.START))
 
 
 def commit_step(order: Order, step_key: str) -> Recorded[RunHead]:
@@ -359,13 +376,6 @@ def _locked_run(run_id: UUID) -> Run:
     return Run.objects.select_for_update(of=("self",)).with_head().get_existing(run_id)
 
 
-def _replay_of_start(actor: User, identity: RequestIdentity) -> Recorded[RunRecord] | None:
-    if identity.key is None:
-        return None
-    run = Run.objects.with_head().filter(started_by=actor, idempotency_key=identity.key).first()
-    return None if run is None else _replay(run, identity)
-
-
 def _replay(run: Run, identity: RequestIdentity) -> Recorded[RunRecord] | None:
     """Return the answer to this request if it was carried out before: the run as it was right after."""
     if identity.key is None:
@@ -374,6 +384,10 @@ def _replay(run: Run, identity: RequestIdentity) -> Recorded[RunRecord] | None:
     if event is None:
         return None
     check_same_request(identity, event.request_sha256)
+    return _repeated(run, event)
+
+
+def _repeated(run: Run, event: RunEvent) -> Recorded[RunRecord]:
     return Recorded(event, record_of(run).as_of(event.seq), version=None, is_replayed=True)
 
 

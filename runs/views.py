@@ -21,7 +21,7 @@ from rest.views import ApiViewSet, body_of
 from runs import actions, caches, exports
 from runs.actions import Order, Recorded
 from runs.pages import RunListParameters, page_of_runs
-from runs.records import head_with_id
+from runs.records import RunRecord, head_with_id
 from runs.schema import RUN_OPERATIONS
 from runs.serializers import (
     AmendBodySerializer,
@@ -82,7 +82,10 @@ class RunViewSet(ApiViewSet):
 
     def create(self, request: Request) -> HttpResponse:
         """Start a run."""
-        require(actor_of(request), Right.EXECUTE_RUNS)
+        actor, identity = actor_of(request), identity_of(request)
+        if replay := actions.replay_of_start(actor, identity):
+            return _answer_started(replay)
+        require(actor, Right.EXECUTE_RUNS)
         body = StartSerializer(data=body_of(request))
         body.is_valid(raise_exception=True)
         started = actions.start_run(
@@ -90,18 +93,11 @@ class RunViewSet(ApiViewSet):
             revision_number=body.validated_data["revision"],
             title=body.validated_data["title"],
             external_ref=body.validated_data["external_ref"],
-            actor=actor_of(request),
+            actor=actor,
             now=timestamps.now(),
-            identity=identity_of(request),
+            identity=identity,
         )
-        response = written_response(
-            exact_json.dumps(RunSerializer(started.head).data),
-            caches.FINGERPRINT,
-            started.version,
-            HTTPStatus.CREATED,
-            location=f"/runs/{started.head.run.pk}",
-        )
-        return _marked(response, started)
+        return _answer_started(started)
 
     def commit(self, request: Request, run_id: UUID, step_key: str) -> Response:
         """Commit a step."""
@@ -137,6 +133,17 @@ def _order(request: Request, run_id: UUID, serializer_class: type[StrictSerializ
         expected=versions_expected(request, caches.FINGERPRINT),
         identity=identity_of(request),
     )
+
+
+def _answer_started(started: Recorded[RunRecord]) -> HttpResponse:
+    response = written_response(
+        exact_json.dumps(RunSerializer(started.head).data),
+        caches.FINGERPRINT,
+        started.version,
+        HTTPStatus.CREATED,
+        location=f"/runs/{started.head.run.pk}",
+    )
+    return _marked(response, started)
 
 
 def _answer_commit(recorded: Recorded[Any]) -> Response:

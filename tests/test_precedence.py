@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 
 from access.roles import Role
 from rest import timestamps
@@ -16,6 +16,8 @@ NOBODY = "01930000-0000-7000-8000-000000000000"
 STALE = {"If-Match": '"1-00000000"'}
 INVALID = {"values": {"nothing": 1}}
 JSON = "application/json"
+KEY = {"Idempotency-Key": "k"}
+PUT_KEY = {**KEY, "If-Match": "*"}
 
 
 @pytest.fixture
@@ -29,6 +31,18 @@ def run_id(person: Callable[[Role], User]) -> str:
 def pause(run_id: str, person: Callable[[Role], User]) -> None:
     """Pause the run."""
     pause_run(Order(run_id, person(Role.SUPERVISOR), timestamps.now()))  # type: ignore[arg-type]  # a UUID's text will do
+
+
+def may_only_read(user: User) -> None:
+    """Take all roles from somebody, but for the viewer's."""
+    user.groups.set([Group.objects.get(name=Role.VIEWER)])
+
+
+def assert_repeated(again: Any, first: Any) -> None:
+    """Assert that the answer is that of a request that was carried out before."""
+    assert first.status_code in {200, 201}
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert (again.status_code, again.content) == (first.status_code, first.content)
 
 
 def slug(answer: Any) -> tuple[int, str]:
@@ -77,23 +91,18 @@ def test_7_the_run_comes_before_the_step(viewer: ApiClient) -> None:
 def test_8_a_repeated_request_is_answered_whatever_has_changed_since(
     supervisor: ApiClient, run_id: str, person: Callable[[Role], User]
 ) -> None:
-    key = {"Idempotency-Key": "k"}
     path = f"/runs/{run_id}/steps/approve/commit"
-    first = supervisor.post(path, headers=key)
+    first = supervisor.post(path, headers=KEY)
     pause(run_id, person)
+    may_only_read(person(Role.SUPERVISOR))
 
-    again = supervisor.post(path, headers={**key, **STALE})
-
-    assert again.status_code == 201
-    assert again.headers["Idempotent-Replayed"] == "true"
-    assert again.json() == first.json()
+    assert_repeated(supervisor.post(path, headers={**KEY, **STALE}), first)
 
 
 def test_8_a_reused_key_comes_before_the_step(supervisor: ApiClient, run_id: str) -> None:
-    key = {"Idempotency-Key": "k"}
-    supervisor.post(f"/runs/{run_id}/steps/approve/commit", headers=key)
+    supervisor.post(f"/runs/{run_id}/steps/approve/commit", headers=KEY)
 
-    answer = supervisor.post(f"/runs/{run_id}/steps/none/commit", INVALID, headers={**key, **STALE})
+    answer = supervisor.post(f"/runs/{run_id}/steps/none/commit", INVALID, headers={**KEY, **STALE})
 
     assert slug(answer) == (422, "idempotency-key-reused")
 
@@ -166,3 +175,66 @@ def test_of_a_procedure_a_failed_precondition_comes_before_the_body(author: ApiC
     factories.publish(factories.body("gibson"))
 
     assert slug(author.put("/procedures/gibson", {}, headers=STALE)) == (412, "version-mismatch")
+
+
+def test_of_a_procedure_existence_comes_before_a_used_key(author: ApiClient) -> None:
+    author.post("/procedures", factories.body("gibson"), headers=KEY)
+
+    assert slug(author.put("/procedures/nobody", {}, headers=KEY)) == (404, "procedure-not-found")
+
+
+@pytest.mark.parametrize("headers", [STALE, {}], ids=["stale", "without a precondition"])
+def test_of_a_procedure_a_repeated_change_comes_before_all_that_has_changed_since(
+    author: ApiClient, person: Callable[[Role], User], headers: dict[str, str]
+) -> None:
+    factories.publish(factories.body("gibson"))
+    change = factories.body("gibson", title="Better")
+    first = author.put("/procedures/gibson", change, headers=PUT_KEY)
+    may_only_read(person(Role.AUTHOR))
+
+    assert_repeated(author.put("/procedures/gibson", change, headers={**KEY, **headers}), first)
+
+
+def test_of_a_procedure_a_reused_key_comes_before_the_rights(author: ApiClient, person: Callable[[Role], User]) -> None:
+    factories.publish(factories.body("gibson"))
+    author.put("/procedures/gibson", factories.body("gibson", title="Better"), headers=PUT_KEY)
+    may_only_read(person(Role.AUTHOR))
+
+    assert slug(author.put("/procedures/gibson", {}, headers=KEY)) == (422, "idempotency-key-reused")
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [("/procedures", factories.body("gibson")), ("/runs", {"procedure": "lockout"})],
+    ids=["procedure", "run"],
+)
+def test_a_repeated_creation_comes_before_the_rights(
+    path: str, content: dict[str, Any], client_of: Callable[[Role], ApiClient], person: Callable[[Role], User]
+) -> None:
+    factories.publish(factories.body("lockout"))
+    admin = client_of(Role.ADMIN)
+    first = admin.post(path, content, headers=KEY)
+    may_only_read(person(Role.ADMIN))
+
+    assert_repeated(admin.post(path, content, headers=KEY), first)
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [("/procedures", factories.body("gibson")), ("/runs", {"procedure": "lockout"})],
+    ids=["procedure", "run"],
+)
+def test_a_reused_key_of_a_creation_comes_before_the_rights_and_the_body(
+    path: str, content: dict[str, Any], client_of: Callable[[Role], ApiClient], person: Callable[[Role], User]
+) -> None:
+    factories.publish(factories.body("lockout"))
+    admin = client_of(Role.ADMIN)
+    admin.post(path, content, headers=KEY)
+    may_only_read(person(Role.ADMIN))
+
+    assert slug(admin.post(path, {"nothing": 1}, headers=KEY)) == (422, "idempotency-key-reused")
+
+
+@pytest.mark.parametrize("path", ["/procedures", "/runs"])
+def test_of_a_creation_the_rights_come_before_the_body(viewer: ApiClient, path: str) -> None:
+    assert slug(viewer.post(path, {"nothing": 1}, headers=KEY)) == (403, "forbidden")
