@@ -14,7 +14,6 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from rest_framework.settings import api_settings
-from rest_framework.viewsets import ViewSetMixin
 
 from access.authentication import secret_in
 from access.bearers import Bearer, bearers
@@ -31,23 +30,28 @@ PLAIN_ACCEPT = frozenset({None, "*/*", "application/json"})
 
 def quick_read(view: View, read: CachedRead) -> View:
     """Return a view set's view that answers plain reads of what this process holds by itself."""
-    view_set: Any = view.cls  # type: ignore[attr-defined]  # set by REST framework
-    if not _has_the_usual_rules(view_set):
+    if not _has_the_usual_rules(view):
         return view
+    right = _attribute(view, "read_right")
 
     @wraps(view)
     def quick_view(request: HttpRequest, **path: object) -> HttpResponse:
-        return _quick_answer(request, view_set.read_right, read, path) or view(request, **path)
+        return _quick_answer(request, right, read, path) or view(request, **path)
 
     return quick_view
 
 
-def _has_the_usual_rules(view_set: type[ViewSetMixin]) -> bool:
-    """Tell whether the view set asks for what is looked at here, and for nothing else."""
-    rules = ("authentication_classes", "permission_classes", "throttle_classes", "renderer_classes")
-    return not view_set.throttle_classes and all(  # type: ignore[attr-defined]
-        getattr(view_set, name) == getattr(api_settings, f"DEFAULT_{name.upper()}") for name in rules
+def _has_the_usual_rules(view: View) -> bool:
+    """Tell whether the view asks for what is looked at here, and for nothing else."""
+    rules = ("authentication_classes", "permission_classes", "renderer_classes")
+    return not _attribute(view, "throttle_classes") and all(
+        _attribute(view, rule) == getattr(api_settings, f"DEFAULT_{rule.upper()}") for rule in rules
     )
+
+
+def _attribute(view: Any, name: str) -> Any:
+    """Return an attribute of the view set, or what stands for it in `as_view`."""
+    return view.initkwargs.get(name, getattr(view.cls, name))
 
 
 def _quick_answer(request: HttpRequest, right: Right, read: CachedRead, path: dict[str, object]) -> HttpResponse | None:

@@ -50,10 +50,10 @@ def response_of(representation: Representation, request: HttpRequest | Request, 
     if representation.version is not None:
         headers["ETag"] = etag(representation.version, representation.fingerprint, coding)
     if representation.body is None or holds_anything(request):
-        return HttpResponse(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return HttpResponse(status=HTTPStatus.NOT_MODIFIED, content_type="application/json", headers=headers)
     if coding is Coding.IDENTITY:
         return HttpResponse(representation.body, "application/json", headers=headers)
-    headers["Content-Encoding"] = coding
+    headers["Content-Encoding"] = coding.value
     return HttpResponse(cache.compressed(representation), "application/json", headers=headers)
 
 

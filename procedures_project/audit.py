@@ -9,18 +9,18 @@ from uuid import UUID
 from django.conf import settings
 
 from procedures import caches as procedures_caches
-from procedures.models import ProcedureNotFound
+from procedures.bodies import body_of_list, body_of_procedure
 from procedures.versioned_cache import metrics
 from procedures.versioned_cache.keys import Kind, Resource
 from procedures.versioned_cache.store import Store
 from procedures.versioned_cache.versions import committed_version, one_snapshot
 from runs import caches as runs_caches
-from runs.models import RunNotFound
+from runs.bodies import body_of_run
 
-FETCHERS: dict[Kind, Callable[[Resource], bytes]] = {
-    Kind.LIST: lambda _: procedures_caches.body_of_list(),
-    Kind.PROCEDURE: lambda resource: procedures_caches.fetch_procedure(resource.id),
-    Kind.RUN: lambda resource: runs_caches.fetch_run(UUID(resource.id)),
+BODIES: dict[Kind, Callable[[Resource], bytes | None]] = {
+    Kind.LIST: lambda _: body_of_list(),
+    Kind.PROCEDURE: lambda resource: body_of_procedure(resource.id),
+    Kind.RUN: lambda resource: body_of_run(UUID(resource.id)),
 }
 FINGERPRINTS = {
     Kind.LIST: procedures_caches.FINGERPRINT,
@@ -69,7 +69,7 @@ def _compare(resource: Resource, store: Store) -> Finding:
     counter = store.version(resource)
     with one_snapshot():
         version = committed_version(resource)
-        body = _body(resource)
+        body = BODIES[resource.kind](resource)
     # Without a lease, the next read would be answered with what is stored under PostgreSQL's version.
     payload = None if version is None else store.stored_payload(resource, counter or version)
     if payload is None or payload.fingerprint != FINGERPRINTS[resource.kind]:
@@ -84,10 +84,3 @@ def _compare(resource: Resource, store: Store) -> Finding:
     if payload.body != body:
         return Finding(resource, Verdict.STALE, f"version {version} differs: {len(payload.body)} bytes cached")
     return Finding(resource, Verdict.MATCH)
-
-
-def _body(resource: Resource) -> bytes | None:
-    try:
-        return FETCHERS[resource.kind](resource)
-    except (ProcedureNotFound, RunNotFound):
-        return None

@@ -1,0 +1,135 @@
+"""Who holds a token, remembered for a few seconds."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.utils import timezone
+
+from access import bearers as module
+from access.actions import issue_token, revoke_token
+from access.bearers import BEARER_TTL_SECONDS, Bearers
+from access.models import ApiToken
+from access.rights import Right
+from access.roles import Role
+from tests.conftest import ApiClient
+
+
+class Clock:
+    """The process's clock, which a test may turn forward."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def bearers(clock: Clock) -> Bearers:
+    return Bearers(clock)
+
+
+@pytest.fixture
+def mkoch(person: Callable[[Role], User]) -> User:
+    return person(Role.VIEWER)
+
+
+@pytest.fixture
+def secret(mkoch: User) -> str:
+    return issue_token(user=mkoch, name="tablet")
+
+
+def test_who_was_met_is_known_without_asking(bearers: Bearers, secret: str, django_assert_num_queries: Any) -> None:
+    bearers.recent(secret, timezone.now())
+
+    with django_assert_num_queries(0):
+        bearer = bearers.recent(secret, timezone.now())
+        assert bearer is not None
+        assert bearer.may(Right.READ_RUNS)
+        assert bearer.user.has_perm(Right.READ_RUNS)
+        assert not bearer.may(Right.EXECUTE_RUNS)
+
+
+def test_a_stranger_is_never_remembered(bearers: Bearers, mkoch: User, django_assert_num_queries: Any) -> None:
+    assert bearers.recent("prc_wrong", timezone.now()) is None
+
+    with django_assert_num_queries(1):
+        assert bearers.recent("prc_wrong", timezone.now()) is None
+
+
+def test_who_was_not_met_is_not_remembered(bearers: Bearers, secret: str) -> None:
+    assert bearers.remembered(secret, timezone.now()) is None
+
+
+def test_the_tokens_own_expiry_is_looked_at_each_time(bearers: Bearers, mkoch: User) -> None:
+    now = timezone.now()
+    secret = issue_token(user=mkoch, name="short", expires_at=now + timedelta(seconds=1))
+
+    assert bearers.recent(secret, now) is not None
+    assert bearers.recent(secret, now + timedelta(seconds=1)) is None
+    assert bearers.remembered(secret, now + timedelta(seconds=1)) is None
+
+
+def revoke(user: User) -> None:
+    revoke_token(token=ApiToken.objects.get(user=user), now=timezone.now())
+
+
+def deactivate(user: User) -> None:
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+
+@pytest.mark.parametrize("change", [revoke, deactivate])
+def test_the_end_of_a_token_takes_effect_after_five_seconds_at_the_latest(
+    bearers: Bearers, clock: Clock, secret: str, mkoch: User, change: Callable[[User], None]
+) -> None:
+    bearers.recent(secret, timezone.now())
+    change(mkoch)
+
+    assert bearers.recent(secret, timezone.now()) is not None
+    clock.ahead = BEARER_TTL_SECONDS
+    assert bearers.recent(secret, timezone.now()) is None
+
+
+def test_a_change_of_groups_takes_effect_after_five_seconds_at_the_latest(
+    bearers: Bearers, clock: Clock, secret: str, mkoch: User
+) -> None:
+    bearers.recent(secret, timezone.now())
+    mkoch.groups.set([Group.objects.get_or_create(name=Role.OPERATOR)[0]])
+
+    clock.ahead = BEARER_TTL_SECONDS
+    bearer = bearers.recent(secret, timezone.now())
+
+    assert bearer is not None
+    assert bearer.may(Right.EXECUTE_RUNS)
+
+
+def test_the_memory_is_bounded(
+    bearers: Bearers, secret: str, mkoch: User, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    monkeypatch.setattr(module, "MAX_BEARERS", 3)
+    bearers = Bearers()
+    secrets = [issue_token(user=mkoch, name=f"tablet {number}") for number in range(5)]
+
+    for each in secrets:
+        bearers.recent(each, timezone.now())
+
+    known = [bearers.remembered(each, timezone.now()) for each in secrets]
+    assert sum(bearer is not None for bearer in known) == 3
+
+
+def test_a_revoked_token_writes_nothing_from_then_on(operator: ApiClient) -> None:
+    assert operator.get("/runs").status_code == 200
+
+    revoke_token(token=ApiToken.objects.get(), now=timezone.now())
+
+    assert operator.get("/runs").status_code == 200  # for five seconds at most
+    assert operator.post("/runs", {"procedure": "gibson"}).status_code == 401
