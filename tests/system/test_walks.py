@@ -1,106 +1,153 @@
-"""The sample procedures, walked through as an operator does."""
+"""What each walk through the service costs: statements in PostgreSQL, commands in Redis, counted by the servers.
 
-import json
+Exact, so that one more is noticed. One worker, so that it is known who holds what; a process that has met the token.
+BEGIN and COMMIT are not counted; commands that a script runs are.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.system.demo import PROJECT_DIR, Demo
+from tests.factories import step
+from tests.system.demo import Demo, running_demo
 
-SAMPLE_RUNS = json.loads((PROJECT_DIR / "runs/sample_data/runs.json").read_text(encoding="utf-8"))["runs"]
-COMPLETE = ["gibson-assembly", "machine-lockout-tagout"]
+Cost = tuple[int, dict[str, int]]
+"""Statements of PostgreSQL, and commands of Redis by name."""
 
-
-def sample_runs(demo: Demo) -> list[dict[str, Any]]:
-    """Return the heads of the runs that the demo started, newest first."""
-    titles = {sample["title"] for sample in SAMPLE_RUNS}
-    heads: list[dict[str, Any]] = []
-    following: str | None = "/runs?limit=200"
-    while following:
-        page = demo.read(following)
-        heads += page["runs"]
-        following = page["next"]
-    return [head for head in heads if head["title"] in titles and head["started_by"]["name"] == "supervisor"]
+RAISE = {"time": 2, "eval": 1, "pttl": 1, "get": 1, "pexpireat": 1}
+"""The commands of a raise, without what moves the number; the script asks the time too."""
 
 
-def test_every_sample_procedure_can_be_started(demo: Demo) -> None:
-    procedures = demo.read("/procedures")
-
-    runs = {procedure["key"]: demo.read(f"/runs/{demo.start_run(procedure['key'])}") for procedure in procedures}
-
-    assert len(runs) == 7
-    for procedure in procedures:
-        steps = [(step["key"], step["title"]) for step in procedure["steps"]]
-        run = runs[procedure["key"]]
-        assert [(step["key"], step["title"]) for step in run["steps"]] == steps
-        assert run["progress"] == {"resolved": 0, "total": len(steps)}
-        assert run["next_steps"][0] == steps[0][0]
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo with one worker, whose Valkey gets killed in the end."""
+    with running_demo(tmp_path_factory.mktemp("walks") / "data", "--workers", "1") as demo:
+        let_every_thread_connect(demo)
+        yield demo
 
 
-def test_every_sample_run_is_listed_newest_first(demo: Demo) -> None:
-    heads = sample_runs(demo)
-
-    assert [head["title"] for head in heads] == [sample["title"] for sample in reversed(SAMPLE_RUNS)]
-    assert [head["progress"]["resolved"] for head in heads] == [
-        len(sample["commits"]) for sample in reversed(SAMPLE_RUNS)
-    ]
+def let_every_thread_connect(demo: Demo) -> None:
+    """Keep all threads of the worker busy, so that each has its connections to PostgreSQL and Redis."""
+    with ThreadPoolExecutor(max_workers=8) as clients:
+        for path in ("/runs?limit=200", "/procedures") * 10:
+            list(clients.map(demo.read, [path] * 8))
 
 
-def test_the_two_complete_sample_runs_are_completed(demo: Demo) -> None:
-    completed = {head["procedure"]["key"] for head in sample_runs(demo) if head["status"] == "completed"}
-
-    assert completed == set(COMPLETE)
-
-
-def test_the_list_of_runs_can_be_filtered_by_status(demo: Demo, run_id: str) -> None:
-    listed = demo.read("/runs?status=in_progress&limit=200")["runs"]
-
-    assert listed[0]["id"] == run_id
-    assert {head["status"] for head in listed} == {"in_progress"}
+@pytest.fixture
+def procedure_key(demo: Demo) -> Iterator[str]:
+    with demo.procedure(steps=[step(key) for key in ("first", "second", "third")]) as key:
+        yield key
 
 
-def test_every_body_of_a_run_is_sorted(demo: Demo) -> None:
-    orders = {procedure["key"]: [step["key"] for step in procedure["steps"]] for procedure in demo.read("/procedures")}
-
-    for head in sample_runs(demo):
-        run = demo.read(f"/runs/{head['id']}")
-        seqs = [commit["seq"] for commit in run["commits"]]
-        assert seqs == sorted(seqs)
-        assert [step["key"] for step in run["steps"]] == orders[head["procedure"]["key"]]
-        assert sorted([*seqs, *(change["seq"] for change in run["status_changes"])]) == list(
-            range(1, head["last_seq"] + 1)
-        )
+def statements(demo: Demo) -> int:
+    """Return how many statements the service has sent so far."""
+    return int(demo.samples().total("django_db_execute_total"))
 
 
-def test_a_run_has_the_head_that_the_list_shows(demo: Demo) -> None:
-    for head in sample_runs(demo):
-        run = demo.read(f"/runs/{head['id']}")
+def commands(demo: Demo) -> dict[str, int]:
+    """Return how many commands Redis has got so far, by name, but for those that only tests send."""
+    told: Any = demo.redis.info("commandstats")
+    return {name.removeprefix("cmdstat_"): stats["calls"] for name, stats in told.items() if name != "cmdstat_info"}
 
-        assert {name: run[name] for name in head} == head
+
+def cost_of(demo: Demo, walk: Callable[[], httpx.Response], status: int = 200) -> Cost:
+    """Return what a request costs, once the process has met its token."""
+    statements_before, commands_before = statements(demo), commands(demo)
+    response = walk()
+    assert response.status_code == status, response.text
+    after = commands(demo)
+    spent = {name: calls - commands_before.get(name, 0) for name, calls in after.items()}
+    return statements(demo) - statements_before, {name: calls for name, calls in spent.items() if calls}
 
 
-@pytest.mark.parametrize("procedure_key", COMPLETE)
-def test_a_sample_can_be_walked_to_its_end(demo: Demo, procedure_key: str) -> None:
-    (sample,) = [sample for sample in SAMPLE_RUNS if sample["procedure"] == procedure_key]
+def warm(demo: Demo, *paths: str) -> None:
+    """Read, so that the worker knows the token and holds the bodies, and Redis the counters."""
+    for path in paths:
+        demo.read(path)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Accept-Encoding": "identity"}])
+def test_a_hit_from_memory(demo: Demo, procedure_key: str, headers: dict[str, str]) -> None:
+    run_path = f"/runs/{demo.start_run(procedure_key)}"
+    for path in ("/procedures", f"/procedures/{procedure_key}", run_path):
+        warm(demo, path)
+
+        assert cost_of(demo, lambda path=path: demo.client("viewer").get(path, headers=headers)) == (0, {"get": 1})  # type: ignore[misc]
+
+
+def test_a_304(demo: Demo) -> None:
+    etag = demo.get("/procedures").headers["ETag"]
+
+    def walk() -> httpx.Response:
+        return demo.client("viewer").get("/procedures", headers={"If-None-Match": etag})
+
+    assert cost_of(demo, walk, status=304) == (0, {"get": 1})
+
+
+def test_a_hit_from_redis(demo: Demo) -> None:
+    warm(demo, "/procedures")
+    version = demo.counters()["procedures:list:version"]
+    unheard_of = version + 10_000_000  # so far ahead that no write of the tests gets there
+    demo.redis.copy(f"procedures:list:v{version}", f"procedures:list:v{unheard_of}")
+    demo.redis.set("procedures:list:version", unheard_of, px=5_000)
+
+    # The counter twice: a quick read finds no body, and leaves the request to the view set.
+    assert cost_of(demo, lambda: demo.get("/procedures")) == (0, {"get": 3})
+    demo.redis.delete("procedures:list:version")
+
+
+def test_a_read_that_finds_no_counter(demo: Demo) -> None:
+    warm(demo, "/procedures")
+    demo.redis.delete("procedures:list:version")
+
+    # Statements: whether the connection is good, the version. Commands: the counter twice, by the quick read and by
+    # the view set; the clock, and the script that lends the counter.
+    assert cost_of(demo, lambda: demo.get("/procedures")) == (2, {"get": 2, "time": 2, "eval": 1, "pttl": 1, "set": 1})
+
+
+def test_a_miss(demo: Demo, procedure_key: str) -> None:
+    warm(demo, "/procedures")
+    demo.put_procedure(procedure_key, title="Changed")
+
+    # Statements: the connection, the level of isolation, the version, the body. Commands: the counter twice and the
+    # body; the claim and the body; the end of the claim.
+    assert cost_of(demo, lambda: demo.get("/procedures")) == (4, {"get": 3, "set": 2, "del": 1})
+
+
+def test_a_commit(demo: Demo, procedure_key: str) -> None:
     run_id = demo.start_run(procedure_key)
+    warm(demo, f"/runs/{run_id}")
 
-    for number, commit in enumerate(sample["commits"], start=1):
-        members = {name: value for name, value in commit.items() if name != "step"}
-        answer = demo.commit(run_id, commit["step"], "supervisor", **members)
-        assert answer.status_code == 201, answer.text
-        assert demo.read(f"/runs/{run_id}")["progress"]["resolved"] == number
+    cost = cost_of(demo, lambda: demo.commit(run_id, "first"), status=201)
 
-    run = demo.read(f"/runs/{run_id}")
-    assert run["status"] == "completed"
-    assert run["next_steps"] == []
-    assert [commit["step_key"] for commit in run["commits"]] == [commit["step"] for commit in sample["commits"]]
-    assert [commit["values"] for commit in run["commits"]] == [commit["values"] for commit in sample["commits"]]
+    # The connection; the token, and two kinds of permissions; the run, its steps, what counts of its ledger; the event,
+    # the run; the version is raised now, and read; it is read once more after COMMIT.
+    assert cost == (12, RAISE | {"incr": 1})
 
 
-def test_a_completed_run_takes_no_commit(demo: Demo) -> None:
-    (gibson,) = [head for head in sample_runs(demo) if head["procedure"]["key"] == "gibson-assembly"]
+def test_a_commit_after_a_long_history(demo: Demo, procedure_key: str) -> None:
+    run_id = demo.start_run(procedure_key)
+    demo.commit(run_id, "first").raise_for_status()
+    for seq in range(2, 32):
+        correction = {"amends": seq, "reason": "typo"}
+        demo.client("operator").post(f"/runs/{run_id}/steps/first/amend", json=correction).raise_for_status()
+    warm(demo, f"/runs/{run_id}")
 
-    answer = demo.commit(gibson["id"], "incubate", "supervisor")
+    assert cost_of(demo, lambda: demo.commit(run_id, "second"), status=201) == (12, RAISE | {"incr": 1})
 
-    assert answer.status_code == 409
-    assert answer.json()["type"] == "/problems/run-not-in-progress"
+
+def test_a_hit_without_redis(demo: Demo) -> None:
+    warm(demo, "/procedures")
+    demo.kill_valkey()
+    for _ in range(4):
+        demo.read("/procedures")
+    before = statements(demo)
+
+    for _ in range(3):
+        demo.read("/procedures")
+
+    # Each: whether the connection is good, and the version.
+    assert statements(demo) - before == 6
