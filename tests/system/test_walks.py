@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.factories import step
-from tests.system.demo import Demo, running_demo
+from tests.system.demo import Demo, eventually, running_demo
 
 Cost = tuple[int, dict[str, int]]
 """Statements of PostgreSQL, and commands of Redis by name."""
@@ -151,3 +151,5 @@ def test_a_hit_without_redis(demo: Demo) -> None:
 
     # Each: whether the connection is good, and the version.
     assert statements(demo) - before == 6
+    demo.start_valkey()
+    eventually(lambda: 'desc="memory"' in demo.get("/procedures").headers["Server-Timing"])
