@@ -18,10 +18,9 @@ from django.utils.html import format_html_join
 
 from access.rights import NotAllowed, Right
 from procedures.actions import DraftOutdated, InvalidDefinition, archive_procedure, open_draft, publish_draft
-from procedures.definitions import Definition
 from procedures.differences import changes_between
 from procedures.forms import ProcedureForm, StepForm, StepFormSet, TextWidget, definition_of_draft
-from procedures.models import Procedure, Revision, Step, step_members
+from procedures.models import Procedure, Revision, Step, content_of
 from rest import timestamps
 
 STYLESHEET = "procedures/admin.css"
@@ -215,18 +214,5 @@ def _comparison(draft: Revision) -> dict[str, Any]:
         "draft": saved,
         "current": current,
         "is_outdated": saved.based_on_id != saved.procedure.current_id,
-        "changes": [] if current is None else changes_between(_content_of(current), _content_of(saved)),
+        "changes": [] if current is None else changes_between(content_of(current), content_of(saved)),
     }
-
-
-def _content_of(revision: Revision) -> Definition:
-    """Return what a revision says; a draft may break rules, so it is not held against them."""
-    return Definition(
-        key=revision.procedure.key,
-        tags=revision.procedure.tags,
-        title=revision.title,
-        description=revision.description,
-        ordering=revision.ordering,
-        change_note=revision.change_note,
-        steps=[step_members(step) for step in revision.steps.order_by("position")],
-    )

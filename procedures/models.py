@@ -8,7 +8,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import Q
 
-from procedures.definitions import STEP_MEMBERS
+from procedures.definitions import STEP_MEMBERS, Definition
 from rest.exact_json import ExactDecoder, ExactEncoder
 from rest.fields import SLUG
 
@@ -230,3 +230,16 @@ class Step(models.Model):
 def step_members(step: Step) -> dict[str, Any]:
     """Return what a step says, without its place."""
     return {name: getattr(step, name) for name in STEP_MEMBERS}
+
+
+def content_of(revision: Revision) -> Definition:
+    """Return what a revision says, as it is stored: a draft may break rules, so it is not held against them."""
+    return Definition(
+        key=revision.procedure.key,
+        tags=revision.procedure.tags,
+        title=revision.title,
+        description=revision.description,
+        ordering=revision.ordering,
+        change_note=revision.change_note,
+        steps=[step_members(step) for step in revision.steps.all()],
+    )

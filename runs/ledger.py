@@ -1,9 +1,13 @@
-"""The chain of hashes over a run's events: a changed, missing or reordered event cannot hide.
+"""The chain of hashes over a run's events: an event changed, taken out or moved by hand does not fit any more.
+
+The first event tells what the run is, revision and content hash included, so all that is under the chain. There
+is no key: whoever may switch the triggers off can also make a new chain, or remove a run whole. Only a hash that
+was noted elsewhere shows that.
 
 Each event's hash is SHA-256 over the hash of the event before (empty for the first), a newline, and the
 canonical JSON (RFC 8785) of the event's own columns. Columns that hold JSON enter as text (sorted names, no
 white space, digits as they were written): to RFC 8785 numbers are doubles, and 12.50 g would be 12.5 g.
-This form can never change: old hashes were made by it.
+This form can never change: old hashes were made by it (docs/adr/0007).
 """
 
 import hashlib
@@ -12,7 +16,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import rfc8785
+from django.db.models import prefetch_related_objects
 
+from procedures.models import content_of
 from rest import exact_json
 from runs.models import EventKind, Run, RunEvent
 from runs.progress import outline_of, progress_of
@@ -31,12 +37,19 @@ def faults_in(run: Run) -> Iterator[str]:
 
     A constant number of statements, and the events are not all held at once.
     """
+    prefetch_related_objects([run], "revision__steps")
+    yield from _faults_in_revision(run)
     is_whole = True
     for fault in _faults_in_chain(run):
         is_whole = False
         yield fault
     if is_whole:
         yield from _faults_in_head(run)
+
+
+def _faults_in_revision(run: Run) -> Iterator[str]:
+    if content_of(run.revision).content_sha256 != run.revision.content_sha256:
+        yield f"what {run.revision} says does not match its hash"
 
 
 def _faults_in_chain(run: Run) -> Iterator[str]:
@@ -54,13 +67,21 @@ def _faults_in_chain(run: Run) -> Iterator[str]:
 
 
 def _faults_of_origin(run: Run, event: RunEvent) -> Iterator[str]:
-    """Yield where an event is about another revision than the run's, which the hash of a key cannot tell."""
+    """Yield where an event is about something else than the run, which its own hash cannot tell."""
     if (event.kind == EventKind.START) != (event.seq == 1):
         yield f"event {event.seq} ({event.kind}) stands where it cannot"
     if event.step is not None and event.step.revision_id != run.revision_id:
         yield f"event {event.seq} ({event.kind}) is about a step of another revision"
-    if event.kind == EventKind.START and event.values != origin_of(run):
-        yield f"event {event.seq} ({event.kind}) started another revision than the run's"
+    if event.kind == EventKind.START:
+        yield from _faults_of_start(run, event)
+
+
+def _faults_of_start(run: Run, event: RunEvent) -> Iterator[str]:
+    told = (event.values, event.actor_id, event.actor_name, event.recorded_at)
+    kept = (origin_of(run), run.started_by_id, run.started_by_name, run.started_at)
+    for name, one, other in zip(("origin", "started_by", "started_by_name", "started_at"), told, kept, strict=True):
+        if one != other:
+            yield f"the run's {name} is {other!s}, but its start tells {one!s}"
 
 
 def _faults_in_head(run: Run) -> Iterator[str]:
@@ -74,12 +95,17 @@ def _faults_in_head(run: Run) -> Iterator[str]:
 
 
 def origin_of(run: Run) -> dict[str, Any]:
-    """Return what a run executes, as its first event tells it, so that it is under the chain of hashes."""
+    """Return what a run is, as its first event tells it, so that it is under the chain of hashes.
+
+    Who started it and when are that event's own actor and instant.
+    """
     revision = run.revision
     return {
         "procedure": revision.procedure.key,
         "revision": revision.number,
         "content_sha256": revision.content_sha256,
+        "title": run.title,
+        "external_ref": run.external_ref,
     }
 
 

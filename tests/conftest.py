@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import pytest
 from django.contrib.auth.models import Group, User
 from django.db import connections
+from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client
 from django_redis import get_redis_connection
 from redis import Redis
@@ -17,6 +18,28 @@ from procedures.versioned_cache.engine import VersionedCache
 from procedures.versioned_cache.store import Store
 
 Result = TypeVar("Result")
+
+# Said of every table that is never emptied: the one thing that no test could do without is to empty them.
+SWITCH = """
+DO $$ DECLARE watched regclass; BEGIN
+    FOR watched IN SELECT tgrelid FROM pg_trigger WHERE tgname = 'is_never_emptied' LOOP
+        EXECUTE format('ALTER TABLE %s {} TRIGGER is_never_emptied', watched);
+    END LOOP;
+END $$
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tests_may_empty_tables() -> Iterator[None]:
+    """Let the teardown of a test that commits truncate every table, though the database refuses it."""
+    truncation = DatabaseOperations.sql_flush
+
+    def sql_flush(*arguments: Any, **options: Any) -> list[str]:
+        return [SWITCH.format("DISABLE"), *truncation(*arguments, **options), SWITCH.format("ENABLE ALWAYS")]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
+        yield
 
 
 @pytest.fixture

@@ -132,6 +132,23 @@ def test_a_revision_is_current_of_one_procedure_only() -> None:
         a_procedure(key="lockout", current=revision)
 
 
+def test_the_current_revision_is_one_of_the_procedures_own() -> None:
+    publish(body("gibson"))
+    old = publish(body("gibson", title="Second")).revisions.get(number=1)
+    lockout = publish(body("lockout"))
+
+    with pytest.raises(IntegrityError, match="is a draft or of another procedure than lockout"), transaction.atomic():
+        Procedure.objects.filter(pk=lockout.pk).update(current=old)
+
+
+def test_a_draft_is_never_current() -> None:
+    procedure = publish(body("gibson"))
+    draft = a_revision(procedure)
+
+    with pytest.raises(IntegrityError, match="is a draft or of another procedure than gibson"), transaction.atomic():
+        Procedure.objects.filter(pk=procedure.pk).update(current=draft)
+
+
 def test_a_procedure_with_revisions_cannot_be_deleted() -> None:
     procedure = a_procedure()
     a_revision(procedure)

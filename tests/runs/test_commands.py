@@ -50,7 +50,7 @@ def tamper(statement: str, *arguments: UUID) -> None:
         cursor.execute("ALTER TABLE runs_runevent DISABLE TRIGGER event_is_append_only")
         cursor.execute(statement, arguments)
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # a table with pending triggers cannot be altered
-        cursor.execute("ALTER TABLE runs_runevent ENABLE TRIGGER event_is_append_only")
+        cursor.execute("ALTER TABLE runs_runevent ENABLE ALWAYS TRIGGER event_is_append_only")
 
 
 def test_sound_runs_and_their_events_are_counted(run: Run, operator_user: User) -> None:
@@ -75,7 +75,7 @@ def test_a_fault_is_printed_with_the_id_of_its_run(run: Run, operator_user: User
 
 def test_every_fault_of_every_run_is_printed(run: Run, operator_user: User) -> None:
     other = start(operator_user, body("pcr"))
-    tamper("UPDATE runs_runevent SET actor_name = 'Nobody'")
+    tamper("UPDATE runs_runevent SET note = 'forged'")
 
     lines, _ = faults()
 

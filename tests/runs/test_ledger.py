@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from access.roles import Role
-from procedures.models import Step
+from procedures.models import Revision, Step, content_of
 from rest import exact_json, timestamps
 from runs.actions import Order, abort_run, amend_step, pause_run, resume_run
-from runs.ledger import faults_in, hash_of, origin_of
+from runs.ledger import faults_in, hash_of
 from runs.models import EventKind, Run, RunEvent
 from runs.serializers import AmendBodySerializer, PauseBodySerializer, submission_from
 from tests.factories import body, commit, item, slot, start, step, unhurried
@@ -59,18 +59,28 @@ def amend(run: Run, actor: User, amends: int) -> None:
     amend_step(Order(run.pk, actor, timestamps.now(), submission_from(content, AmendBodySerializer)), "measure")
 
 
+GUARDS = {
+    "runs_runevent": "event_is_append_only",
+    "runs_run": "run_keeps_its_origin",
+    "procedures_revision": "revision_is_immutable_once_published",
+    "procedures_step": "step_is_immutable_once_published",
+}
+
+
 @contextmanager
 def tampering() -> Iterator[Any]:
-    """A cursor for which the ledger is not append-only."""
+    """A cursor that nothing guards against."""
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # a table with pending triggers cannot be altered
-        cursor.execute("ALTER TABLE runs_runevent DISABLE TRIGGER event_is_append_only")
+        for table, guard in GUARDS.items():
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {guard}")
         yield cursor
-        cursor.execute("ALTER TABLE runs_runevent ENABLE TRIGGER event_is_append_only")
+        for table, guard in GUARDS.items():
+            cursor.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {guard}")
 
 
 def tampered(run: Run, statement: str, *arguments: object) -> list[str]:
-    """Return what is found wrong with `run` after a statement that the ledger refuses."""
+    """Return what is found wrong with `run` after a statement that the database refuses."""
     with tampering() as cursor:
         cursor.execute(statement, arguments)
     return faults_of(run)
@@ -302,13 +312,59 @@ def test_a_step_of_the_same_name_in_another_revision_is_found(run: Run) -> None:
 
 def test_another_revision_of_the_run_is_found(run: Run) -> None:
     other = publish_body(body(title="Another", steps=STEPS)).current_id
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("ALTER TABLE runs_run DISABLE TRIGGER run_keeps_its_origin")
-        cursor.execute("UPDATE runs_run SET revision_id = %s", [other])
-        cursor.execute("ALTER TABLE runs_run ENABLE TRIGGER run_keeps_its_origin")
 
-    assert faults_of(run)[0] == "event 1 (start) started another revision than the run's"
+    faults = tampered(run, "UPDATE runs_run SET revision_id = %s", other)
+
+    assert faults[0].startswith("the run's origin is {'procedure': 'gibson', 'revision': 2, ")
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ("title = 'Batch 13'", "origin"),
+        ("external_ref = 'ELN-2'", "origin"),
+        ("started_by_id = (SELECT id FROM auth_user WHERE username = 'other')", "started_by"),
+        ("started_by_name = 'Somebody else'", "started_by_name"),
+        ("started_at = started_at - interval '1 day'", "started_at"),
+    ],
+)
+def test_a_run_that_says_otherwise_how_it_began_is_found(run: Run, change: str, name: str) -> None:
+    User.objects.create(username="other")
+
+    (fault,) = tampered(run, f"UPDATE runs_run SET {change}")  # noqa: S608  # written above
+
+    assert fault.startswith(f"the run's {name} is ")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE procedures_step SET instructions = 'Do nothing.' WHERE key = 'measure'",
+        "UPDATE procedures_step SET slots = '[]' WHERE key = 'measure'",
+        "UPDATE procedures_step SET slots = jsonb_set(slots, '{0,max}', '20.0') WHERE key = 'measure'",
+        "UPDATE procedures_step SET skippable = true WHERE key = 'incubate'",
+        "UPDATE procedures_step SET position = 3 - position",
+        "DELETE FROM procedures_step WHERE key = 'unused'",
+        "UPDATE procedures_revision SET title = 'Forged'",
+        "UPDATE procedures_revision SET ordering = 'any'",
+    ],
+)
+def test_a_revision_that_says_something_else_than_was_published_is_found(supervisor_user: User, statement: str) -> None:
+    run = start(supervisor_user, body(steps=[*STEPS, step("unused")]))
+
+    assert tampered(run, statement) == ["what gibson revision 1 says does not match its hash"]
+
+
+def test_a_revision_whose_hash_was_made_anew_is_found_by_what_the_run_started(run: Run) -> None:
+    with tampering() as cursor:
+        cursor.execute("UPDATE procedures_revision SET title = 'Forged'")
+        cursor.execute(
+            "UPDATE procedures_revision SET content_sha256 = %s", [content_of(Revision.objects.get()).content_sha256]
+        )
+
+    (fault,) = faults_of(run)
+
+    assert fault.startswith("the run's origin is ")
 
 
 @pytest.mark.parametrize(
@@ -359,9 +415,21 @@ def test_a_last_event_whose_number_was_taken_back_too_is_found_by_what_the_run_s
     assert faults[0] == "the run's status is completed, but its events amount to in_progress"
 
 
-def test_what_a_run_executes_is_in_its_first_event(run: Run) -> None:
-    assert run.events.get(seq=1).values == origin_of(run)
-    assert run.events.get(seq=1).values["content_sha256"] == run.revision.content_sha256
+def test_what_a_run_is_stands_in_its_first_event(run: Run) -> None:
+    assert run.events.get(seq=1).values == {
+        "procedure": "gibson",
+        "revision": 1,
+        "content_sha256": run.revision.content_sha256,
+        "title": "Gibson",
+        "external_ref": None,
+    }
+
+
+def test_slots_with_unusual_numbers_match_their_hash(supervisor_user: User) -> None:
+    mass = slot("mass", "decimal", min=exact_json.loads("-0.0"), max=exact_json.loads("1.50E+3"))
+    run = start(supervisor_user, body(steps=[step(slots=[mass], caution="π\n")]))
+
+    assert faults_of(run) == []
 
 
 def test_events_cost_no_statement_each(

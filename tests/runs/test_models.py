@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 
 from access.roles import Role
@@ -42,6 +42,13 @@ def an_event(run: Run, **members: Any) -> RunEvent:
 
 def first_step(run: Run) -> Step:
     return run.revision.steps.order_by("position")[0]
+
+
+def execute(*statements: str) -> None:
+    """Run raw SQL."""
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
 
 
 def refuses(constraint: str) -> Any:
@@ -133,13 +140,64 @@ def test_an_event_cannot_be_changed_or_deleted(run: Run) -> None:
     assert run.events.get().note is None
 
 
-@pytest.mark.parametrize("name", ["revision", "started_by", "started_at"])
-def test_a_runs_origin_cannot_be_changed(run: Run, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("title", "Renamed"),
+        ("external_ref", "ELN-2"),
+        ("started_by_name", "Somebody else"),
+        ("started_at", timestamps.now()),
+        ("idempotency_key", "another"),
+        ("request_sha256", "0" * 64),
+    ],
+)
+def test_how_a_run_began_cannot_be_changed(run: Run, name: str, value: object) -> None:
+    with pytest.raises(IntegrityError, match=r"the origin of run .* never changes"), transaction.atomic():
+        Run.objects.filter(pk=run.pk).update(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["revision", "started_by"])
+def test_what_a_run_executes_and_who_started_it_cannot_be_changed(run: Run, name: str) -> None:
     other_run = start(User.objects.create_superuser("other"), body("lockout"))
-    Run.objects.filter(pk=other_run.pk).update(title="Renamed")  # what is no origin may change
 
     with pytest.raises(IntegrityError, match=r"the origin of run .* never changes"), transaction.atomic():
         Run.objects.filter(pk=run.pk).update(**{name: getattr(other_run, name)})
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE runs_runevent SET note = 'forged'",
+        "DELETE FROM runs_runevent",
+        "UPDATE runs_run SET title = 'forged'",
+        "DELETE FROM runs_run",
+        "UPDATE procedures_revision SET title = 'forged'",
+        "DELETE FROM procedures_revision",
+        "UPDATE procedures_step SET title = 'forged'",
+        "DELETE FROM procedures_step",
+        "UPDATE procedures_procedure SET key = 'forged'",
+        "UPDATE procedures_procedure SET current_id = NULL",
+        "DELETE FROM procedures_procedure",
+    ],
+)
+@pytest.mark.parametrize("role", ["origin", "replica"])
+def test_no_role_of_a_session_gets_past_the_triggers(run: Run, role: str, statement: str) -> None:
+    with pytest.raises(IntegrityError, match=r"never|keeps"), transaction.atomic():
+        execute(f"SET LOCAL session_replication_role = {role}", statement)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "runs_run", "runs_runevent", "procedures_procedure", "procedures_revision", "procedures_step",
+        "procedures_receipt",
+    ],
+)  # fmt: skip
+def test_no_table_of_the_record_is_ever_emptied(run: Run, table: str) -> None:
+    connection.check_constraints()  # a table with pending triggers cannot be truncated
+
+    with pytest.raises(IntegrityError, match=r"is never emptied"), transaction.atomic():
+        execute(f"TRUNCATE {table} CASCADE")
 
 
 def test_a_run_with_a_ledger_cannot_be_deleted(run: Run) -> None:

@@ -8,7 +8,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from access.roles import Role
-from runs.models import Run
+from rest import timestamps
+from runs.actions import start_run
 from runs.pages import RunListParameters, page_of_runs
 from tests.conftest import ApiClient
 from tests.factories import body, commit, publish, start, step
@@ -90,8 +91,8 @@ def test_runs_are_filtered_by_procedure_whatever_the_revision(mkoch: User) -> No
 
 
 def test_runs_are_filtered_by_the_exact_reference(mkoch: User) -> None:
-    run = start(mkoch)
-    Run.objects.filter(pk=run.pk).update(external_ref="ELN-1")
+    publish(body())
+    run = start_run(procedure_key="gibson", external_ref="ELN-1", actor=mkoch, now=timestamps.now()).head.run
 
     assert asked(external_ref="ELN-1") == ([run.pk], None)
     assert asked(external_ref="eln-1") == ([], None)

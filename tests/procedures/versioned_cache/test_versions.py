@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from django.core.management.color import no_style
 from django.db import DatabaseError, connection, transaction
 
 from access.roles import Role
@@ -122,7 +123,9 @@ def test_a_rolled_back_savepoint_raises_nothing(procedure: Procedure) -> None:
 
 
 def test_a_truncated_table_raises_everything_of_its_kind(procedure: Procedure) -> None:
-    assert raises_of(lambda: execute("TRUNCATE procedures_procedure CASCADE")) == (1, 1)
+    flush = connection.ops.sql_flush(no_style(), ["procedures_procedure"], allow_cascade=True)
+
+    assert raises_of(lambda: connection.ops.execute_sql_flush(flush)) == (1, 1)
 
 
 def test_a_draft_raises_nothing(procedure: Procedure) -> None:
