@@ -39,7 +39,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AuditOutcome:
     """What was found of a resource, and why."""
 
     resource: Resource
@@ -47,7 +47,7 @@ class Finding:
     detail: str = ""
 
 
-def audit(resource: Resource, store: Store) -> Finding:
+def audit(resource: Resource, store: Store) -> AuditOutcome:
     """Compare what is cached of a resource with the database; a stale body is counted.
 
     A counter that is behind may be excused by its lease: it is looked at again when the lease has ended.
@@ -55,16 +55,16 @@ def audit(resource: Resource, store: Store) -> Finding:
     Raises:
         CacheUnavailable: Redis is unusable.
     """
-    finding = _compare(resource, store)
-    if finding.verdict is Verdict.STALE and (left_ms := store.lease_left_ms(resource)) is not None:
+    outcome = _compare(resource, store)
+    if outcome.verdict is Verdict.STALE and (left_ms := store.lease_left_ms(resource)) is not None:
         time.sleep(min(left_ms, settings.CACHE_LEASE_MS) / 1000)
-        finding = _compare(resource, store)
-    if finding.verdict is Verdict.STALE:
+        outcome = _compare(resource, store)
+    if outcome.verdict is Verdict.STALE:
         metrics.STALE.labels(resource.kind).inc()
-    return finding
+    return outcome
 
 
-def _compare(resource: Resource, store: Store) -> Finding:
+def _compare(resource: Resource, store: Store) -> AuditOutcome:
     # The counter first: one that is behind what the database says *afterwards* may just have been overtaken.
     counter = store.version(resource)
     with one_snapshot():
@@ -73,14 +73,14 @@ def _compare(resource: Resource, store: Store) -> Finding:
     # Without a lease, the next read would be answered with what is stored under PostgreSQL's version.
     payload = None if version is None else store.stored_payload(resource, counter or version)
     if payload is None or payload.fingerprint != FINGERPRINTS[resource.kind]:
-        return Finding(resource, Verdict.UNCACHED)
+        return AuditOutcome(resource, Verdict.UNCACHED)
     if counter is not None and counter != version:
         has_moved = store.version(resource) != counter
-        return Finding(
+        return AuditOutcome(
             resource,
             Verdict.SUPERSEDED if has_moved else Verdict.STALE,
             f"Redis says {counter}, PostgreSQL {version}",
         )
     if payload.body != body:
-        return Finding(resource, Verdict.STALE, f"version {version} differs: {len(payload.body)} bytes cached")
-    return Finding(resource, Verdict.MATCH)
+        return AuditOutcome(resource, Verdict.STALE, f"version {version} differs: {len(payload.body)} bytes cached")
+    return AuditOutcome(resource, Verdict.MATCH)

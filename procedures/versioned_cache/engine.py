@@ -16,7 +16,7 @@ from procedures.versioned_cache import metrics
 from procedures.versioned_cache.breaker import CacheUnavailable
 from procedures.versioned_cache.fills import Fetcher, Fills, Found, Wanted
 from procedures.versioned_cache.keys import Resource
-from procedures.versioned_cache.metrics import Operation, Source
+from procedures.versioned_cache.metrics import RedisOperation, Source
 from procedures.versioned_cache.outage import OutageLog
 from procedures.versioned_cache.raises import raise_counters
 from procedures.versioned_cache.store import Store
@@ -120,7 +120,7 @@ class VersionedCache:
         try:
             versions = self._raise(resources)
         except (CacheUnavailable, DatabaseFailure) as error:
-            metrics.ERRORS.labels(Operation.INVALIDATE).inc()
+            metrics.ERRORS.labels(RedisOperation.INVALIDATE).inc()
             for resource in resources:
                 logger.warning(
                     "procedure_cache_invalidation_failed",
@@ -158,7 +158,7 @@ class VersionedCache:
         try:
             return self._leased_version(resource), True
         except CacheUnavailable as error:
-            self._outage.report(Operation.READ, resource, error)
+            self._outage.report(RedisOperation.READ, resource, error)
             return committed_version(resource), False
 
     def _leased_version(self, resource: Resource) -> int | None:

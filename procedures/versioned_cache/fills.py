@@ -13,7 +13,7 @@ from procedures.versioned_cache.breaker import CacheUnavailable
 from procedures.versioned_cache.flights import Flights
 from procedures.versioned_cache.keys import Resource
 from procedures.versioned_cache.memory import Memory
-from procedures.versioned_cache.metrics import Operation, Source
+from procedures.versioned_cache.metrics import RedisOperation, Source
 from procedures.versioned_cache.outage import OutageLog
 from procedures.versioned_cache.raises import raise_counters
 from procedures.versioned_cache.store import DamagedPayload, Store
@@ -114,7 +114,7 @@ class Fills:
             try:
                 found, is_claimed = self._look_in_redis(wanted)
             except CacheUnavailable as error:
-                self._outage.report(Operation.READ, wanted.resource, error)
+                self._outage.report(RedisOperation.READ, wanted.resource, error)
                 through_redis = False
         if found is None:
             try:
@@ -153,7 +153,7 @@ class Fills:
         try:
             self._store.release_fill(wanted.resource, wanted.version, wanted.fingerprint)
         except CacheUnavailable as error:
-            self._outage.report(Operation.STORE, wanted.resource, error)
+            self._outage.report(RedisOperation.STORE, wanted.resource, error)
 
     def _stored(self, wanted: Wanted, version: int) -> Found | None:
         try:
@@ -172,23 +172,23 @@ class Fills:
         if through_redis and version is not None:
             # Note [Reads never go back]; and a counter that is ahead of PostgreSQL is put right, if it can be.
             if version != wanted.version:
-                self._publish(wanted.resource)
+                self._tell(wanted.resource)
             if is_kept:
                 self._keep(wanted, version, body)
         return Found(body, version, Source.DATABASE if through_redis else Source.FALLBACK, is_built=True)
 
-    def _publish(self, resource: Resource) -> None:
+    def _tell(self, resource: Resource) -> None:
         """Tell the other readers of a version that this one is about to answer with, or of a newer one."""
         try:
             raise_counters(self._store, [resource], is_insistent=False)
         except CacheUnavailable as error:
-            self._outage.report(Operation.STORE, resource, error)
+            self._outage.report(RedisOperation.STORE, resource, error)
 
     def _keep(self, wanted: Wanted, version: int, body: bytes) -> None:
         try:
             is_stored = self._store.keep(wanted.resource, version, wanted.fingerprint, body)
         except CacheUnavailable as error:
-            self._outage.report(Operation.STORE, wanted.resource, error)
+            self._outage.report(RedisOperation.STORE, wanted.resource, error)
         else:
             if is_stored:
                 metrics.STORES.labels(wanted.resource.kind).inc()

@@ -8,7 +8,7 @@ import structlog
 from procedures.versioned_cache import metrics
 from procedures.versioned_cache.breaker import BreakerOpen, CacheUnavailable
 from procedures.versioned_cache.keys import Resource
-from procedures.versioned_cache.metrics import Operation
+from procedures.versioned_cache.metrics import RedisOperation
 
 logger = structlog.get_logger(__name__)
 
@@ -23,13 +23,13 @@ class OutageLog:
         self._unreported_reads = 0
         self._quiet_until = 0.0
 
-    def report(self, operation: Operation, resource: Resource, error: CacheUnavailable) -> None:
+    def report(self, operation: RedisOperation, resource: Resource, error: CacheUnavailable) -> None:
         """Count a failed operation, and log it with those held back unless a warning just went out."""
         if not isinstance(error, BreakerOpen):  # then nothing was tried, so nothing failed
             metrics.ERRORS.labels(operation).inc()
         with self._lock:
             # Each read that fails does so once; what fails later of it, on the way back, is the same read.
-            self._unreported_reads += operation is Operation.READ
+            self._unreported_reads += operation is RedisOperation.READ
             now = time.monotonic()
             if now < self._quiet_until:
                 return

@@ -25,13 +25,13 @@ class Command(BaseCommand):
             raise CommandError("--sample must not be negative.")
         store = Store()
         try:
-            findings = [audit(resource, store) for resource in sampled_resources(sample)]
+            outcomes = [audit(resource, store) for resource in sampled_resources(sample)]
         except CacheUnavailable as error:
             raise CommandError(f"Redis is unusable: {error}") from None
-        for finding in findings:
-            if finding.verdict is Verdict.STALE:
-                self.stderr.write(f"{finding.resource.name}: {finding.detail}")
-        counts = Counter(finding.verdict for finding in findings)
+        for outcome in outcomes:
+            if outcome.verdict is Verdict.STALE:
+                self.stderr.write(f"{outcome.resource.name}: {outcome.detail}")
+        counts = Counter(outcome.verdict for outcome in outcomes)
         self.stdout.write(", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict))
         if counts[Verdict.STALE]:
             raise CommandError("Stale bodies were found.")
