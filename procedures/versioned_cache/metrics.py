@@ -19,7 +19,7 @@ class Source(StrEnum):
     FALLBACK = "fallback"
 
 
-class Operation(StrEnum):
+class RedisOperation(StrEnum):
     """What failed."""
 
     READ = "read"
@@ -57,5 +57,5 @@ FETCHES = {(kind, source): FETCH_SECONDS.labels(kind, source) for kind in Kind f
 for _kind in Kind:
     for _counter in (STORES, INVALIDATIONS, STALE):
         _counter.labels(_kind)
-for _operation in Operation:
+for _operation in RedisOperation:
     ERRORS.labels(_operation)

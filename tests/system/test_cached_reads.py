@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from procedures.versioned_cache.metrics import Operation, Source
+from procedures.versioned_cache.metrics import RedisOperation, Source
 from tests.system.demo import Demo
 
 COUNTERS = ("hits", "misses", "store", "invalidations")
@@ -134,7 +134,7 @@ def test_every_child_of_every_series_exists_from_the_start(demo: Demo) -> None:
 
     for counter in COUNTERS:
         assert samples.labels_of(f"backend_procedure_cache_{counter}_total") == resources
-    assert samples.labels_of("backend_procedure_cache_errors_total") == {(operation,) for operation in Operation}
+    assert samples.labels_of("backend_procedure_cache_errors_total") == {(operation,) for operation in RedisOperation}
     assert samples.labels_of("backend_procedure_cache_fetch_seconds_count") == {
         (resource, source) for (resource,) in resources for source in Source
     }
