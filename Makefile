@@ -5,10 +5,10 @@ PYTHON := $(VENV)/bin/python
 PACKAGES := procedures_project console runs procedures access rest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test prove check format clean
+.PHONY: help setup demo test prove bench scorecard check format clean
 
 help:  ## List the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/installed  ## Make the virtual environment, from pinned and hashed requirements
 
@@ -28,6 +28,14 @@ prove: setup  ## Explore the protocol, and hold 200,000 reads against the promis
 	$(PYTHON) -m tests.model --large
 	MEMORY_TEST_RUNS=10000 $(PYTHON) -m pytest tests/procedures/versioned_cache/test_memory.py
 	$(PYTHON) -m tests.faults.history --reads 200000
+
+bench: setup  ## Measure the cached reads beside other caches and the floors, and show the table; OPTIONS="--quick"
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	$(PYTHON) -m benchmarks $(OPTIONS)
+
+scorecard: setup  ## Play races and faults with our cache and with its peers, and show how stale each gets; 5 minutes
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	$(PYTHON) -m benchmarks.scorecard
 
 # The type checker and the migrations check load the settings; nothing connects to these.
 check: export SECRET_KEY := no-secret-only-for-the-static-checks

@@ -1,8 +1,7 @@
 """How a case measures: its servers, its alternating rounds, and what it hands to the report."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from procedures_project.embedded import HOST
 
 LIST = "/procedures"
 CONNECTIONS = (1, 8)
-COUNTED_REQUESTS = 50
+COUNTED_REQUESTS = 20
 WARM_UP_SECONDS = 0.3
 
 
@@ -56,66 +55,64 @@ class Measurement:
             order = self.dice.sample(list(measures), len(measures))
             taken = {series: measures[series]() for series in order}
             measured.append({series: taken[series] for series in measures})
-            self.say(f"  round {number + 1}: " + ", ".join(f"{name} {value:.4g}" for name, value in measured[-1].items()))
+            self.say(
+                f"  round {number + 1}: " + ", ".join(f"{name} {value:.4g}" for name, value in measured[-1].items())
+            )
         return measured
 
 
 class Reader:
     """Reads one thing from one server over some connections, and sees to it that it stays the same."""
 
-    def __init__(self, load: Load, digest: str | None) -> None:
-        self._load = load
+    def __init__(  # noqa: PLR0913  # what a request consists of
+        self,
+        server: Server,
+        token: str,
+        connections: int = 1,
+        *,
+        path: str = LIST,
+        headers: Mapping[str, str] | None = None,
+        status: int = 200,
+        digest: str | None = None,
+    ) -> None:
+        self._target = Target(HOST, server.port, request_bytes("GET", path, token, headers), status)
+        self._connections = connections
         self._digest = digest
 
-    def probe(self) -> Answer:
-        """Return one answer.
+    def answers(self, number: int = 1) -> list[Answer]:
+        """Return so many answers, one after the other on one connection.
 
         Raises:
-            LoadError: its content is not the expected one.
+            LoadError: the content of one is not the expected one.
         """
-        answer = self._load.probe()
-        if self._digest not in (None, answer.digest):
-            raise LoadError("The body is not the one that the service answers.")
-        return answer
+        with Load(self._target, connections=1) as load:
+            return self._checked([load.probe() for _ in range(number)])
 
     def rate(self, seconds: float) -> float:
-        """Check one answer, which also finds what idled awake, and return the answers per second after it."""
-        self.probe()
-        return self._load.rate(seconds)
+        """Check one answer, which also finds what idled awake, and return the answers per second after it.
 
+        The connections are new each time: the server hangs up on those that idle while others are measured.
+        """
+        with Load(self._target, self._connections) as load:
+            self._checked([load.probe()])
+            return load.rate(seconds)
 
-@contextmanager
-def reading(
-    server: Server,
-    token: str,
-    connections: int = 1,
-    *,
-    path: str = LIST,
-    headers: Mapping[str, str] | None = None,
-    status: int = 200,
-    digest: str | None = None,
-) -> Iterator[Reader]:
-    """Connect a reader to a server inside the block."""
-    target = Target(HOST, server.port, request_bytes("GET", path, token, headers), status)
-    load = Load(target, connections)
-    try:
-        yield Reader(load, digest)
-    finally:
-        load.close()
+    def _checked(self, answers: list[Answer]) -> list[Answer]:
+        if self._digest is not None and any(answer.digest != self._digest for answer in answers):
+            raise LoadError("The body is not the one that the service answers.")
+        return answers
 
 
 def body_of(server: Server, token: str, path: str = LIST) -> Answer:
     """Return what a server answers."""
-    with reading(server, token, path=path) as reader:
-        return reader.probe()
+    return Reader(server, token, path=path).answers()[0]
 
 
 def walk_of(stores: Stores, reader: Reader) -> dict[str, Any]:
     """Return what a warm request asks of the stores, by their own account."""
     reader.rate(WARM_UP_SECONDS)
     with stores.counting() as walk:
-        for _ in range(COUNTED_REQUESTS):
-            reader.probe()
+        reader.answers(COUNTED_REQUESTS)
     return walk.per_request(COUNTED_REQUESTS)
 
 

@@ -103,7 +103,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(
+def serving(  # noqa: PLR0913  # where, what, and how to tell that it serves
     subjects: Sequence[Subject],
     folder: Path,
     environment: dict[str, str],

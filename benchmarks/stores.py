@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ from tests.system.demo import PROJECT_DIR, clean_environment
 
 # A statement in PostgreSQL's log, by the simple protocol or the extended one.
 STATEMENT = re.compile(r"LOG:  (?:statement|execute [^:]*): (.*)")
-LOG_SETTLES_SECONDS = 0.3  # a reloaded setting reaches a backend before its next statement; the log is unbuffered
+LOG_SETTLES_SECONDS = 0.15  # a reloaded setting reaches a backend before its next statement; the log is unbuffered
 # What our own looking at Redis adds to its counts.
 OWN_COMMANDS = frozenset({"info", "config|resetstat", "ping", "flushall"})
 
@@ -61,8 +61,7 @@ class Stores:
         self.postgres_log = servers.postgres.log_path
         self.redis_url = servers.redis_url
         self.database_url = servers.database_url
-        port = urlsplit(servers.redis_url).port
-        assert port is not None
+        port = int(urlsplit(servers.redis_url).netloc.rpartition(":")[2])
         self.valkey = Valkey(servers.valkey.argv, port, folder / "data", servers.valkey.process)
         self._workloads: dict[tuple[int, int], Workload] = {}
 
@@ -88,20 +87,28 @@ class Stores:
     @contextlib.contextmanager
     def counting(self) -> Iterator[Walk]:
         """Count what is asked for inside the block; the numbers are there after it. Logging slows PostgreSQL down."""
-        walk = Walk(Counter(), Counter())
+        with self.counting_statements() as statements:
+            walk = Walk(statements, Counter())
+            self.redis.config_resetstat()
+            yield walk
+            walk.commands.update(self._commands())
+
+    @contextlib.contextmanager
+    def counting_statements(self) -> Iterator[Counter[str]]:
+        """Count PostgreSQL's statements inside the block; they are there after it."""
+        statements: Counter[str] = Counter()
         self._log_statements("all")
         offset = self.postgres_log.stat().st_size
-        self.redis.config_resetstat()
-        yield walk
+        yield statements
         time.sleep(LOG_SETTLES_SECONDS)
-        walk.commands.update(self._commands())
-        walk.statements.update(self._statements(offset))
+        statements.update(self._statements(offset))
         self._log_statements("none")
 
     def versions(self) -> dict[str, str]:
         """Return what the servers say they are."""
         told: Any = self.redis.info("server")
-        return {"valkey": told.get("valkey_version", told["redis_version"]), "postgresql": self.sql("SHOW server_version")[0][0]}
+        postgresql = self.sql("SHOW server_version")[0][0]
+        return {"valkey": told.get("valkey_version", told["redis_version"]), "postgresql": postgresql}
 
     def _make(self, procedures: int, steps: int) -> Workload:
         name = f"procedures_{procedures}_{steps}"
@@ -147,11 +154,6 @@ def run_python(argv: list[str], environment: dict[str, str]) -> str:
     if process.returncode != 0:
         raise RuntimeError(f"{argv[2]} failed: {process.stderr[-4000:]}")
     return process.stdout
-
-
-def without_redis(workload: Workload) -> Workload:
-    """Return the workload for processes that must not meet a Redis."""
-    return replace(workload, environment=workload.environment | {"REDIS_URL": "redis://127.0.0.1:1/0"})
 
 
 def _environment(folder: Path, database_url: str, redis_url: str) -> dict[str, str]:

@@ -13,10 +13,11 @@ import django
 from django.core.management import call_command
 
 WORDS = (
-    "check verify record open close isolate measure note confirm label remove attach the a each every its valve pump"
-    " sample buffer switch line gauge panel breaker seal pressure temperature level volume reading primary standby"
-    " before after until while slowly twice again with without against on off and then operator supervisor"
-).split()
+    "check", "verify", "record", "open", "close", "isolate", "measure", "note", "confirm", "label", "remove", "attach",
+    "the", "a", "each", "every", "its", "valve", "pump", "sample", "buffer", "switch", "line", "gauge", "panel",
+    "breaker", "seal", "pressure", "temperature", "level", "volume", "reading", "primary", "standby", "before", "after",
+    "until", "while", "slowly", "twice", "again", "with", "without", "against", "on", "off", "then", "operator",
+)  # fmt: skip
 SEED = 2026
 
 

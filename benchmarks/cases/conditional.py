@@ -1,6 +1,5 @@
 """A 304 against the full answer."""
 
-from contextlib import ExitStack
 from functools import partial
 
 from benchmarks.cases.hit import PROCEDURES
@@ -9,10 +8,10 @@ from benchmarks.measurement import (
     LIST,
     Findings,
     Measurement,
+    Reader,
     body_of,
     compare,
     connections_text,
-    reading,
     series,
     walk_of,
 )
@@ -29,16 +28,15 @@ def measure(measurement: Measurement) -> Findings:
         ours = servers["ours"]
         held = {"If-None-Match": body_of(ours, token).headers["etag"]}
         findings = Findings()
-        with ExitStack() as stack:
-            measures = {}
-            for connections in CONNECTIONS:
-                full = stack.enter_context(reading(ours, token, connections))
-                empty = stack.enter_context(reading(ours, token, connections, headers=held, status=304))
-                measures[series("full", connections)] = partial(full.rate, measurement.plan.seconds)
-                measures[series("304", connections)] = partial(empty.rate, measurement.plan.seconds)
-            rounds = findings.rounds["rates"] = measurement.alternate(measures)
-        with reading(ours, token, headers=held, status=304) as reader:
-            findings.facts["per_request"] = {"ours, 304": walk_of(measurement.stores, reader)}
+        measures = {}
+        for connections in CONNECTIONS:
+            full = Reader(ours, token, connections)
+            empty = Reader(ours, token, connections, headers=held, status=304)
+            measures[series("full", connections)] = partial(full.rate, measurement.plan.seconds)
+            measures[series("304", connections)] = partial(empty.rate, measurement.plan.seconds)
+        rounds = findings.rounds["rates"] = measurement.alternate(measures)
+        walk = walk_of(measurement.stores, Reader(ours, token, headers=held, status=304))
+        findings.facts["per_request"] = {"304": walk}
     findings.comparisons = [
         compare(
             rounds,

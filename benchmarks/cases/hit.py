@@ -11,11 +11,11 @@ from benchmarks.measurement import (
     LIST,
     Findings,
     Measurement,
+    Reader,
     body_of,
     compare,
     connections_text,
     memory_of,
-    reading,
     series,
     walk_of,
 )
@@ -78,14 +78,12 @@ def _measure(
 def _rates(
     measurement: Measurement, servers: Mapping[str, Server], workload: Workload, headers: Mapping[str, str], digest: str
 ) -> list[dict[str, float]]:
-    with ExitStack() as stack:
-        measures = {}
-        for name, server in servers.items():
-            for connections in CONNECTIONS:
-                context = reading(server, workload.tokens["viewer"], connections, headers=headers, digest=digest)
-                reader = stack.enter_context(context)
-                measures[series(name, connections)] = partial(reader.rate, measurement.plan.seconds)
-        return measurement.alternate(measures)
+    measures = {}
+    for name, server in servers.items():
+        for connections in CONNECTIONS:
+            reader = Reader(server, workload.tokens["viewer"], connections, headers=headers, digest=digest)
+            measures[series(name, connections)] = partial(reader.rate, measurement.plan.seconds)
+    return measurement.alternate(measures)
 
 
 def _equality(servers: Mapping[str, Server], token: str, ours: Answer) -> dict[str, str]:
@@ -101,11 +99,9 @@ def _equality(servers: Mapping[str, Server], token: str, ours: Answer) -> dict[s
 def _walks(
     measurement: Measurement, servers: Mapping[str, Server], token: str, headers: Mapping[str, str]
 ) -> dict[str, object]:
-    walks: dict[str, object] = {}
-    for name, server in servers.items():
-        with reading(server, token, headers=headers) as reader:
-            walks[name] = walk_of(measurement.stores, reader)
-    return walks
+    return {
+        name: walk_of(measurement.stores, Reader(server, token, headers=headers)) for name, server in servers.items()
+    }
 
 
 def _comparisons(rounds: Sequence[Round]) -> list[Comparison]:

@@ -6,3 +6,5 @@ gets the cheaper one: benchmarks/README.md lists them.
 """
 
 PEERS = ("drf", "drf_extensions", "cache_page", "cacheops_peer", "cachalot_peer", "incr")
+
+CACHE_LIFETIME_SECONDS = 300  # the service's own

@@ -26,13 +26,13 @@ UPDATED_AT = "api_updated_at_timestamp"
 class ProcedureList(APIView):
     """The rendered list, kept for its lifetime."""
 
-    @cache_response()
+    @cache_response()  # type: ignore[untyped-decorator]  # the library has no types
     def get(self, _request: Request) -> Response:
         """Answer the list."""
         return Response(procedure_list())
 
 
-class UpdatedAtKeyBit(KeyBitBase):
+class UpdatedAtKeyBit(KeyBitBase):  # type: ignore[misc]
     """When a procedure was written last."""
 
     def get_data(self, **_context: Any) -> str:
@@ -44,7 +44,7 @@ class UpdatedAtKeyBit(KeyBitBase):
         return str(instant)
 
 
-class InvalidatedListKeyConstructor(DefaultKeyConstructor):
+class InvalidatedListKeyConstructor(DefaultKeyConstructor):  # type: ignore[misc]
     """The default key, and when a procedure was written last."""
 
     updated_at = UpdatedAtKeyBit()
@@ -53,7 +53,7 @@ class InvalidatedListKeyConstructor(DefaultKeyConstructor):
 class InvalidatedProcedureList(APIView):
     """The rendered list, kept until a signal says that a procedure was written."""
 
-    @cache_response(key_func=InvalidatedListKeyConstructor())
+    @cache_response(key_func=InvalidatedListKeyConstructor())  # type: ignore[untyped-decorator]
     def get(self, _request: Request) -> Response:
         """Answer the list."""
         return Response(procedure_list())

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
@@ -12,6 +11,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from benchmarks.peers import CACHE_LIFETIME_SECONDS
 from benchmarks.peers.serializers import procedure_list
 from procedures.models import Procedure
 
@@ -25,7 +25,7 @@ def cached_body() -> bytes:
     body: bytes | None = cache.get(key)
     if body is None:
         body = JSONRenderer().render(procedure_list())
-        cache.set(key, body, settings.CACHE_LIFETIME_SECONDS)
+        cache.set(key, body, CACHE_LIFETIME_SECONDS)
     return body
 
 

@@ -5,9 +5,9 @@ The environment is the service's own, and `PEER`, the name of a module beside th
 
 import os
 
-from benchmarks.peers import PEERS
-from procedures_project.settings import *  # noqa: F403, TID251  # these are settings
-from procedures_project.settings import CACHES, DATABASES, REDIS_URL  # noqa: TID251
+from benchmarks.peers import CACHE_LIFETIME_SECONDS, PEERS
+from procedures_project.settings import *  # noqa: F403
+from procedures_project.settings import CACHES, DATABASES, REDIS_URL
 
 PEER = os.environ["PEER"]
 if PEER not in PEERS:
@@ -37,7 +37,6 @@ _redis_url, _, _ = REDIS_URL.rpartition("/")
 PEER_REDIS_URL = f"{_redis_url}/{1 + PEERS.index(PEER)}"
 CACHES["default"] = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": PEER_REDIS_URL}
 
-CACHE_LIFETIME_SECONDS = 300  # the service's own
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["benchmarks.peers.authentication.BearerTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.machine import describe
 from benchmarks.scorecard.contestants import ALL, Contestant
 from benchmarks.scorecard.report import write_report
 from benchmarks.scorecard.scenarios import SCENARIOS, Scenario
+from benchmarks.scorecard.servers import Servers, prepare, running_servers
 from benchmarks.scorecard.sightings import Entry, verdict_of
-from benchmarks.scorecard.stage import Servers, prepare, running_servers, set_stage
+from benchmarks.scorecard.stage import set_stage
 
 LEASE_MS = 1000
 
@@ -27,10 +29,11 @@ def main(argv: list[str]) -> int:
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scorecard-")))
         servers = stack.enter_context(running_servers(folder))
         token = prepare(servers)
+        about = describe(servers.versions()) | {"lease_ms": LEASE_MS, "patience_seconds": options.patience}
         entries = list(play(contestants, scenarios, servers, token, options.patience))
     _say(f"{len(entries)} scenarios played in {time.monotonic() - started:.0f} s")
     if len(entries) == len(ALL) * len(SCENARIOS):
-        _say(write_report(entries, lease_ms=LEASE_MS, patience=options.patience))
+        _say(write_report(entries, about))
     return 0
 
 

@@ -30,7 +30,7 @@ class Actor:
         argv = [sys.executable, "-m", "benchmarks.scorecard.player", contestant.application, token]
         parent_pid = os.getpid()
         with open(log_path, "ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603  # our own module
+            self._process = subprocess.Popen(
                 argv,
                 cwd=PROJECT_DIR,
                 env=environment,

@@ -12,7 +12,8 @@ class Contestant:
     Attributes:
         slug: Its name in file names and in the results.
         name: How the table calls it.
-        setup: How it is set up, and who recommends that.
+        setup: How it is set up.
+        source: Who recommends that.
         weakness: What the scenarios show of it.
         lifetime: How long a stale body lasts, where nothing else ends it.
     """
@@ -20,6 +21,7 @@ class Contestant:
     slug: str
     name: str
     setup: str
+    source: str
     weakness: str
     lifetime: str
 
@@ -47,14 +49,16 @@ OURS = Contestant(
     slug="ours",
     name="this service",
     setup="as in production, with a lease of 1 s instead of 5 s.",
-    weakness="What breaks or goes past it is seen when the lease ends (docs/cache-protocol.md).",
+    source="docs/cache-protocol.md",
+    weakness="What breaks or goes past it is seen when the lease ends.",
     lifetime="the lease",
 )
 INCR = Contestant(
     slug="incr",
     name="INCR",
     setup="a version counter written by hand: the version is read before the rows, the body is kept under it for 15 "
-    "minutes, an `on_commit` hook of a `post_save` receiver counts on (Django's documentation of `on_commit`).",
+    "minutes, an `on_commit` hook of a `post_save` receiver counts on.",
+    source="https://docs.djangoproject.com/en/5.2/topics/db/transactions/#performing-actions-after-commit",
     weakness="Right without faults; whatever loses the hook, the connection or the counter makes it stale, and a "
     "counter that begins at 1 again meets the bodies of before.",
     lifetime="15 min",
@@ -63,32 +67,38 @@ CACHEOPS = Contestant(
     slug="cacheops_peer",
     name="cacheops",
     setup="the models under `CACHEOPS` with all operations and a timeout of 15 minutes; it invalidates by its own "
-    "signals and by a hook of its own, the first of the queue (its README). `keep_fresh` is off by default, and for "
+    "signals and by a hook of its own, the first of the queue. `keep_fresh` is off by default, and for "
     "`@cached_as` functions.",
-    weakness="Keeps what a slow reader brings; `update()` and SQL are to be announced by hand (`invalidated_update()`), "
-    "as its README says; a lost set of dependants is a lost invalidation.",
+    source="https://github.com/Suor/django-cacheops#readme",
+    weakness="Keeps what a slow reader brings; `update()` and SQL are to be announced by hand, as its README says "
+    "(`invalidated_update()`); a lost set of dependants is a lost invalidation.",
     lifetime="15 min",
 )
 CACHALOT = Contestant(
     slug="cachalot_peer",
     name="cachalot",
-    setup="its defaults: every query, for ever (`CACHALOT_TIMEOUT` is None), invalidated by table (its quickstart).",
+    setup="its defaults: every query, for ever (`CACHALOT_TIMEOUT` is None), invalidated by table.",
+    source="https://django-cachalot.readthedocs.io/en/latest/quickstart.html",
     weakness="Outside a transaction it invalidates before the statement, and stamps results after it, so that both "
-    "sides of the race are lost; it sees `update()` and SQL, but no other process's.",
+    "sides of the race are lost; it sees `update()` and SQL, but not that of a process without it.",
     lifetime="for ever",
 )
 DRF_EXTENSIONS = Contestant(
     slug="drf_extensions",
     name="cache_response",
     setup="drf-extensions with the key constructor of its documentation: `UpdatedAtKeyBit`, an instant that "
-    "`post_save` and `post_delete` receivers set; the default timeout is None, for ever.",
-    weakness="The receivers run before COMMIT, so a reader in between files old rows under the new key.",
-    lifetime="for ever",
+    "`post_save` and `post_delete` receivers set. Bodies are kept for ever, its default, but the instant for Django's "
+    "default of 5 minutes, and with it goes the key.",
+    source="https://chibisov.github.io/drf-extensions/docs/#key-constructors",
+    weakness="The receivers run before COMMIT, so a reader in between files old rows under the new key; and what sends "
+    "no signal is not seen.",
+    lifetime="5 min",
 )
 CACHE_PAGE = Contestant(
     slug="cache_page",
     name="cache_page",
-    setup="Django's `cache_page(60 * 15)` behind the authentication, varying on it (Django's and DRF's documentation).",
+    setup="Django's `cache_page(60 * 15)` behind the authentication, varying on it.",
+    source="https://www.django-rest-framework.org/api-guide/caching/",
     weakness="Knows of no write; whoever has read before one goes on with it.",
     lifetime="15 min",
 )
@@ -96,6 +106,7 @@ PLAIN = Contestant(
     slug="drf",
     name="no cache",
     setup="plain DRF over prefetched rows.",
+    source="https://www.django-rest-framework.org/api-guide/serializers/",
     weakness="Nothing to be stale: it shows that the schedules themselves are right.",
     lifetime="-",
 )

@@ -1,12 +1,8 @@
 """What came of it: a table for people, the same as JSON, and the page in docs/ that explains both."""
 
 import json
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 from benchmarks.scorecard.contestants import ALL
@@ -16,10 +12,7 @@ from tests.faults.proxy import PROJECT_DIR
 
 RESULTS = PROJECT_DIR / "benchmarks" / "results" / "scorecard.json"
 PAGE = PROJECT_DIR / "docs" / "scorecard.md"
-DISTRIBUTIONS = (
-    "django", "djangorestframework", "django-redis", "redis", "psycopg", "drf-extensions", "django-cacheops",
-    "django-cachalot",
-)  # fmt: skip
+SHOWN_VERSIONS = ("postgresql", "valkey", "django", "django-cacheops", "django-cachalot", "drf-extensions")
 
 INTRODUCTION = """\
 # The freshness scorecard
@@ -41,29 +34,24 @@ committed, but whoever asked for it got an error. *write refused*: an error, and
 was acknowledged only then. Ours runs with a lease of {lease:g} s here (5 s by default): what breaks may cost that much,
 and nothing more.
 
-{date}, {machine}. {versions}. The raw numbers are in `benchmarks/results/scorecard.json`.
+Measured on {date} on {cores} cores ({cpu}) with {versions}. The raw numbers are in `benchmarks/results/scorecard.json`.
 
 """
 
 
-def write_report(entries: Sequence[Entry], *, lease_ms: int, patience: float) -> str:
-    """Write the results and the page, and return the table."""
-    about = _about(lease_ms, patience)
+def write_report(entries: Sequence[Entry], about: dict[str, Any]) -> str:
+    """Write the results and the page, and return the table.
+
+    Args:
+        entries: Every scenario of every contestant.
+        about: The machine, the versions, and how it was played.
+    """
+    results = about | {"entries": [_as_json(entry) for entry in entries]}
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(about | {"entries": [_as_json(entry) for entry in entries]}, indent=1) + "\n")
+    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     table = _table(entries)
-    PAGE.write_text(INTRODUCTION + table + "\n" + _legend(about) + _explanations())
+    PAGE.write_text(INTRODUCTION + table + "\n" + _legend(about) + _explanations(), encoding="utf-8")
     return table
-
-
-def _about(lease_ms: int, patience: float) -> dict[str, Any]:
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in DISTRIBUTIONS},
-        "lease_ms": lease_ms,
-        "patience_seconds": patience,
-    }
 
 
 def _as_json(entry: Entry) -> dict[str, Any]:
@@ -86,17 +74,17 @@ def _table(entries: Sequence[Entry]) -> str:
 
 
 def _legend(about: dict[str, Any]) -> str:
-    machine = about["machine"]
     return LEGEND.format(
         patience=about["patience_seconds"],
         lease=about["lease_ms"] / 1000,
         date=about["date"],
-        machine=f"{machine['system']} on {machine['cores']} cores ({machine['processor']})",
-        versions=", ".join(f"{name} {number}" for name, number in about["versions"].items()),
+        cores=about["cores"],
+        cpu=about["cpu"],
+        versions=", ".join(f"{name} {about['versions'][name]}" for name in SHOWN_VERSIONS),
     )
 
 
 def _explanations() -> str:
     scenarios = [f"- **{one.name}**: {one.story}\n" for one in SCENARIOS]
-    contestants = [f"- **{one.name}**: {one.setup} {one.weakness}\n" for one in ALL]
+    contestants = [f"- **{one.name}**: {one.setup} {one.weakness} ({one.source})\n" for one in ALL]
     return "".join(["## The scenarios\n\n", *scenarios, "\n## Who plays\n\n", *contestants])

@@ -56,7 +56,7 @@ def read_before_commit(stage: Stage) -> Sighting:
     """Let a reader cache the old rows between the writer's save() and its COMMIT."""
     stage.set()
     stage.warm_up()
-    began = stage.begin_write(Way.TRANSACTION, Stop.WRITTEN)
+    began = stage.begin_write(Way.TRANSACTION, Stop.BEFORE_COMMIT)
     return _read_meanwhile(stage, began)
 
 
@@ -124,11 +124,10 @@ def _write_and_evict(stage: Stage, index: int) -> Sighting:
 
 
 def redis_is_frozen(stage: Stage) -> Sighting:
-    """Freeze Redis, write, and thaw it when the writer has its answer, or has waited for long."""
-    stage.set()
-    stage.warm_up()
+    """Freeze Redis when the rows are written, and thaw it when the writer has its answer, or has waited for long."""
+    began = _begin_to_invalidate(stage)
     with stage.frozen_redis():
-        began = stage.begin_write(Way.SAVE)
+        stage.writer.go_on()
         try:
             written = stage.finish_write(began, FREEZE_SECONDS)
         except queue.Empty:
@@ -137,12 +136,21 @@ def redis_is_frozen(stage: Stage) -> Sighting:
 
 
 def writer_is_cut_off(stage: Stage) -> Sighting:
-    """Refuse the writer's connections to Redis during the write; the readers keep theirs."""
+    """Refuse the writer's connections to Redis when the rows are written; the readers keep theirs."""
+    began = _begin_to_invalidate(stage)
+    with stage.servers.proxy.behaving(Mode.REFUSE):
+        stage.writer.go_on()
+        written = stage.finish_write(began)
+    return stage.watch(written)
+
+
+def _begin_to_invalidate(stage: Stage) -> float:
+    """Let the writer come so far that all which is left to do is to commit and to invalidate."""
     stage.set()
     stage.warm_up()
-    with stage.servers.proxy.behaving(Mode.REFUSE):
-        written = stage.write(Way.SAVE)
-    return stage.watch(written)
+    began = stage.begin_write(Way.TRANSACTION, Stop.WRITTEN)
+    stage.writer.wait_until_stopped()
+    return began
 
 
 SCENARIOS = (
@@ -163,7 +171,8 @@ SCENARIOS = (
     ),
     Scenario(
         "hook lost",
-        "Another app's `on_commit` hook, registered first, raises; Django then runs none that comes after it.",
+        "Another app's `on_commit` hook, registered first, raises; Django then runs none that comes after it. The view "
+        "gets over the error, and acknowledges.",
         hook_is_lost,
     ),
     Scenario(
@@ -182,14 +191,15 @@ SCENARIOS = (
     Scenario("psql", "An UPDATE by a process that is none of the service's.", psql, is_fault=True),
     Scenario(
         "frozen Redis",
-        f"Redis is frozen (SIGSTOP) when a writer saves, and thawed when that was answered, or after "
-        f"{FREEZE_SECONDS:g} s.",
+        "Redis freezes (SIGSTOP) when a transaction has written its rows and has yet to commit and to invalidate; it "
+        f"thaws when the write was answered, or after {FREEZE_SECONDS:g} s, and then carries out what it was sent "
+        "meanwhile: whoever needs one command only is in luck.",
         redis_is_frozen,
         is_fault=True,
     ),
     Scenario(
         "writer cut off",
-        "The writer's host cannot reach Redis (connections refused) when it saves; the readers' hosts can.",
+        "The same, but the writer's host alone cannot reach Redis (connections refused); the readers' hosts can.",
         writer_is_cut_off,
         is_fault=True,
     ),

@@ -1,56 +1,26 @@
-"""Where a contestant plays: real servers, three processes of its own, and what they are directed with.
+"""Where a contestant plays: three processes of its own, and what they are directed with.
 
 The *writer* writes, on a way to Redis of its own; the *slow* reader can be stopped in the middle of a read;
 the *observer* only reads. What the readers show is held against the last write that was committed.
 """
 
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psycopg
 from redis import Redis
 
 from benchmarks.scorecard.actors import ANSWER_SECONDS, Actor
-from benchmarks.scorecard.contestants import OURS, Contestant
+from benchmarks.scorecard.contestants import Contestant
 from benchmarks.scorecard.player import KEY, TABLE, Message, Stop, Way, tag_of
-from benchmarks.scorecard.sightings import ACKNOWLEDGED, KILLED, Sighting, Written
-from procedures_project.embedded import HOST, EmbeddedServers, embedded_servers
-from tests.faults.proxy import PROJECT_DIR, Proxy
+from benchmarks.scorecard.servers import Servers, environment_of
+from benchmarks.scorecard.sightings import ACKNOWLEDGED, KILLED, Look, Sighting, Written, sighting_of
+from procedures_project.embedded import HOST
 
 POLL_SECONDS = 0.02
-
-
-@dataclass(frozen=True)
-class Servers:
-    """The servers that the contestants share, one after the other."""
-
-    embedded: EmbeddedServers
-    valkey_port: int
-    proxy: Proxy  # the writer's way to Redis
-    folder: Path
-
-    @property
-    def redis_url_of_writer(self) -> str:
-        """The writer's own address of Redis."""
-        return f"redis://{HOST}:{self.proxy.port}/0"
-
-
-@contextmanager
-def running_servers(folder: Path) -> Iterator[Servers]:
-    """Run PostgreSQL, Valkey and the writer's proxy inside the block. To be called from the main thread."""
-    with embedded_servers(folder / "data", durable=False) as servers:
-        valkey_port = int(servers.redis_url.rsplit(":", 1)[1].split("/")[0])
-        with Proxy(_free_port(), valkey_port) as proxy:
-            yield Servers(servers, valkey_port, proxy, folder)
 
 
 class Stage:
@@ -151,31 +121,32 @@ class Stage:
 
     def watch(self, written: Written, quiet_leases: float = 1.5) -> Sighting:
         """Let the readers read until they have been shown the write for some leases, or patience ends."""
-        quiet_seconds = quiet_leases * self._lease_ms / 1000
         is_committed = self._is_committed()
-        reads, stale, errors = 0, [], []
-        now = quiet_since = time.monotonic()
-        while is_committed and now - quiet_since < quiet_seconds and now - written.at < self._patience:
-            for reader in (self.observer, self.slow):
-                began = time.monotonic()
-                shown = self.read(reader)
-                reads += 1
-                if "error" in shown:
-                    errors.append(shown["error"])
-                elif shown["number"] < self.number:
-                    stale.append(began)
-                    quiet_since = time.monotonic()
-            time.sleep(POLL_SECONDS)
-            now = time.monotonic()
-        is_over = now - quiet_since >= quiet_seconds
-        last = stale[-1] - written.at if stale else 0.0
-        return Sighting(written, is_committed, reads, len(stale), last, is_over, sorted(set(errors)))
+        looks = list(self._looks_after(written, quiet_leases)) if is_committed else []
+        return sighting_of(written, looks, is_committed=is_committed)
 
     def close(self) -> None:
         """End the actors."""
         for actor in (self.writer, self.slow, self.observer):
             actor.kill()
         self.redis.close()
+
+    def _looks_after(self, written: Written, quiet_leases: float) -> Iterator[Look]:
+        quiet_seconds = quiet_leases * self._lease_ms / 1000
+        now = quiet_since = time.monotonic()
+        while now - quiet_since < quiet_seconds and now - written.at < self._patience:
+            for reader in (self.observer, self.slow):
+                look = self._look(reader, written)
+                if look.is_stale:
+                    quiet_since = time.monotonic()
+                yield look
+            time.sleep(POLL_SECONDS)
+            now = time.monotonic()
+
+    def _look(self, reader: Actor, written: Written) -> Look:
+        began_after = time.monotonic() - written.at
+        shown = self.read(reader)
+        return Look(began_after, is_stale=shown.get("number", self.number) < self.number, error=shown.get("error"))
 
     def _is_committed(self) -> bool:
         with psycopg.connect(self.servers.embedded.database_url) as connection:
@@ -186,43 +157,6 @@ class Stage:
         log_path = self.servers.folder / f"{self.contestant.slug}-{role}.log"
         environment = environment_of(self.contestant, self.servers, redis_url, self._lease_ms)
         return Actor(self.contestant, self._token, environment, log_path)
-
-
-def environment_of(contestant: Contestant, servers: Servers, redis_url: str, lease_ms: int) -> dict[str, str]:
-    """Return what a process of the contestant finds in its environment."""
-    static_root = servers.folder / "static"
-    static_root.mkdir(exist_ok=True)
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    service = {
-        "DATABASE_URL": servers.embedded.database_url,
-        "REDIS_URL": redis_url,
-        "SECRET_KEY": "scorecard-only-" + "0" * 32,
-        "ALLOWED_HOSTS": HOST,
-        "INSECURE_HTTP": "1",
-        "LOG_FORMAT": "json",
-        "CACHE_LOG_HITS": "0",
-        "CACHE_LEASE_MS": str(lease_ms),
-        "STATIC_ROOT": str(static_root),
-    }
-    return inherited | service | contestant.environment
-
-
-def prepare(servers: Servers) -> str:
-    """Make the schema and what is watched, for all contestants, and return a token."""
-    environment = environment_of(OURS, servers, servers.embedded.redis_url, lease_ms=1000)
-    argv = [sys.executable, "-m", "benchmarks.scorecard.prepare"]
-    process = subprocess.run(  # noqa: S603  # our own module
-        argv, cwd=PROJECT_DIR, env=environment, stdout=subprocess.PIPE, text=True, check=True
-    )
-    return process.stdout
-
-
-def _free_port() -> int:
-    """Return a port that nobody listens on; the kernel gives it to no other for a while."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Tests of what measures."""
+"""The measurement beside other caches."""

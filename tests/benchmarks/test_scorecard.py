@@ -6,8 +6,9 @@ import pytest
 
 from benchmarks.scorecard.contestants import OURS
 from benchmarks.scorecard.scenarios import SCENARIOS, Scenario
+from benchmarks.scorecard.servers import prepare, running_servers
 from benchmarks.scorecard.sightings import Sighting, Written, verdict_of, worst
-from benchmarks.scorecard.stage import Stage, prepare, running_servers, set_stage
+from benchmarks.scorecard.stage import Stage, set_stage
 
 LEASE_MS = 1000
 PATIENCE_SECONDS = 5.0
@@ -48,7 +49,7 @@ def sighting(stale_seconds: float = 0, ended: str = "acknowledged", took: float 
         (sighting(4.98, is_over=False), "≥ 5 s"),
         (sighting(ended="killed"), "fresh"),
         (sighting(4.98, ended="RuntimeError: no", is_over=False), "≥ 5 s (write failed)"),
-        (sighting(ended="RuntimeError: no", is_committed=False), "fresh (write refused)"),
+        (sighting(ended="RuntimeError: no", is_committed=False, took=5), "fresh (write refused after 5 s)"),
         (sighting(took=12.2), "fresh (write took 12 s)"),
     ],
 )

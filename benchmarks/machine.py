@@ -1,0 +1,36 @@
+"""What measured, and what was measured: the machine and the versions."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+PACKAGES = (
+    "django", "djangorestframework", "granian", "redis", "hiredis", "django-redis", "psycopg", "orjson",
+    "drf-extensions", "django-cacheops", "django-cachalot",
+)  # fmt: skip
+
+
+def describe(server_versions: dict[str, str]) -> dict[str, object]:
+    """Return it all, with the servers' own versions."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "load_average_at_start": os.getloadavg()[0],
+        "system": f"{platform.system()} {platform.release()}",
+        "versions": {
+            "python": platform.python_version(),
+            **server_versions,
+            **{name: version(name) for name in PACKAGES},
+        },
+    }
+
+
+def _cpu_model() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
