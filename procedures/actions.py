@@ -254,14 +254,15 @@ def _check_expected(procedure: Procedure, expected: frozenset[int] | None) -> No
 
 
 def _written(procedure: Procedure, author: User | None = None, identity: RequestIdentity = UNKEYED) -> Written:
-    """Return what was written, with the steps, and keep a receipt of it where the request can be repeated."""
-    if author is not None and identity.key is not None:
-        _keep_receipt(procedure, author, identity)
+    """Return what was written, with the steps, and keep a receipt of it."""
+    _keep_receipt(procedure, author, identity)
     prefetch_related_objects([procedure], "current__steps")
     return Written(procedure, settled_version(procedure_resource(procedure.key)))
 
 
-def _keep_receipt(procedure: Procedure, author: User, identity: RequestIdentity) -> None:
+def _keep_receipt(procedure: Procedure, author: User | None, identity: RequestIdentity) -> None:
+    if author is None or identity.key is None:
+        return
     receipt = Receipt(
         author=author,
         idempotency_key=identity.key,

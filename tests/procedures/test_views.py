@@ -231,6 +231,40 @@ def test_delete_archives_and_can_be_repeated(author: ApiClient, viewer: ApiClien
     assert viewer.get("/procedures/gibson").json()["status"] == "archived"
 
 
+@pytest.mark.django_db(transaction=True)  # in one transaction a version is raised once
+def test_delete_can_be_repeated_with_the_version_that_it_was_based_on(author: ApiClient) -> None:
+    publish(body())
+    etag = put(author, "gibson", body())["ETag"]
+
+    answers = [author.delete("/procedures/gibson", headers={"If-Match": etag}) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].content == answers[1].content
+    assert answers[0]["ETag"] == answers[1]["ETag"] != etag
+
+
+@pytest.mark.django_db(transaction=True)  # in one transaction a version is raised once
+def test_delete_based_on_another_version_archives_nothing(author: ApiClient) -> None:
+    publish(body())
+    etag = put(author, "gibson", body())["ETag"]
+    put(author, "gibson", body(title="Better"))
+
+    answer = author.delete("/procedures/gibson", headers={"If-Match": etag})
+
+    assert problem(answer) == (412, "version-mismatch")
+    assert author.get("/procedures/gibson").json()["status"] == "active"
+
+
+def test_delete_of_an_archived_procedure_needs_the_right_and_a_precondition(
+    author: ApiClient, viewer: ApiClient
+) -> None:
+    publish(body())
+    archive(author)
+
+    assert problem(archive(viewer)) == (403, "forbidden")
+    assert problem(author.delete("/procedures/gibson")) == (428, "precondition-required")
+
+
 def test_delete_of_an_unknown_procedure_is_404(author: ApiClient) -> None:
     assert problem(archive(author, "nothing")) == (404, "procedure-not-found")
 
