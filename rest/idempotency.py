@@ -4,6 +4,7 @@ The record of a request is the row that it made, in the same transaction; there 
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -13,8 +14,10 @@ from rest import exact_json
 from rest.problems import MalformedRequest, Problem, problem_for
 from rest.views import body_of
 
-MAX_LENGTH = 255
 REPLAYED = "Idempotent-Replayed"
+
+# A quoted string by the draft (draft-ietf-httpapi-idempotency-key-header §2.1), bare by the habit of many clients.
+KEY = r'"[ -~]{1,255}"|[!#-~][ -~]{0,254}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +44,16 @@ def identity_of(request: Request) -> RequestIdentity:
     """Return the identity of a request.
 
     Raises:
-        MalformedRequest: the key is empty, longer than 255 characters, or not printable.
+        MalformedRequest: the key is empty, longer than 255 characters, or not of printable ASCII.
     """
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
+    header = request.headers.get("Idempotency-Key")
+    if header is None:
         return UNKEYED
-    # A quoted string by the draft (draft-ietf-httpapi-idempotency-key-header §2.1), bare by the habit of many clients.
-    key = key.strip().removeprefix('"').removesuffix('"')
-    if not 1 <= len(key) <= MAX_LENGTH or not (key.isascii() and key.isprintable()):
-        raise MalformedRequest("Idempotency-Key must be 1 to 255 printable characters.")
+    header = header.strip()
+    if not re.fullmatch(KEY, header):
+        raise MalformedRequest("Idempotency-Key must be 1 to 255 printable ASCII characters, bare or in quotes.")
     content = [request.method, request.path, body_of(request)]
+    key = header[1:-1] if header.startswith('"') else header
     return RequestIdentity(key, hashlib.sha256(exact_json.dumps(content, sort_keys=True)).hexdigest())
 
 

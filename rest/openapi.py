@@ -12,7 +12,7 @@ from rest_framework.serializers import ListSerializer, Serializer
 
 from rest import field_schemas  # noqa: F401  # registers the fields
 from rest.error_answers import MEDIA_TYPE as PROBLEM_JSON
-from rest.idempotency import MAX_LENGTH, REPLAYED
+from rest.idempotency import KEY, REPLAYED
 from rest.operations import (
     ANSWERED_BY_ALL,
     ANSWERED_BY_NONE,
@@ -53,7 +53,7 @@ IF_MATCH = "The entity tag of the version that the change is based on, or `*` fo
 IDEMPOTENCY_KEY = Parameter(
     "A value of the client's own for this request, such as a UUID. A repetition with the same key changes nothing "
     "and is answered like the first time.",
-    {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": "^[!-~]+$"},
+    {"type": "string", "pattern": f"^({KEY})$"},
     is_required=False,
 )
 

@@ -1,0 +1,71 @@
+"""Which request it is: the header Idempotency-Key, read as it is documented."""
+
+import json
+import re
+
+import pytest
+from django.test import RequestFactory
+from rest_framework.request import Request
+
+from procedures_project import documentation
+from rest.idempotency import UNKEYED, identity_of
+from rest.parsers import ExactJSONParser
+from rest.problems import MalformedRequest
+
+KEYS = ["k", "two words", "!", "~", 'k"', '"k"', '" "', '"""', "x" * 255, '"' + "x" * 255 + '"']
+NO_KEYS = ["", '"', '""', '"k', "x" * 256, '"' + "x" * 256 + '"', "ké", "k\x7f", "\x1f"]
+
+
+def request(key: str | None, body: str = "{}", path: str = "/runs") -> Request:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    plain = RequestFactory().post(path, body, "application/json", headers=headers)
+    return Request(plain, parsers=[ExactJSONParser()])
+
+
+def documented_pattern() -> str:
+    document = json.loads(documentation.document())
+    parameters = document["paths"]["/runs"]["post"]["parameters"]
+    (pattern,) = [found["schema"]["pattern"] for found in parameters if found["name"] == "Idempotency-Key"]
+    return str(pattern)
+
+
+def test_without_a_key_a_request_is_like_no_other() -> None:
+    assert identity_of(request(None)) is UNKEYED
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_is_printable_bare_or_in_quotes(key: str) -> None:
+    assert identity_of(request(key)).key
+
+
+@pytest.mark.parametrize("key", NO_KEYS)
+def test_what_is_no_key_is_refused(key: str) -> None:
+    with pytest.raises(MalformedRequest):
+        identity_of(request(key))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_what_is_taken_is_documented(key: str) -> None:
+    assert re.search(documented_pattern(), key)
+
+
+@pytest.mark.parametrize("key", NO_KEYS)
+def test_what_is_refused_is_documented(key: str) -> None:
+    assert not re.search(documented_pattern(), key)
+
+
+def test_a_key_is_the_same_with_quotes_and_without() -> None:
+    assert identity_of(request('"k"')) == identity_of(request("k"))
+
+
+def test_the_order_of_members_makes_no_other_request() -> None:
+    one = identity_of(request("k", '{"a": 1, "b": 2}'))
+
+    assert identity_of(request("k", '{"b": 2, "a": 1}')) == one
+
+
+@pytest.mark.parametrize(
+    ("body", "path"), [('{"a": 2}', "/runs"), ('{"a": 1.0}', "/runs"), ('{"a": 1}', "/procedures")]
+)
+def test_another_body_or_path_makes_another_request(body: str, path: str) -> None:
+    assert identity_of(request("k", body, path)) != identity_of(request("k", '{"a": 1}'))
