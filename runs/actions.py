@@ -278,7 +278,7 @@ def resume_run(order: Order) -> Recorded[RunHead]:
     """Resume a paused run.
 
     Raises:
-        Exception: as for `pause_run`.
+        Exception: as for `pause_run`, but never RunTooLong: no run is trapped in a pause.
     """
     return _record_about_run(order, EventKind.RESUME, [RunStatus.PAUSED], Right.EXECUTE_RUNS)
 
@@ -327,7 +327,7 @@ def _record_about_run(order: Order, kind: EventKind, allowed_in: list[RunStatus]
     _check_expected(order)
     if head.progress.status not in allowed_in:
         raise RunNotInProgress(head.progress.status)
-    if kind is not EventKind.ABORT:
+    if kind is EventKind.PAUSE:
         _check_has_room(head)
     if order.submission.findings:
         raise InvalidSubmission(order.submission.findings)

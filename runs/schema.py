@@ -327,7 +327,7 @@ RUN_OPERATIONS = {
         body=ResumeBodySerializer,
         body_example={},
         example={**HEAD, "last_seq": 6},
-        problems=(*ABOUT_RUN, RUN_TOO_LONG),
+        problems=ABOUT_RUN,
     ),
     "abort": about_run(
         id="abortRun",
