@@ -39,8 +39,16 @@ NUMERIC_TYPES = frozenset({SlotType.INTEGER, SlotType.DECIMAL})
 OPTION_TYPES = frozenset({SlotType.CHOICE, SlotType.MULTI_CHOICE})
 MAX_TEXT_LENGTH = 10_000  # where the author set no max_length
 
-# ISO 8601 §5.5.2, without fractions but in the seconds; isodate alone would read "P" and "P1Y2" too.
-DURATION = re.compile(r"P(?=\d|T\d)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.ASCII)
+MAX_FORMATTED_LENGTH = 64  # of dates, timestamps and durations; sensible ones have half of it
+
+# ISO 8601 §5.5.2, without fractions but in the seconds; isodate alone would read "P" and "P1Y2" too. Nine digits fit
+# into the 32 bits of whoever reads the record later.
+NUMBER = r"\d{1,9}"
+DURATION = re.compile(
+    rf"P(?=\d|T\d)({NUMBER}Y)?({NUMBER}M)?({NUMBER}W)?({NUMBER}D)?"
+    rf"(T(?=\d)({NUMBER}H)?({NUMBER}M)?({NUMBER}(\.{NUMBER})?S)?)?",
+    re.ASCII,
+)
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -190,12 +198,14 @@ def _check_datetime(_slot: Slot, value: Any) -> None:
 
 
 def _check_duration(_slot: Slot, value: Any) -> None:
-    _check_format(value, DURATION, isodate.parse_duration, "a duration such as PT1H30M")
+    _check_format(value, DURATION, isodate.parse_duration, "a duration such as PT1H30M, of numbers of at most 9 digits")
 
 
 def _check_format(value: Any, form: re.Pattern[str], parse: Callable[[str], object], expected: str) -> None:
     if not isinstance(value, str):
         raise Wrong("type", f"Expected {expected}.")
+    if len(value) > MAX_FORMATTED_LENGTH:
+        raise Wrong("max_length", f"At most {MAX_FORMATTED_LENGTH} characters.")
     if not form.fullmatch(value):
         raise Wrong("format", f"Expected {expected}.")
     try:

@@ -64,6 +64,8 @@ def codes(definition: dict[str, Any], value: object) -> list[str]:
         (a_slot("duration"), "PT1H30M"),
         (a_slot("duration"), "P1Y2M3W4DT5H6M7.5S"),
         (a_slot("duration"), "P0D"),
+        (a_slot("duration"), "P999999999Y"),
+        (a_slot("duration"), "PT0.123456789S"),
     ],
 )
 def test_a_value_that_keeps_every_rule_is_right(definition: dict[str, Any], value: object) -> None:
@@ -134,11 +136,27 @@ def test_a_value_that_keeps_every_rule_is_right(definition: dict[str, Any], valu
         (a_slot("duration"), "PT1.5H", "format"),
         (a_slot("duration"), "PT1M1H", "format"),
         (a_slot("duration"), "PT1H\n", "format"),
-        (a_slot("duration"), "P" + "9" * 400 + "D", "format"),
+        (a_slot("duration"), "P1234567890D", "format"),
+        (a_slot("duration"), "P999999999W", "format"),
+        (a_slot("duration"), "PT0.1234567890S", "format"),
+        (a_slot("duration"), "P" + "9" * 5000 + "Y", "max_length"),
+        (a_slot("date"), "2" * 65, "max_length"),
+        (a_slot("datetime"), "2026-11-23T09:14:05." + "0" * 5000 + "Z", "max_length"),
     ],
 )
 def test_a_value_that_breaks_a_rule_is_one_finding(definition: dict[str, Any], value: object, code: str) -> None:
     assert codes(definition, value) == [code]
+
+
+@pytest.mark.parametrize(
+    ("value", "detail"),
+    [
+        ("P" + "9" * 5000 + "Y", "At most 64 characters."),
+        ("P1234567890D", "Expected a duration such as PT1H30M, of numbers of at most 9 digits."),
+    ],
+)
+def test_a_duration_without_end_is_told_how_long_it_may_be(value: str, detail: str) -> None:
+    assert [finding.detail for finding in check_values([a_slot("duration")], {"x": value})] == [detail]
 
 
 @pytest.mark.parametrize("slot_type", list(SlotType))
