@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+WHOLE_OBJECT = "non_field_errors"  # REST framework's name for the object itself
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -39,8 +41,14 @@ def findings_of(errors: object, *path: str | int) -> list[Finding]:
 
 def _flatten(members: Iterable[tuple[str | int | None, object]], path: tuple[str | int, ...]) -> list[Finding]:
     """Flatten each member below its name; a nameless one, or one about the whole object, stands for `path` itself."""
-    return [
-        finding
-        for name, errors in members
-        for finding in findings_of(errors, *path, *(() if name in {None, "non_field_errors"} else (name,)))
-    ]
+    return [finding for name, errors in members for finding in findings_of(errors, *path, *_place(name, errors))]
+
+
+def _place(name: str | int | None, errors: object) -> tuple[str | int, ...]:
+    # A body may have a member of that name too, which then is unknown, as every other that no serializer declares.
+    is_about_whole = name == WHOLE_OBJECT and not _is_unknown(errors)
+    return () if name is None or is_about_whole else (name,)
+
+
+def _is_unknown(errors: object) -> bool:
+    return isinstance(errors, list) and [getattr(error, "code", None) for error in errors] == ["unknown"]

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
+from rest.fields import InstantField
 from rest.parameters import Parameters
 from runs.models import Run, RunStatus
 from runs.records import RunHead, heads_of
@@ -21,7 +22,7 @@ class RunListParameters(Parameters):
     status = serializers.ChoiceField(choices=RunStatus.values, required=False)
     procedure = serializers.SlugField(required=False, help_text="The key of the procedure.")
     external_ref = serializers.CharField(required=False, trim_whitespace=False, help_text="Exactly this reference.")
-    started_after = serializers.DateTimeField(required=False, help_text="Only runs that started after this instant.")
+    started_after = InstantField(required=False, help_text="Only runs that started after this instant.")
     cursor = serializers.UUIDField(required=False, help_text="Where the page begins; `next` of the page before has it.")
     limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, required=False, default=DEFAULT_LIMIT)
 

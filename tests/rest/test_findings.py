@@ -41,6 +41,12 @@ def test_an_error_about_a_whole_object_points_at_the_object() -> None:
     assert findings_of(errors) == [Finding("/steps", "empty", "Empty.")]
 
 
+def test_an_unknown_member_is_pointed_at_even_if_it_has_the_name_of_the_whole_object() -> None:
+    errors = {"non_field_errors": [ErrorDetail("Unknown member.", code="unknown")]}
+
+    assert findings_of(errors) == [Finding("/non_field_errors", "unknown", "Unknown member.")]
+
+
 def test_an_error_without_a_code_is_called_invalid() -> None:
     assert findings_of({"key": ["No."]}) == [Finding("/key", "invalid", "No.")]
 

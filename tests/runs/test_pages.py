@@ -106,6 +106,7 @@ def test_runs_are_filtered_by_when_they_started(mkoch: User) -> None:
     assert earlier_run.pk not in asked(started_after=border)[0]
     assert asked(started_after="2000-01-01T00:00:00Z")[0] == [later_run.pk, earlier_run.pk]
     assert asked(started_after="2999-01-01T00:00:00Z")[0] == []
+    assert asked(started_after="2999-01-01T00:00:00.000+14:00")[0] == []
 
 
 def test_filters_are_combined(mkoch: User) -> None:
@@ -167,6 +168,10 @@ def test_fifty_runs_are_a_page_unless_asked_otherwise(viewer: ApiClient, mkoch: 
         ("external_ref=", "/external_ref"),
         ("external_ref=%00", "/external_ref"),
         ("started_after=yesterday", "/started_after"),
+        ("started_after=2026-01-01", "/started_after"),
+        ("started_after=2026-01-01T00:00:00", "/started_after"),
+        ("started_after=2026-01-01+00:00:00Z", "/started_after"),
+        ("started_after=2026-01-01T00:00Z", "/started_after"),
         ("started_after=9999-12-31T23:59:59-23:59", "/started_after"),
         ("started_after=0001-01-01T00:00:00%2B14:00", "/started_after"),
         ("cursor=1", "/cursor"),
