@@ -86,24 +86,29 @@ class VersionedCache:
     def held(self, resource: Resource, fingerprint: str, known: frozenset[int]) -> Representation | None:
         """Return the resource's current body if this process holds it, with the same promise as `read`.
 
-        At most one question to Redis, and none to PostgreSQL. None where more would have to be asked; such
-        a read counts nothing.
+        At most one question to Redis, or without it one to PostgreSQL. None where more would have to be asked;
+        such a read counts nothing.
         """
         if connection.in_atomic_block:
             return None
         started = time.perf_counter()
+        outage: CacheUnavailable | None = None
         try:
-            version = self._store.version(resource)
-        except CacheUnavailable:
-            return None
+            version, near = self._store.version(resource), Source.MEMORY
+        except CacheUnavailable as error:
+            outage = error
+            version, near = _committed_version_if_any(resource), Source.FALLBACK
         if version is None:
             return None
-        found = (
-            Found(None, version, Source.REDIS, is_built=False)
-            if version in known
-            else self._fills.held(resource, version, fingerprint)
-        )
-        return None if found is None else _answer(resource, fingerprint, found, started)
+        if version in known:
+            found: Found | None = Found(None, version, Source.FALLBACK if outage else Source.REDIS, is_built=False)
+        else:
+            found = self._fills.held(resource, version, fingerprint, near)
+        if found is None:
+            return None
+        if outage:
+            self._outage.report(RedisOperation.READ, resource, outage)
+        return _answer(resource, fingerprint, found, started)
 
     def compressed(self, representation: Representation) -> bytes:
         """Return the gzip form of a body; made once for each version in this process."""
@@ -197,6 +202,14 @@ def _answer(resource: Resource, fingerprint: str, found: Found, started: float) 
             duration_ms=round(seconds * 1000, 3),
         )
     return Representation(resource, fingerprint, found.version, found.body, found.source, seconds)
+
+
+def _committed_version_if_any(resource: Resource) -> int | None:
+    """Return the resource's version, or None also where PostgreSQL fails: whoever reads next will tell."""
+    try:
+        return committed_version(resource)
+    except DatabaseFailure:
+        return None
 
 
 def _milliseconds_since(started: float) -> float:
