@@ -1,17 +1,51 @@
-"""Tokens in the admin: the secret is shown once, at creation; afterwards a token can only be revoked."""
+"""People, groups and tokens in the admin. A token's secret is shown once; afterwards it can only be revoked.
+
+Administrators by their role manage people, but superusers are out of their reach: they see none, make none,
+and issue no token that acts as one.
+"""
+
+from typing import Any, cast
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.forms import ModelForm
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import ForeignKey, QuerySet
+from django.forms import ModelChoiceField, ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 
 from access.actions import revoke_token
+from access.admin_lists import ListAdmin
 from access.models import ApiToken, new_secret
+
+admin.site.unregister([User, Group])
+
+
+def within_reach(user: User) -> QuerySet[User]:
+    """Return the people whom `user` may manage."""
+    return User.objects.all() if user.is_superuser else User.objects.filter(is_superuser=False)
+
+
+@admin.register(User)
+class PersonAdmin(UserAdmin[User], ListAdmin[User]):
+    """People."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request) & within_reach(cast(User, request.user))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        # Rights come with groups; those beyond are superusers' to give.
+        fields = super().get_readonly_fields(request, obj)
+        return fields if cast(User, request.user).is_superuser else (*fields, "is_superuser", "user_permissions")
+
+
+@admin.register(Group)
+class RoleAdmin(GroupAdmin, ListAdmin[Group]):
+    """Groups, the roles among them."""
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin[ApiToken]):
+class ApiTokenAdmin(ListAdmin[ApiToken]):
     """API tokens."""
 
     list_display = ["beginning", "name", "user", "created_at", "expires_at", "revoked_at"]
@@ -28,6 +62,13 @@ class ApiTokenAdmin(admin.ModelAdmin[ApiToken]):
 
     def has_delete_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
         return False  # a revoked token stays, so that an old log line still leads to its holder
+
+    def formfield_for_foreignkey(
+        self, db_field: ForeignKey[Any, Any], request: HttpRequest, **options: Any
+    ) -> ModelChoiceField[Any] | None:
+        return super().formfield_for_foreignkey(
+            db_field, request, queryset=within_reach(cast(User, request.user)), **options
+        )
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: ModelForm[ApiToken], change: bool) -> None:
         secret = new_secret()

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import QuerySet
 from django.forms import ModelForm
@@ -16,6 +17,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
 
+from access.admin_lists import ListAdmin
 from access.rights import NotAllowed, Right
 from procedures.actions import DraftOutdated, InvalidDefinition, archive_procedure, open_draft, publish_draft
 from procedures.differences import changes_between
@@ -24,6 +26,7 @@ from procedures.models import Procedure, Revision, Step, content_of
 from rest import timestamps
 
 STYLESHEET = "procedures/admin.css"
+DRAFTING = ("procedures.add_revision", "procedures.change_revision")
 TEXTS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {models.TextField: {"widget": TextWidget, "strip": False}}
 
 
@@ -45,7 +48,7 @@ class RevisionInline(admin.TabularInline[Revision, Procedure]):
 
 
 @admin.register(Procedure)
-class ProcedureAdmin(admin.ModelAdmin[Procedure]):
+class ProcedureAdmin(ListAdmin[Procedure]):
     """The heads of procedures."""
 
     list_display = ["key", "current", "status", "tags", "updated_at"]
@@ -86,7 +89,13 @@ class ProcedureAdmin(admin.ModelAdmin[Procedure]):
             obj.save()
 
     def response_add(self, request: HttpRequest, obj: Procedure, post_url_continue: str | None = None) -> HttpResponse:
+        if not request.user.has_perms(DRAFTING):
+            return super().response_add(request, obj, post_url_continue)
         return self._edit_draft(request, obj)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        context["can_draft"] = request.user.has_perms(DRAFTING)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_urls(self) -> list[URLPattern]:
         draft = path("<int:object_id>/draft/", self.admin_site.admin_view(self.draft_view), name="procedures_draft")
@@ -94,17 +103,22 @@ class ProcedureAdmin(admin.ModelAdmin[Procedure]):
 
     def draft_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Open the procedure's draft, begun if there is none."""
-        procedure = get_object_or_404(Procedure, pk=object_id)
-        if request.method != HTTPMethod.POST or not self.has_change_permission(request, procedure):
+        if request.method != HTTPMethod.POST:
             return HttpResponseNotAllowed([HTTPMethod.POST])
-        return self._edit_draft(request, procedure)
+        if not request.user.has_perms(DRAFTING):
+            raise PermissionDenied
+        return self._edit_draft(request, get_object_or_404(Procedure, pk=object_id))
 
     @staticmethod
     def _edit_draft(request: HttpRequest, procedure: Procedure) -> HttpResponse:
         draft = open_draft(procedure=procedure, author=cast(User, request.user), now=timestamps.now())
         return HttpResponseRedirect(reverse("admin:procedures_revision_change", args=[draft.pk]))
 
-    @admin.action(description="Archive the selected procedures", permissions=["change"])
+    def has_archive_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the user may archive procedures."""
+        return request.user.has_perm(Right.ARCHIVE_PROCEDURES)
+
+    @admin.action(description="Archive the selected procedures", permissions=["archive"])
     def archive(self, request: HttpRequest, procedures: QuerySet[Procedure]) -> None:
         """Archive procedures; those with only a draft have nothing to archive."""
         published = procedures.filter(current__isnull=False)
@@ -137,7 +151,7 @@ class StepInline(admin.StackedInline[Step, Revision]):
 
 
 @admin.register(Revision)
-class RevisionAdmin(admin.ModelAdmin[Revision]):
+class RevisionAdmin(ListAdmin[Revision]):
     """Revisions: drafts to edit and publish, published ones to look at."""
 
     list_display = ["procedure", "number", "title", "published_at", "created_by"]

@@ -8,6 +8,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 
+from access.admin_lists import ListAdmin
 from rest import exact_json
 from runs.models import Run, RunEvent
 
@@ -54,7 +55,7 @@ class RunEventInline(ReadOnly, admin.TabularInline[RunEvent, Run]):
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnly, admin.ModelAdmin[Run]):
+class RunAdmin(ReadOnly, ListAdmin[Run]):
     """Runs with their ledgers."""
 
     list_display = ["title", "status", "revision", "last_seq", "started_by_name", "started_at", "ended_at"]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from redis import Redis
 
@@ -15,6 +15,8 @@ from tests.conftest import ApiClient
 
 LIST = "/admin/access/apitoken/"
 ADD = f"{LIST}add/"
+PEOPLE = "/admin/auth/user/"
+JOINED = {"date_joined_0": "2026-11-23", "date_joined_1": "09:00:00"}
 
 
 @pytest.fixture
@@ -101,3 +103,91 @@ def test_the_admin_asks_who_one_is(client: Client, db: None) -> None:
 
     assert answer.status_code == 302
     assert answer["Location"].startswith("/admin/login/")
+
+
+@pytest.fixture
+def manager(person: Callable[[Role], User], client: Client) -> User:
+    """An administrator by role, no superuser, logged in as `client`."""
+    manager = person(Role.ADMIN)
+    manager.is_staff = True
+    manager.save()
+    client.force_login(manager)
+    return manager
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["procedures/procedure/", "procedures/revision/", "runs/run/", "access/apitoken/", "auth/user/", "auth/group/"],
+)
+def test_administrators_by_role_reach_every_list(client: Client, manager: User, page: str) -> None:
+    assert client.get(f"/admin/{page}").status_code == 200
+
+
+def test_administrators_by_role_make_people_what_their_roles_are(
+    client: Client, manager: User, viewing: User, redis: Redis
+) -> None:
+    operators, _ = Group.objects.get_or_create(name=Role.OPERATOR)
+    form = {"username": "mkoch", "is_active": "on", "is_staff": "on", "groups": [operators.pk]}
+
+    answer = client.post(f"{PEOPLE}{viewing.pk}/change/", {**form, **JOINED})
+
+    viewing.refresh_from_db()
+    assert answer.status_code == 302
+    assert (viewing.username, viewing.is_staff, viewing.groups.get()) == ("mkoch", True, operators)
+
+
+@pytest.mark.parametrize("is_oneself", [True, False])
+def test_administrators_by_role_make_nobody_a_superuser(
+    client: Client, manager: User, viewing: User, is_oneself: bool
+) -> None:
+    somebody = manager if is_oneself else viewing
+    everything = list(Permission.objects.values_list("pk", flat=True))
+    form = {"username": "mkoch", "is_active": "on", "is_superuser": "on", "user_permissions": everything}
+
+    answer = client.post(f"{PEOPLE}{somebody.pk}/change/", {**form, **JOINED})
+
+    somebody.refresh_from_db()
+    assert (answer.status_code, somebody.username) == (302, "mkoch")
+    assert not somebody.is_superuser
+    assert not somebody.user_permissions.exists()
+
+
+@pytest.mark.parametrize("page", ["change/", "password/", "delete/", "history/"])
+def test_superusers_are_out_of_reach_of_administrators_by_role(
+    client: Client, manager: User, admin_user: User, page: str
+) -> None:
+    answer = client.post(
+        f"{PEOPLE}{admin_user.pk}/{page}",
+        {"username": "taken", "password1": "a long new secret", "password2": "a long new secret", "post": "yes"},
+    )
+
+    kept = User.objects.get(pk=admin_user.pk)
+    assert answer.status_code in {302, 404}
+    assert (kept.username, kept.password, kept.is_superuser) == ("admin", admin_user.password, True)
+    assert f"{PEOPLE}{admin_user.pk}/change/" not in client.get(PEOPLE).text
+
+
+def test_administrators_by_role_issue_no_token_of_a_superuser(
+    client: Client, manager: User, admin_user: User, viewing: User
+) -> None:
+    client.post(ADD, {"name": "mine", "user": admin_user.pk})
+    client.post(ADD, {"name": "theirs", "user": viewing.pk})
+
+    assert [token.user for token in ApiToken.objects.all()] == [viewing]
+
+
+def test_superusers_manage_superusers(admin_client: Client, admin_user: User, viewing: User) -> None:
+    form = {"username": "mkoch", "is_active": "on", "is_superuser": "on"}
+
+    admin_client.post(f"{PEOPLE}{viewing.pk}/change/", {**form, **JOINED})
+
+    viewing.refresh_from_db()
+    assert viewing.is_superuser
+
+
+def test_a_nul_in_a_search_is_no_failure(admin_client: Client, viewing: User) -> None:
+    where = "app_label=access&model_name=apitoken&field_name=user"
+
+    answer = admin_client.get(f"/admin/autocomplete/?term=%00{viewing.username}&{where}")
+
+    assert [found["text"] for found in answer.json()["results"]] == [viewing.username]

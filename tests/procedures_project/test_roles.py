@@ -1,11 +1,15 @@
 """The groups that stand for the roles, and what each may do."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
-from django.contrib.auth.models import Group
+from django.apps.registry import Apps
+from django.contrib.auth.models import Group, Permission
 
 from access.rights import Right
 from access.roles import Role
-from procedures_project.roles import RIGHTS, make_groups
+from procedures_project.roles import PAGES, RIGHTS, make_groups
 
 pytestmark = pytest.mark.django_db
 
@@ -19,7 +23,7 @@ def rights_of(role: Role) -> set[str]:
 def test_every_role_is_a_group_with_its_rights(role: Role) -> None:
     make_groups()
 
-    assert rights_of(role) == RIGHTS[role]
+    assert rights_of(role) == RIGHTS[role] | PAGES[role]
 
 
 def test_whoever_may_more_may_also_what_others_may() -> None:
@@ -39,3 +43,17 @@ def test_a_group_that_exists_is_left_as_it_was_made() -> None:
     make_groups()
 
     assert rights_of(Role.VIEWER) == set()
+
+
+def test_a_group_is_made_only_once_all_its_permissions_exist() -> None:
+    Group.objects.all().delete()
+    Permission.objects.filter(codename="execute_run").delete()
+
+    make_groups()
+
+    assert set(Group.objects.values_list("name", flat=True)) == {Role.VIEWER, Role.AUTHOR}
+
+
+def test_before_there_are_groups_at_all_nothing_is_asked(django_assert_num_queries: Callable[[int], Any]) -> None:
+    with django_assert_num_queries(0):
+        make_groups(apps=Apps())
