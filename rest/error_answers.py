@@ -5,25 +5,41 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
 
 from rest import exact_json
-from rest.problems import MalformedRequest, PayloadTooLarge, Problem, not_found, problem_for
+from rest.problems import (
+    MalformedRequest,
+    PayloadTooLarge,
+    Problem,
+    failure_of_postgresql,
+    not_found,
+    problem_for,
+)
 
 MEDIA_TYPE = "application/problem+json"
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
     """Answer an error raised in a view (REST framework's EXCEPTION_HANDLER); None lets a bug become a 500."""
-    problem = problem_for(error)
+    request = context["request"]
+    problem = _problem_of(error, request.method)
     if problem is None:
         return None
-    response = Response(problem.document(context["request"].path), problem.status, content_type=MEDIA_TYPE)
+    response = Response(problem.document(request.path), problem.status, content_type=MEDIA_TYPE)
     allowed = {"Allow": ", ".join(context["view"].allowed_methods)} if problem.slug == "method-not-allowed" else {}
     for name, value in {**problem.headers, **allowed}.items():
         response[name] = value
     return response
+
+
+def _problem_of(error: Exception, method: str) -> Problem | None:
+    if isinstance(error, OperationalError | InterfaceError):
+        return failure_of_postgresql(error, is_write=method not in SAFE_METHODS)
+    return problem_for(error)
 
 
 def plain_problem_response(problem: Problem, request: HttpRequest) -> HttpResponse:

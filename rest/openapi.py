@@ -8,6 +8,7 @@ from typing import Any, cast
 from drf_spectacular import openapi
 from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
 from drf_spectacular.utils import Direction, OpenApiExample, OpenApiParameter, OpenApiResponse
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.serializers import ListSerializer, Serializer
 
 from rest import field_schemas  # noqa: F401  # registers the fields
@@ -18,6 +19,7 @@ from rest.operations import (
     ANSWERED_BY_NONE,
     IDEMPOTENCY_KEY_REUSED,
     NOT_FOUND,
+    OUTCOME_UNKNOWN,
     PAYLOAD_TOO_LARGE,
     PRECONDITION_REQUIRED,
     UNSUPPORTED_MEDIA_TYPE,
@@ -163,6 +165,8 @@ class AutoSchema(openapi.AutoSchema):
             yield PRECONDITION_REQUIRED
         if declared.has_idempotency_key:
             yield IDEMPOTENCY_KEY_REUSED
+        if self.method not in SAFE_METHODS:
+            yield OUTCOME_UNKNOWN
 
     def _problem_answer(self, types: Iterable[ProblemType]) -> OpenApiResponse:
         """Return the answer of a status: one of `types`, told apart by the member `type`."""

@@ -170,6 +170,11 @@ UNAVAILABLE = ProblemType(
     HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The service is temporarily unavailable",
     "PostgreSQL is down or busy; nothing was changed.",
 )  # fmt: skip
+OUTCOME_UNKNOWN = ProblemType(
+    HTTPStatus.SERVICE_UNAVAILABLE, "outcome-unknown", "It is not known whether this was done",
+    "The connection to PostgreSQL was lost: perhaps before COMMIT, perhaps after it. The same Idempotency-Key makes it "
+    "safe to repeat the request.",
+)  # fmt: skip
 
 ANSWERED_BY_ALL = (
     MALFORMED_REQUEST, UNKNOWN_PARAMETER, UNAUTHENTICATED, FORBIDDEN, NOT_ACCEPTABLE, INTERNAL_ERROR, UNAVAILABLE,

@@ -17,7 +17,10 @@ from rest.findings import Finding, findings_of
 
 logger = structlog.get_logger(__name__)
 
-RETRY_AFTER_SECONDS = 1
+RETRY_AFTER = {"Retry-After": "1"}
+
+# With these PostgreSQL says itself that it rolled back: lock_not_available, deadlock_detected, serialization_failure.
+ROLLED_BACK = frozenset({"55P03", "40P01", "40001"})
 
 
 class Problem(exceptions.APIException):
@@ -115,21 +118,44 @@ class UnsupportedMediaType(Problem):
 
 
 class Unavailable(Problem):
-    """PostgreSQL is down, or too busy to answer in time; nothing was written."""
+    """PostgreSQL is down, or too busy to answer in time; nothing was changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, detail: str) -> None:
         super().__init__(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "unavailable",
             "The service is temporarily unavailable",
-            "Nothing was changed; try again.",
-            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+            detail,
+            headers=RETRY_AFTER,
+        )
+
+
+class OutcomeUnknown(Problem):
+    """The connection to PostgreSQL was lost during a write: before its COMMIT or after it, which nobody can tell."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "outcome-unknown",
+            "It is not known whether this was done",
+            "Repeat it with the same Idempotency-Key; if it had none, read first what there is now.",
+            headers=RETRY_AFTER,
         )
 
 
 def not_found(slug: str = "not-found", title: str = "There is nothing here", **extensions: object) -> Problem:
     """Return a 404."""
     return Problem(HTTPStatus.NOT_FOUND, slug, title, **extensions)  # type: ignore[arg-type]  # extensions only
+
+
+def failure_of_postgresql(error: OperationalError | InterfaceError, *, is_write: bool) -> Problem:
+    """Return how a failure of PostgreSQL reads over HTTP, to whoever wanted to read or to write."""
+    logger.warning("database_unavailable", error=str(error).strip())
+    if not is_write:
+        return Unavailable("Try again.")
+    if getattr(error.__cause__, "sqlstate", None) in ROLLED_BACK:
+        return Unavailable("Nothing was changed; try again.")
+    return OutcomeUnknown()
 
 
 @singledispatch
@@ -141,12 +167,6 @@ def problem_for(error: Exception) -> Problem | None:
 @problem_for.register
 def _(error: Problem) -> Problem:
     return error
-
-
-@problem_for.register
-def _(error: OperationalError | InterfaceError) -> Problem:
-    logger.warning("database_unavailable", error=str(error).strip())
-    return Unavailable()
 
 
 @problem_for.register

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
+import psycopg
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
@@ -19,6 +20,7 @@ from rest.problems import (
     UnknownParameter,
     UnsupportedMediaType,
     ValidationFailed,
+    failure_of_postgresql,
     not_found,
     problem_for,
 )
@@ -75,8 +77,6 @@ def test_a_single_finding_is_one_problem() -> None:
         (exceptions.MethodNotAllowed("PATCH"), 405, "method-not-allowed"),
         (exceptions.NotAcceptable(), 406, "not-acceptable"),
         (exceptions.UnsupportedMediaType("text/plain"), 415, "unsupported-media-type"),
-        (OperationalError("connection refused"), 503, "unavailable"),
-        (InterfaceError("connection already closed"), 503, "unavailable"),
     ],
 )
 def test_each_known_error_has_its_status_and_slug(error: Exception, status: int, slug: str) -> None:
@@ -90,11 +90,47 @@ def test_an_unknown_error_is_a_bug_and_no_problem() -> None:
     assert problem_for(KeyError("bug")) is None
 
 
-def test_a_database_that_is_down_says_when_to_try_again() -> None:
-    problem = problem_for(OperationalError("gone"))
+def caused_by(cause: psycopg.Error) -> OperationalError:
+    error = OperationalError(str(cause))
+    error.__cause__ = cause
+    return error
 
-    assert problem is not None
-    assert problem.headers == {"Retry-After": "1"}
+
+LOST = [OperationalError("gone"), InterfaceError("closed"), caused_by(psycopg.OperationalError("server closed"))]
+ROLLED_BACK = [
+    caused_by(error("rolled back"))
+    for error in (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+]
+
+
+@pytest.mark.parametrize("is_write", [True, False])
+@pytest.mark.parametrize("error", [*LOST, *ROLLED_BACK], ids=repr)
+def test_every_failure_of_postgresql_says_when_to_try_again(error: OperationalError, is_write: bool) -> None:
+    problem = failure_of_postgresql(error, is_write=is_write)
+
+    assert (problem.status, problem.headers) == (503, {"Retry-After": "1"})
+
+
+@pytest.mark.parametrize("error", ROLLED_BACK, ids=repr)
+def test_a_write_that_postgresql_rolled_back_changed_nothing(error: OperationalError) -> None:
+    problem = failure_of_postgresql(error, is_write=True)
+
+    assert (problem.slug, problem.explanation) == ("unavailable", "Nothing was changed; try again.")
+
+
+@pytest.mark.parametrize("error", [*LOST, caused_by(psycopg.errors.AdminShutdown("terminated"))], ids=repr)
+def test_of_a_write_whose_connection_was_lost_nobody_knows_what_came(error: OperationalError) -> None:
+    problem = failure_of_postgresql(error, is_write=True)
+
+    assert problem.slug == "outcome-unknown"
+    assert "Idempotency-Key" in problem.explanation
+
+
+@pytest.mark.parametrize("error", [*LOST, *ROLLED_BACK], ids=repr)
+def test_a_read_is_only_told_to_try_again(error: OperationalError) -> None:
+    problem = failure_of_postgresql(error, is_write=False)
+
+    assert (problem.slug, problem.explanation) == ("unavailable", "Try again.")
 
 
 def test_an_unknown_path_is_a_problem(anonymous: ApiClient) -> None:

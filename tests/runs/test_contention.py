@@ -60,9 +60,10 @@ def locked_elsewhere(statement: str, *arguments: UUID | str) -> Iterator[None]:
 
 
 def assert_announced(answer: Any) -> None:
-    """Assert that the answer says when to try again."""
+    """Assert that the answer says that nothing was changed, and when to try again."""
     assert answer.status_code == 503
     assert answer.json()["type"] == "/problems/unavailable"
+    assert answer.json()["detail"] == "Nothing was changed; try again."
     assert int(answer.headers["Retry-After"]) >= 1
 
 
