@@ -35,7 +35,8 @@ def write(at: float, number: int | None, status: int = HTTPStatus.OK, **others: 
     return Write("writer", "it", number, at - 0.01, at, status, **others)
 
 
-REFUSED = write(2, 2, HTTPStatus.SERVICE_UNAVAILABLE, is_announced=True)
+UNKNOWN = write(2, 2, HTTPStatus.SERVICE_UNAVAILABLE, is_announced=True)
+REFUSED = write(2, 2, HTTPStatus.SERVICE_UNAVAILABLE, is_announced=True, is_denied=True)
 
 
 # The judge
@@ -165,6 +166,10 @@ def test_a_write_that_was_refused_and_is_shown_all_the_same_is_found() -> None:
     assert not judge(History([read(3, 1)], [REFUSED])).broken_refusals
 
 
+def test_a_write_whose_outcome_was_unknown_may_be_shown() -> None:
+    assert not judge(History([read(3, 2)], [UNKNOWN])).broken_refusals
+
+
 @pytest.mark.parametrize(
     ("fault", "history", "failed_invalidations", "violations"),
     [
@@ -176,6 +181,8 @@ def test_a_write_that_was_refused_and_is_shown_all_the_same_is_found() -> None:
         (Fault("some", NotImplemented), History([read(3.3, 1)], [write(2, 2)]), 0, 1),
         (Fault("some", NotImplemented), History(writes=[REFUSED]), 0, 1),
         (Fault("some", NotImplemented, breaks_postgresql=True), History(writes=[REFUSED]), 0, 0),
+        (Fault("some", NotImplemented, breaks_postgresql=True), History([read(3, 2)], [REFUSED]), 0, 1),
+        (Fault("some", NotImplemented, breaks_postgresql=True), History([read(3, 2)], [UNKNOWN]), 0, 0),
         (Fault("some", NotImplemented), History([read(1, 0, status=NO_ANSWER, shown={})]), 0, 1),
         (Fault("some", NotImplemented, kills_workers=True), History([read(1, 0, status=NO_ANSWER, shown={})]), 0, 0),
     ],

@@ -41,6 +41,7 @@ class Write:
 
     Attributes:
         number: None where the answer would have told it.
+        is_denied: Whether a refusal said that nothing was changed.
     """
 
     client: str
@@ -50,6 +51,7 @@ class Write:
     ended: float
     status: int
     is_announced: bool = False
+    is_denied: bool = False
 
     @property
     def is_acknowledged(self) -> bool:
@@ -241,8 +243,4 @@ def _contradictions(reads: Iterable[Read]) -> list[str]:
 
 def _broken_refusals(writes: Iterable[Write], reads: Iterable[Read]) -> list[Write]:
     shown = {(thing, number) for read in reads for thing, number in read.shown.items()}
-    return [
-        write
-        for write in writes
-        if write.status == HTTPStatus.SERVICE_UNAVAILABLE and (write.thing, write.number) in shown
-    ]
+    return [write for write in writes if write.is_denied and (write.thing, write.number) in shown]

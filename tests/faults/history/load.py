@@ -19,6 +19,7 @@ from tests.faults.history.cluster import Cluster, Node
 from tests.faults.history.history import NO_ANSWER, History, Read, Write
 
 LIST = "/procedures"
+NOTHING_CHANGED = "/problems/unavailable"
 TAG_BEGINNING = "n-"
 READERS = 4
 STEPS_A_RUN = 40
@@ -116,13 +117,14 @@ class Client:
         began = time.monotonic()
         response = self._request(method, path, **request)
         ended = time.monotonic()
-        status, is_announced = NO_ANSWER, False
+        status, is_announced, is_denied = NO_ANSWER, False, False
         if response is not None:
             status, is_announced = response.status_code, "Retry-After" in response.headers
+            is_denied = is_announced and response.json()["type"] == NOTHING_CHANGED
             if number is None and response.is_success:
                 answer = response.json()
                 ((thing, number),) = numbers_in(answer.get("run", answer)).items()
-        self.history.writes.append(Write(self.name, thing, number, began, ended, status, is_announced))
+        self.history.writes.append(Write(self.name, thing, number, began, ended, status, is_announced, is_denied))
         return response
 
     def _request(self, method: str, path: str, node: Node | None = None, **request: Any) -> httpx.Response | None:

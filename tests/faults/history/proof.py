@@ -37,6 +37,7 @@ class Outcome:
         bound_ms = self.lease_ms + TOLERANCE_MS
         for kind, reads in (("stale", verdict.stale), ("going back", verdict.backward)):
             found += [f"{kind}: {old}" for old in reads if self.fault.is_harmless or old.staleness_ms > bound_ms]
+        found += [f"done though refused: {write}" for write in verdict.broken_refusals]
         if verdict.unavailable and not self.fault.breaks_postgresql:
             found.append(f"{verdict.unavailable} requests were answered 503, though PostgreSQL was well")
         if verdict.lost and not self.fault.kills_workers:
