@@ -25,7 +25,7 @@ STEPS = ["one", "two", "three"]
 SKIPPABLE = {"two"}
 ENDED = ("completed", "aborted")
 EXAMPLES, STEPS_EACH = 60, 40
-MAX_EVENTS = 14
+MAX_EVENTS = 6  # few, so that most runs come there
 
 
 @dataclass
@@ -186,8 +186,10 @@ class Runs(RuleBasedStateMachine):
         resume = ["resume"] if self.model.status == "paused" else []
         commits = [f"steps/{step}/commit" for step in STEPS if step not in self.model.resolved]
         with transaction.atomic():
-            answers = [self.operator.post(f"{self.path}/{verb}") for verb in (*resume, *commits)]
-            assert answers[-1].json()["run"]["status"] == "completed"
+            for verb in (*resume, *commits):
+                answer = self.operator.post(f"{self.path}/{verb}")
+                assert answer.status_code in (200, 201), answer.content
+            assert answer.json()["run"]["status"] == "completed"
             transaction.set_rollback(True)
 
 
