@@ -58,3 +58,18 @@ def test_nobody_changes_a_run(admin_client: Client, run: Run) -> None:
 
 def test_the_list_of_runs_is_shown(admin_client: Client, run: Run) -> None:
     assert "gibson revision 1" in admin_client.get(RUNS).text
+
+
+def test_a_status_with_a_nul_is_a_wrong_filter(admin_client: Client, run: Run) -> None:
+    answer = admin_client.get(f"{RUNS}?status__exact=%00")
+
+    assert (answer.status_code, answer["Location"]) == (302, f"{RUNS}?e=1")
+
+
+def test_a_supervisor_among_the_staff_sees_the_ledger(client: Client, run: Run, person: Callable[[Role], User]) -> None:
+    supervisor = person(Role.SUPERVISOR)
+    supervisor.is_staff = True
+    supervisor.save()
+    client.force_login(supervisor)
+
+    assert "<div>mass: 12.50</div>" in client.get(f"{RUNS}{run.pk}/change/").text
