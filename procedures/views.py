@@ -126,7 +126,7 @@ class RevisionViewSet(ApiViewSet):
     def retrieve(self, request: Request, key: str, number: int) -> Response:
         """Answer one revision with its steps; it never changes."""
         revision = Procedure.objects.get_published(key).published_revision(number)
-        return Response(RevisionSerializer(revision).data, headers={"Cache-Control": FOR_EVER})
+        return Response(RevisionSerializer(revision).data, headers={"Cache-Control": FOR_EVER, "Vary": "Authorization"})
 
 
 def _filtered(tag: str | None = None, q: str | None = None) -> list[Procedure]:

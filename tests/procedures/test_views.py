@@ -332,6 +332,7 @@ def test_a_revision_is_shown_whole_and_for_ever(viewer: ApiClient) -> None:
     answer = viewer.get("/procedures/gibson/revisions/1")
 
     assert answer["Cache-Control"] == "private, max-age=31536000, immutable"
+    assert "Authorization" in answer["Vary"]
     content = answer.json()
     assert [found["key"] for found in content.pop("steps")] == ["a"]
     assert content == {
