@@ -96,7 +96,7 @@ class Client:
             if status == HTTPStatus.OK:
                 shown = numbers_in(response.json())
                 self._held[path] = Held(etag, shown)
-            elif status == HTTPStatus.NOT_MODIFIED and held and version_in(held.etag) == version_in(etag):
+            elif status == HTTPStatus.NOT_MODIFIED and held and held.etag == etag:
                 shown = held.shown
         self.history.reads.append(Read(self.name, path, began, ended, status, shown, etag, is_announced))
 
@@ -277,11 +277,6 @@ class Load:
         for path in itertools.chain(paths, paths):
             client.read(path)
         self._stop.wait(WRITE_PAUSE_SECONDS)
-
-
-def version_in(etag: str) -> str:
-    """Return an entity tag without its coding: a write is answered plain, and what follows it may be compressed."""
-    return etag.replace('-gzip"', '"')
 
 
 def tag_of(number: int) -> str:
