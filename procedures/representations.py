@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from procedures.versioned_cache.engine import Representation, cache
 from procedures.versioned_cache.reads import CachedRead
 from rest.codings import Coding, preferred_coding
-from rest.conditional import etag, holds_anything, versions_held
+from rest.conditional import etag, etag_held, holds_anything, versions_held
 from rest.problems import Problem
 
 # Clients may keep a body but must ask before each use; to whom it was given, and in what form, is part of the question.
@@ -47,10 +47,13 @@ def coding_for(request: HttpRequest | Request) -> Coding | None:
 def response_of(representation: Representation, request: HttpRequest | Request, coding: Coding) -> HttpResponse:
     """Answer with a representation, or tell that the client holds it already."""
     headers = {**HEADERS, "Server-Timing": _server_timing(representation)}
-    if representation.version is not None:
-        headers["ETag"] = etag(representation.version, representation.fingerprint, coding)
+    version, fingerprint = representation.version, representation.fingerprint
     if representation.body is None or holds_anything(request):
+        if version is not None:
+            headers["ETag"] = etag_held(request, version, fingerprint, coding)
         return HttpResponse(status=HTTPStatus.NOT_MODIFIED, content_type="application/json", headers=headers)
+    if version is not None:
+        headers["ETag"] = etag(version, fingerprint, coding)
     if coding is Coding.IDENTITY:
         return HttpResponse(representation.body, "application/json", headers=headers)
     headers["Content-Encoding"] = coding.value

@@ -48,6 +48,16 @@ def etag(version: int, fingerprint: str, coding: Coding = Coding.IDENTITY) -> st
     return f'"{version}-{fingerprint}{variant}"'
 
 
+def etag_held(request: HttpRequest | Request, version: int, fingerprint: str, coding: Coding) -> str:
+    """Return the tag for a 304: in the coding of the body that the client holds, by which its cache finds it.
+
+    That is the coding to serve, unless the client names the version in another one only (RFC 9111 §4.3.4).
+    """
+    header = request.META.get("HTTP_IF_NONE_MATCH", "")
+    tags = [etag(version, fingerprint, one) for one in (coding, *(set(Coding) - {coding}))]
+    return next((tag for tag in tags if tag in header), tags[0])
+
+
 def versions_held(request: HttpRequest | Request, fingerprint: str) -> frozenset[int]:
     """Return the versions that the client holds according to If-None-Match (weak comparison)."""
     header = request.META.get("HTTP_IF_NONE_MATCH")

@@ -86,6 +86,19 @@ def test_the_gzip_form_is_the_body(viewer: ApiClient, paths: list[str]) -> None:
         assert "Accept-Encoding" in coded["Vary"]
 
 
+@pytest.mark.parametrize("held", ["", "-gzip"])
+@pytest.mark.parametrize("accepted", ["gzip", "identity"])
+def test_a_304_names_the_body_that_the_client_holds(
+    viewer: ApiClient, paths: list[str], held: str, accepted: str
+) -> None:
+    for path, tag in warm(viewer, paths).items():
+        held_tag = f'{tag[:-1]}{held}"'
+
+        answer = viewer.get(path, headers={"If-None-Match": held_tag, "Accept-Encoding": accepted})
+
+        assert (answer.status_code, answer["ETag"]) == (304, held_tag)
+
+
 def test_the_tier_is_told(viewer: ApiClient, paths: list[str]) -> None:
     warm(viewer, paths)
 
