@@ -82,6 +82,13 @@ def test_6_the_parameters_come_before_the_run(viewer: ApiClient) -> None:
     assert slug(answer) == (400, "unknown-parameter")
 
 
+@pytest.mark.parametrize("headers", [{"If-Match": "1"}, {"Idempotency-Key": ""}], ids=["If-Match", "Idempotency-Key"])
+def test_6_a_malformed_header_comes_before_the_run(viewer: ApiClient, headers: dict[str, str]) -> None:
+    answer = viewer.post(f"/runs/{NOBODY}/steps/none/commit", INVALID, headers=headers)
+
+    assert slug(answer) == (400, "malformed-request")
+
+
 def test_7_the_run_comes_before_the_step(viewer: ApiClient) -> None:
     answer = viewer.post(f"/runs/{NOBODY}/steps/none/commit", INVALID, headers=STALE)
 
@@ -153,6 +160,11 @@ def test_16_the_body_comes_last(supervisor: ApiClient, run_id: str) -> None:
     answer = supervisor.post(f"/runs/{run_id}/steps/approve/commit", INVALID)
 
     assert slug(answer) == (400, "validation-failed")
+
+
+@pytest.mark.parametrize("headers", [{"If-Match": "1"}, {"Idempotency-Key": ""}], ids=["If-Match", "Idempotency-Key"])
+def test_of_a_procedure_a_malformed_header_comes_before_existence(viewer: ApiClient, headers: dict[str, str]) -> None:
+    assert slug(viewer.put("/procedures/nobody", {}, headers=headers)) == (400, "malformed-request")
 
 
 def test_of_a_procedure_existence_comes_before_rights(viewer: ApiClient) -> None:

@@ -176,6 +176,12 @@ def test_a_receipt_never_changes(author: ApiClient, change: dict[str, Any] | Non
         Receipt.objects.update(**change) if change else Receipt.objects.all().delete()
 
 
+def test_a_receipt_is_shown_by_what_it_is_for(author: ApiClient) -> None:
+    post(author, body())
+
+    assert str(Receipt.objects.get()) == "gibson revision 1 for b0f4c9e2"
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_two_twins_that_create_one_waits_and_is_answered_like_the_other(author: ApiClient) -> None:
     first, twin = meet(lambda: post(author, body()), lambda: post(author, body()))
