@@ -263,7 +263,7 @@ TIME_ZONE = "UTC"
 
 MAX_STEPS = 200
 MAX_SLOTS = 50
-MAX_EVENTS = 1_000  # of a run; past it only commit, skip and abort, so that no run is trapped
+MAX_EVENTS = 1_000  # of a run; past it no amendments and no pauses, so that every run can be brought to its end
 
 # --- metrics and logs ---
 
