@@ -184,12 +184,10 @@ def test_a_restarted_valkey_is_used_again_and_serves_what_was_written_meanwhile(
 
 @pytest.mark.usefixtures("dead_valkey")
 def test_a_restarted_valkey_has_its_new_process_id_in_services(demo: Demo) -> None:
-    pid = demo.read_services()["pids"]["redis"]
-
     demo.start_valkey()
 
-    eventually(lambda: demo.read_services()["pids"]["redis"] != pid)
-    assert demo.redis.info("server")["process_id"] == demo.pids["redis"]
+    # Before it is noticed, they name an earlier one; which one depends on when that one's death was noticed.
+    eventually(lambda: demo.redis.info("server")["process_id"] == demo.pids["redis"])
 
 
 # Frozen
