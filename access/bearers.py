@@ -84,10 +84,5 @@ class Bearers:
                 self._by_digest[bearer.token.digest] = bearer
         return bearer
 
-    def forget(self) -> None:
-        """Ask PostgreSQL again for everybody."""
-        with self._lock:
-            self._by_digest.clear()
-
 
 bearers = Bearers()
