@@ -1,8 +1,11 @@
 """Cached representations over HTTP: bytes as they are stored, and what clients may do with them."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from rest_framework.request import Request
 
 from procedures.versioned_cache.engine import Representation, cache
@@ -11,8 +14,22 @@ from rest.codings import Coding, preferred_coding
 from rest.conditional import etag, etag_held, holds_anything, versions_held
 from rest.problems import Problem
 
+CONTENT_TYPE = "application/json"
 # Clients may keep a body but must ask before each use; to whom it was given, and in what form, is part of the question.
-HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept, Accept-Encoding"}
+HEADERS = {
+    "Content-Type": CONTENT_TYPE,
+    "Cache-Control": "private, no-cache",
+    "Vary": "Authorization, Accept, Accept-Encoding",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to answer a cached read with, whoever sends it."""
+
+    status: HTTPStatus
+    headers: dict[str, str]
+    body: bytes
 
 
 class NoAcceptableCoding(Problem):
@@ -33,31 +50,32 @@ def representation_response(request: Request, read: CachedRead, **path: object) 
     Raises:
         NoAcceptableCoding: the client excludes every coding.
     """
-    coding = coding_for(request)
+    coding = coding_for(request.META)
     if coding is None:
         raise NoAcceptableCoding
-    return response_of(read(versions_held(request, read.fingerprint), **path), request, coding)
+    answer = answer_of(read(versions_held(request.META, read.fingerprint), **path), request.META, coding)
+    return HttpResponse(answer.body, status=answer.status, headers=answer.headers)
 
 
-def coding_for(request: HttpRequest | Request) -> Coding | None:
+def coding_for(meta: Mapping[str, Any]) -> Coding | None:
     """Return the coding that the client prefers, or None."""
-    return preferred_coding(request.META.get("HTTP_ACCEPT_ENCODING"))
+    return preferred_coding(meta.get("HTTP_ACCEPT_ENCODING"))
 
 
-def response_of(representation: Representation, request: HttpRequest | Request, coding: Coding) -> HttpResponse:
+def answer_of(representation: Representation, meta: Mapping[str, Any], coding: Coding) -> Answer:
     """Answer with a representation, or tell that the client holds it already."""
     headers = {**HEADERS, "Server-Timing": _server_timing(representation)}
     version, fingerprint = representation.version, representation.fingerprint
-    if representation.body is None or holds_anything(request):
+    if representation.body is None or holds_anything(meta):
         if version is not None:
-            headers["ETag"] = etag_held(request, version, fingerprint, coding)
-        return HttpResponse(status=HTTPStatus.NOT_MODIFIED, content_type="application/json", headers=headers)
+            headers["ETag"] = etag_held(meta, version, fingerprint, coding)
+        return Answer(HTTPStatus.NOT_MODIFIED, headers, b"")
     if version is not None:
         headers["ETag"] = etag(version, fingerprint, coding)
     if coding is Coding.IDENTITY:
-        return HttpResponse(representation.body, "application/json", headers=headers)
+        return Answer(HTTPStatus.OK, headers, representation.body)
     headers["Content-Encoding"] = coding.value
-    return HttpResponse(cache.compressed(representation), "application/json", headers=headers)
+    return Answer(HTTPStatus.OK, headers, cache.compressed(representation))
 
 
 def written_response(
@@ -69,7 +87,7 @@ def written_response(
         headers["ETag"] = etag(version, fingerprint)
     if location:
         headers["Location"] = location
-    return HttpResponse(body, "application/json", status, headers=headers)
+    return HttpResponse(body, CONTENT_TYPE, status, headers=headers)
 
 
 def _server_timing(representation: Representation) -> str:

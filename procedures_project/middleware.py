@@ -1,58 +1,38 @@
-"""What every request gets: an id, one log line, its place in the metrics; and what only pages get."""
+"""What every request that reaches Django gets, and what only pages get."""
 
-import time
-import uuid
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
 
-from procedures_project import request_metrics
+from procedures_project.request_records import ID_HEADER, record_of
 
-logger = structlog.get_logger(__name__)
-
-QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})  # polled every few seconds by machines
 PAGES = "/admin/"
 
 
 class RequestRecordMiddleware:
-    """Give each request an id that its log lines and the answer's `X-Request-ID` share; log and count it once.
-
-    An id sent by the client is not taken over: it could forge another request's trace.
-    """
+    """Keeps the record of each request."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request_id = uuid.uuid4().hex
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
-        started = time.perf_counter()
+        record = record_of(request.META)
         response = self.get_response(request)
-        response["X-Request-ID"] = request_id
-        seconds = time.perf_counter() - started
-        request_metrics.count(request, response, seconds)
-        if request.path not in QUIET_PATHS:
-            self._log(request, response, seconds)
-        return response
-
-    @staticmethod
-    def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
-        logger.info(
-            "request_finished",
+        response[ID_HEADER] = record.id
+        match = request.resolver_match
+        record.close(
             method=request.method,
-            # The route, not the path: bounded, and free of what a client put into the URL.
-            route=request.resolver_match.route if request.resolver_match else None,
+            route=match.route if match else None,
+            view=match.view_name if match else None,
             status=response.status_code,
-            duration_ms=round(seconds * 1000, 3),
             user_id=getattr(getattr(request, "user", None), "pk", None),
         )
+        return response
 
 
 class OnlyForPages(MiddlewareMixin):

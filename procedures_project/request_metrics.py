@@ -7,7 +7,6 @@ longer than a cached read. These are the two that dashboards are made of, with t
 from functools import lru_cache
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
 from prometheus_client import Counter, Histogram
 
 RESPONSES = Counter(
@@ -25,13 +24,11 @@ KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPT
 MAX_CHILDREN = 2_000  # combinations of view, method and status that occur; beyond it, children are only looked up again
 
 
-def count(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+def count(view: str | None, method: str | None, status: int, seconds: float) -> None:
     """Count an answered request."""
-    match = request.resolver_match
-    view = (match.view_name if match else None) or "<unnamed view>"
     # A client may invent methods, each of which would be a series of its own.
-    method = request.method if request.method in KNOWN_METHODS else "<invalid method>"
-    responses, latency = _children(response.status_code, view, method)
+    known_method = method if method in KNOWN_METHODS else "<invalid method>"
+    responses, latency = _children(int(status), view or "<unnamed view>", known_method)
     responses.inc()
     latency.observe(seconds)
 

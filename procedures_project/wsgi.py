@@ -1,9 +1,12 @@
 """The WSGI application, with what every server in front of it gets wrong put right."""
 
+import gc
 import io
 import os
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from contextlib import closing
+from typing import Any, cast
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
@@ -11,17 +14,14 @@ from django.urls import get_resolver
 
 from procedures_project.postgresql.waiting import REQUEST_PATIENCE_SECONDS, patience
 
-Environ = dict[str, Any]
-Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-
-def with_chunked_bodies(application: Application) -> Application:
+def with_chunked_bodies(application: WSGIApplication) -> WSGIApplication:
     """Let Django see chunked request bodies, which it takes for empty ones (Django ticket 35838).
 
     At most one byte more than the largest allowed body is read, so a body that is too large is still seen to be.
     """
 
-    def wrapped(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def wrapped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() and not environ.get("CONTENT_LENGTH"):
             body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
             environ["wsgi.input"] = io.BytesIO(body)
@@ -31,24 +31,47 @@ def with_chunked_bodies(application: Application) -> Application:
     return wrapped
 
 
-def with_patience(application: Application) -> Application:
+def with_patience(application: WSGIApplication) -> WSGIApplication:
     """Let no request wait for a frozen PostgreSQL without end."""
 
-    def wrapped(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def wrapped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         with patience(REQUEST_PATIENCE_SECONDS):
             return application(environ, start_response)
 
     return wrapped
 
 
+def with_whole_bodies(application: WSGIApplication) -> WSGIApplication:
+    """Hand over in one piece what is in one piece: granian sends a list at once, and all else piece by piece."""
+
+    def wrapped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        response: Any = application(environ, start_response)
+        if response.streaming:
+            return cast("Iterable[bytes]", response)
+        with closing(response):
+            return list(response)
+
+    return wrapped
+
+
+def with_short_cut(application: WSGIApplication) -> WSGIApplication:
+    """Answer quick reads ahead of Django."""
+    from procedures_project.short_cut import ShortCut  # noqa: PLC0415  # its modules need the apps
+
+    return ShortCut(application)
+
+
 def warm_up() -> None:
-    """Load now what Django loads at the first request, so that no client pays for it."""
+    """Do now what would be done at the first request or later, so that no client pays for it."""
     from procedures.versioned_cache.engine import cache  # noqa: PLC0415  # its modules need the apps
 
     _ = get_resolver().url_patterns
     cache.is_reachable()
+    # What is loaded stays. A collection that looked at it would take as long as Redis is waited for.
+    gc.collect()
+    gc.freeze()
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "procedures_project.settings")
-application = with_patience(with_chunked_bodies(get_wsgi_application()))
+application = with_patience(with_chunked_bodies(with_short_cut(with_whole_bodies(get_wsgi_application()))))
 warm_up()

@@ -1,13 +1,16 @@
 """Conditional requests (RFC 9110 §13): entity tags made of a version and the fingerprint of its shape.
 
+`meta` is a request's headers as WSGI has them (PEP 3333), which is what Django calls `request.META`.
+
 A tag is `"<version>-<fingerprint>"`. The gzip-coded variant's ends in `-gzip`; comparisons pass over that, since
 a client that was given one variant and sends its tag back means the version.
 """
 
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
-from django.http import HttpRequest
 from rest_framework.request import Request
 
 from rest.codings import Coding
@@ -48,19 +51,19 @@ def etag(version: int, fingerprint: str, coding: Coding = Coding.IDENTITY) -> st
     return f'"{version}-{fingerprint}{variant}"'
 
 
-def etag_held(request: HttpRequest | Request, version: int, fingerprint: str, coding: Coding) -> str:
+def etag_held(meta: Mapping[str, Any], version: int, fingerprint: str, coding: Coding) -> str:
     """Return the tag for a 304: in the coding of the body that the client holds, by which its cache finds it.
 
     That is the coding to serve, unless the client names the version in another one only (RFC 9111 §4.3.4).
     """
-    header = request.META.get("HTTP_IF_NONE_MATCH", "")
+    header = meta.get("HTTP_IF_NONE_MATCH", "")
     tags = [etag(version, fingerprint, one) for one in (coding, *(set(Coding) - {coding}))]
     return next((tag for tag in tags if tag in header), tags[0])
 
 
-def versions_held(request: HttpRequest | Request, fingerprint: str) -> frozenset[int]:
+def versions_held(meta: Mapping[str, Any], fingerprint: str) -> frozenset[int]:
     """Return the versions that the client holds according to If-None-Match (weak comparison)."""
-    header = request.META.get("HTTP_IF_NONE_MATCH")
+    header = meta.get("HTTP_IF_NONE_MATCH")
     if header is None:
         return frozenset()
     return frozenset(
@@ -68,9 +71,9 @@ def versions_held(request: HttpRequest | Request, fingerprint: str) -> frozenset
     )
 
 
-def holds_anything(request: HttpRequest | Request) -> bool:
+def holds_anything(meta: Mapping[str, Any]) -> bool:
     """Tell whether If-None-Match is `*`: any representation is one that the client does not want."""
-    return bool(request.META.get("HTTP_IF_NONE_MATCH", "").strip() == ANY)
+    return bool(meta.get("HTTP_IF_NONE_MATCH", "").strip() == ANY)
 
 
 def versions_expected(request: Request, fingerprint: str) -> frozenset[int] | None:

@@ -1,5 +1,6 @@
 """Fixtures for all tests: an empty Redis, a person of each role, and HTTP clients that carry their tokens."""
 
+import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -18,6 +19,13 @@ from procedures.versioned_cache.engine import VersionedCache
 from procedures.versioned_cache.store import Store
 
 Result = TypeVar("Result")
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what is loaded: to look at it takes longer than Redis is waited for."""
+    gc.collect()
+    gc.freeze()
+
 
 # Said of every table that is never emptied: the one thing that no test could do without is to empty them.
 SWITCH = """

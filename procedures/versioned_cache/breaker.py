@@ -1,5 +1,7 @@
 """A circuit breaker around Redis: after some failures in a row nobody waits for it, but one probe now and then.
 
+What made somebody wait before it failed opens it at once, so that no request waits for the same Redis twice.
+
 The libraries for it either hold a lock over the call, or let several probes through.
 """
 
@@ -47,10 +49,10 @@ class Breaker:
         try:
             yield
         except CacheUnavailable:
-            self._fail()
+            self._fail(FAILURES_TO_OPEN if time.monotonic() - started > SLOW_SECONDS else 1)
             raise
         if time.monotonic() - started > SLOW_SECONDS:
-            self._fail()
+            self._fail(1)
         else:
             self._failures = 0
 
@@ -63,7 +65,7 @@ class Breaker:
             # This caller is the probe; whoever comes while it is under way is turned away.
             self._closed_again_at = time.monotonic() + OPEN_SECONDS
 
-    def _fail(self) -> None:
+    def _fail(self, failures: int) -> None:
         with self._lock:
-            self._failures += 1
+            self._failures += failures
             self._closed_again_at = time.monotonic() + OPEN_SECONDS

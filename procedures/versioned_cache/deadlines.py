@@ -14,6 +14,8 @@ from redis.connection import DefaultParser
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.utils import SENTINEL
 
+NEGLIGIBLE_SECONDS = 0.001
+
 _ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)
 
 
@@ -42,4 +44,7 @@ class DeadlineParser(DefaultParser):  # type: ignore[misc,valid-type]  # its typ
         remaining_seconds = ends_at - time.monotonic()
         if remaining_seconds <= 0:
             raise RedisTimeoutError("The answer is not complete in time.")
+        if remaining_seconds > self._socket_timeout - NEGLIGIBLE_SECONDS:
+            # To set a timeout and to set it back are two system calls, and each may cost the thread the interpreter.
+            return super().read_from_socket(raise_on_timeout=raise_on_timeout)
         return super().read_from_socket(remaining_seconds, raise_on_timeout)

@@ -1,162 +1,22 @@
-"""A quick read is answered exactly as the view set answers it, and whatever is unusual is left to the view set."""
+"""Which views say of themselves that plain reads may be answered ahead of them, and what is plain."""
 
-import gzip
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from rest_framework.throttling import UserRateThrottle
 
-from access.actions import issue_token
-from access.roles import Role
 from procedures import caches
-from procedures.quick_reads import quick_read
+from procedures.quick_reads import is_plain, quick_read, quick_read_of
 from procedures.views import ProcedureViewSet
 from rest.renderers import CSVRenderer
-from runs.models import Run
-from tests import factories
-from tests.conftest import ApiClient
-
-UNUSUAL_ACCEPT = "application/json, */*;q=0.1"  # asks for the same, and is not looked at by a quick read
-OF_THIS_ANSWER = {"X-Request-ID", "Server-Timing"}
-OF_REST_FRAMEWORK = {"Allow"}  # it names the methods with every answer
 
 
-@pytest.fixture
-def paths(person: Callable[[Role], User], transactional_db: None) -> list[str]:
-    """What can be read quickly."""
-    run: Run = factories.start(person(Role.OPERATOR), factories.body("gibson"))
-    return ["/procedures", "/procedures/gibson", f"/runs/{run.pk}"]
+def test_a_view_with_the_usual_rules_may_be_read_quickly() -> None:
+    view = quick_read(ProcedureViewSet.as_view({"get": "list"}), caches.read_procedure_list)
 
-
-def answered(client: ApiClient, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """Return an answer's status, its headers and its body."""
-    answer: Any = client.generic(method, path, headers=headers)
-    compared = {name: value for name, value in answer.items() if name not in OF_THIS_ANSWER | OF_REST_FRAMEWORK}
-    return answer.status_code, compared, answer.content
-
-
-def warm(client: ApiClient, paths: list[str]) -> dict[str, str]:
-    """Read each path, so that the process holds its body and knows the token; return the entity tags."""
-    return {path: client.get(path)["ETag"] for path in paths}
-
-
-def test_a_quick_read_asks_postgresql_nothing(
-    viewer: ApiClient, paths: list[str], django_assert_num_queries: Any
-) -> None:
-    warm(viewer, paths)
-
-    with django_assert_num_queries(0):
-        assert [viewer.get(path).status_code for path in paths] == [200] * 3
-
-
-def asked_for(tag: str) -> Iterator[dict[str, str]]:
-    """Yield conditions and codings that clients ask with, of a body whose entity tag is this."""
-    tags = [tag, f'{tag[:-1]}-gzip"', f"W/{tag}", '"1-00000000"', f'"1-00000000", {tag}', "*", "nonsense"]
-    codings = ["gzip", "identity", "gzip;q=0", "br", "identity;q=0", "*;q=0", ""]
-    conditions = [{}, *({"If-None-Match": tag} for tag in tags)]
-    yield from ({**condition, **coding} for condition in conditions for coding in accepted(codings))
-
-
-def accepted(codings: list[str]) -> list[dict[str, str]]:
-    """Return the headers that accept each of the codings, and those that say nothing of it."""
-    return [{}, *({"Accept-Encoding": coding} for coding in codings)]
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_both_ways_answer_alike(viewer: ApiClient, paths: list[str], method: str) -> None:
-    for path, tag in warm(viewer, paths).items():
-        for headers in asked_for(tag):
-            quick = answered(viewer, path, method, **headers)
-            slow = answered(viewer, path, method, Accept=UNUSUAL_ACCEPT, **headers)
-
-            assert quick == slow, headers
-
-
-def test_the_gzip_form_is_the_body(viewer: ApiClient, paths: list[str]) -> None:
-    for path in paths:
-        plain = viewer.get(path)
-        coded = viewer.get(path, headers={"Accept-Encoding": "gzip"})
-
-        assert coded["Content-Encoding"] == "gzip"
-        assert gzip.decompress(coded.content) == plain.content
-        assert coded["ETag"] == f'{plain["ETag"][:-1]}-gzip"'
-        assert coded["Content-Length"] == str(len(coded.content))
-        assert "Accept-Encoding" in coded["Vary"]
-
-
-@pytest.mark.parametrize("held", ["", "-gzip"])
-@pytest.mark.parametrize("accepted", ["gzip", "identity"])
-def test_a_304_names_the_body_that_the_client_holds(
-    viewer: ApiClient, paths: list[str], held: str, accepted: str
-) -> None:
-    for path, tag in warm(viewer, paths).items():
-        held_tag = f'{tag[:-1]}{held}"'
-
-        answer = viewer.get(path, headers={"If-None-Match": held_tag, "Accept-Encoding": accepted})
-
-        assert (answer.status_code, answer["ETag"]) == (304, held_tag)
-
-
-def test_the_tier_is_told(viewer: ApiClient, paths: list[str]) -> None:
-    warm(viewer, paths)
-
-    assert viewer.get(paths[0])["Server-Timing"].startswith('cache;desc="memory";dur=')
-
-
-def test_a_client_that_excludes_every_coding_is_told_so(viewer: ApiClient, paths: list[str]) -> None:
-    warm(viewer, paths)
-
-    answer = viewer.get(paths[0], headers={"Accept-Encoding": "identity;q=0"})
-
-    assert answer.status_code == 406
-    assert answer.json()["type"] == "/problems/not-acceptable"
-
-
-@pytest.mark.parametrize(
-    ("method", "suffix", "headers", "status"),
-    [
-        ("GET", "?unknown=1", {}, 400),
-        ("GET", "", {"Accept": "text/html"}, 406),
-        ("GET", "", {"Authorization": ""}, 401),
-        ("GET", "", {"Authorization": "Bearer prc_wrong"}, 401),
-        ("GET", "", {"Authorization": "Basic eDp5"}, 401),
-        ("PATCH", "", {}, 405),
-        ("OPTIONS", "", {}, 405),
-    ],
-)
-def test_whatever_is_refused_is_refused_as_ever(
-    viewer: ApiClient, paths: list[str], method: str, suffix: str, headers: dict[str, str], status: int
-) -> None:
-    warm(viewer, paths)
-
-    for path in paths:
-        assert answered(viewer, path + suffix, method, **headers)[0] == status
-
-
-def test_a_malformed_body_is_refused_as_ever(viewer: ApiClient, paths: list[str]) -> None:
-    warm(viewer, paths)
-
-    answer: Any = viewer.generic("GET", paths[0], "{", content_type="application/json")
-
-    assert answer.status_code == 400
-
-
-def test_who_may_not_read_is_refused_though_the_token_is_known(paths: list[str], viewer: ApiClient) -> None:
-    warm(viewer, paths)
-    nobody = ApiClient(issue_token(user=User.objects.create_user("nobody"), name="no groups"))
-
-    assert [nobody.get(path).status_code for path in paths * 2] == [403] * 6
-
-
-def test_a_change_is_seen_at_once(viewer: ApiClient, paths: list[str]) -> None:
-    warm(viewer, paths)
-
-    factories.publish(factories.body("gibson", title="Changed"))
-
-    assert b'"Changed"' in viewer.get("/procedures").content
-    assert b'"Changed"' in viewer.get("/procedures/gibson").content
+    read = quick_read_of(view)
+    assert read is not None
+    assert (read.read, read.right) == (caches.read_procedure_list, ProcedureViewSet.read_right)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +29,30 @@ def test_a_change_is_seen_at_once(viewer: ApiClient, paths: list[str]) -> None:
     ],
 )
 def test_a_view_with_rules_of_its_own_is_never_read_quickly(rules: dict[str, Any]) -> None:
-    view = ProcedureViewSet.as_view({"get": "list"}, **rules)
+    view = quick_read(ProcedureViewSet.as_view({"get": "list"}, **rules), caches.read_procedure_list)
 
-    assert quick_read(view, caches.read_procedure_list) is view
+    assert quick_read_of(view) is None
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("accept", [{}, {"HTTP_ACCEPT": "*/*"}, {"HTTP_ACCEPT": "application/json"}])
+@pytest.mark.parametrize("length", [{}, {"CONTENT_LENGTH": ""}, {"CONTENT_LENGTH": "0"}])
+def test_a_request_for_nothing_but_the_body_is_plain(
+    method: str, accept: dict[str, str], length: dict[str, str]
+) -> None:
+    assert is_plain({"REQUEST_METHOD": method, "QUERY_STRING": "", **accept, **length})
+
+
+@pytest.mark.parametrize(
+    "unusual",
+    [
+        {"REQUEST_METHOD": "POST"},
+        {"REQUEST_METHOD": "OPTIONS"},
+        {"QUERY_STRING": "q=x"},
+        {"HTTP_ACCEPT": "text/html"},
+        {"HTTP_ACCEPT": "application/json;q=0.5, text/html"},
+        {"CONTENT_LENGTH": "2"},
+    ],
+)
+def test_whatever_else_is_asked_is_not_plain(unusual: dict[str, str]) -> None:
+    assert not is_plain({"REQUEST_METHOD": "GET", **unusual})

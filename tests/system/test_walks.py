@@ -164,14 +164,20 @@ def test_a_commit_after_a_long_history(demo: Demo, viewer: httpx.Client, procedu
 def test_a_hit_without_redis(demo: Demo, viewer: httpx.Client) -> None:
     warm(viewer, "/procedures")
     demo.kill_valkey()
-    for _ in range(4):
-        warm(viewer, "/procedures")
+    read_on_every_thread(viewer)
     before = statements(demo)
 
     for _ in range(3):
         warm(viewer, "/procedures")
 
-    # Each: whether the connection is good, and the version.
-    assert statements(demo) - before == 6
+    # Each: the version.
+    assert statements(demo) - before == 3
     demo.start_valkey()
     eventually(lambda: 'desc="memory"' in demo.get("/procedures").headers["Server-Timing"])
+
+
+def read_on_every_thread(viewer: httpx.Client) -> None:
+    """Keep all threads busy with quick reads; the first of each asks whether its connection is good."""
+    with ThreadPoolExecutor(max_workers=8) as clients:
+        for _ in range(10):
+            list(clients.map(lambda _client: warm(viewer, "/procedures"), range(8)))

@@ -31,6 +31,17 @@ def fail(breaker: Breaker) -> None:
         raise CacheUnavailable("refused")
 
 
+def hang(breaker: Breaker, clock: Clock) -> None:
+    """Let one guarded operation fail after a while."""
+
+    def time_out() -> None:
+        clock.now += 0.1
+        raise CacheUnavailable("timed out")
+
+    with pytest.raises(CacheUnavailable), breaker.guard():
+        time_out()
+
+
 def opened(clock: Clock) -> Breaker:
     """Return a breaker that has just opened."""
     breaker = Breaker()
@@ -69,6 +80,14 @@ def test_slow_calls_count_as_failures(clock: Clock) -> None:
     for _ in range(FAILURES_TO_OPEN):
         with breaker.guard():
             clock.now += 0.2
+
+    with pytest.raises(BreakerOpen), breaker.guard():
+        pytest.fail("the operation was tried")
+
+
+def test_a_call_that_waited_and_failed_opens_it_at_once(clock: Clock) -> None:
+    breaker = Breaker()
+    hang(breaker, clock)
 
     with pytest.raises(BreakerOpen), breaker.guard():
         pytest.fail("the operation was tried")

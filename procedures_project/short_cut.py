@@ -1,0 +1,123 @@
+"""The short cut past Django for quick reads (`procedures.quick_reads`, ADR 10).
+
+What Django would say to such a request is asked of Django, and remembered: whether its host and its scheme are
+allowed and which headers its answer gets, and which view its path leads to. What it would do is done: the request
+has a record like any other.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from django.core.exceptions import SuspiciousOperation
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpRequest, HttpResponse
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.common import CommonMiddleware
+from django.middleware.security import SecurityMiddleware
+from django.urls import Resolver404, resolve
+
+from procedures.quick_reads import QuickRead, is_plain, known_bearer, quick_read_of
+from procedures_project.request_records import ID_HEADER, record_of
+
+Headers = list[tuple[str, str]]
+
+# Those of settings.MIDDLEWARE that have a say in a read by token.
+MIDDLEWARE = (SecurityMiddleware, CommonMiddleware, XFrameOptionsMiddleware)
+# What Django judges the host and the scheme of a request by, in its WSGI environment.
+ORIGIN = ("HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme", "HTTP_X_FORWARDED_PROTO")
+OF_THE_BODY = {"content-type", "content-length"}
+MAX_PATH_LENGTH = 100  # no quick read's is longer; so what is remembered is bounded in size
+MAX_PATHS = 4_096
+MAX_ORIGINS = 64
+STATUS_LINES = {status: f"{status.value} {status.phrase}" for status in (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED)}
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a path leads to."""
+
+    read: QuickRead
+    path: dict[str, object]
+    route: str
+    view_name: str
+
+
+class ShortCut:
+    """A WSGI application that answers quick reads, and leaves everything else to Django.
+
+    Args:
+        django: Django's application.
+    """
+
+    def __init__(self, django: WSGIApplication) -> None:
+        self._django = django
+        self._destination_of = lru_cache(MAX_PATHS)(_destination_of)
+        self._headers_for = lru_cache(MAX_ORIGINS)(_headers_for)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request (PEP 3333)."""
+        quick = self._quick_answer(environ) if is_plain(environ) else None
+        if quick is None:
+            return self._django(environ, start_response)
+        status, headers, body = quick
+        start_response(STATUS_LINES[status], headers)
+        return [body]
+
+    def _quick_answer(self, environ: WSGIEnvironment) -> tuple[HTTPStatus, Headers, bytes] | None:
+        bearer = known_bearer(environ)
+        if bearer is None:
+            return None
+        destination = self._destination_of(environ["PATH_INFO"])
+        headers = self._headers_for(*map(environ.get, ORIGIN))
+        if destination is None or headers is None:
+            return None
+        record = record_of(environ)
+        answer = destination.read.answer(environ, bearer, destination.path)
+        if answer is None:
+            return None
+        record.close(
+            method=environ["REQUEST_METHOD"],
+            route=destination.route,
+            view=destination.view_name,
+            status=answer.status,
+            user_id=bearer.user.pk,
+        )
+        length = ("Content-Length", str(len(answer.body)))
+        return answer.status, [*answer.headers.items(), *headers, length, (ID_HEADER, record.id)], answer.body
+
+
+def _destination_of(path: str) -> Destination | None:
+    """Return where Django's resolver leads, if that is a quick read."""
+    if len(path) > MAX_PATH_LENGTH:
+        return None
+    try:
+        match = resolve(path)
+    except Resolver404:
+        return None
+    read = quick_read_of(match.func)
+    return None if read is None else Destination(read, match.kwargs, match.route, match.view_name)
+
+
+def _headers_for(*origin: str | None) -> Headers | None:
+    """Return the headers that the middlewares add for this origin; None where they refuse it, or redirect."""
+    environ = {name: value for name, value in zip(ORIGIN, origin, strict=True) if value is not None}
+    request = WSGIRequest({**environ, "REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.input": BytesIO()})
+    get_response: Callable[[HttpRequest], Any] = _blank
+    for middleware in reversed(MIDDLEWARE):
+        get_response = middleware(get_response)
+    try:
+        response = get_response(request)
+    except SuspiciousOperation:
+        return None
+    if response.status_code != HTTPStatus.OK:
+        return None
+    return [(name, value) for name, value in response.items() if name.lower() not in OF_THE_BODY]
+
+
+def _blank(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse()

@@ -1,0 +1,256 @@
+"""A quick read is answered exactly as Django and the view set answer it, and whatever is unusual is left to them."""
+
+import gzip
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+from django.contrib.auth.models import User
+from django.core.wsgi import get_wsgi_application
+from prometheus_client import REGISTRY
+from redis import Redis
+from structlog.testing import capture_logs
+
+from access.actions import issue_token
+from access.roles import Role
+from procedures_project.short_cut import ShortCut
+from procedures_project.wsgi import with_whole_bodies
+from runs.models import Run
+from tests import factories
+from tests.conftest import ApiClient
+from tests.served import ServedClient
+
+UNUSUAL_ACCEPT = "application/json, */*;q=0.1"  # asks for the same, and is not looked at by a quick read
+RESPONSES = "django_http_responses_total_by_status_view_method_total"
+OF_THIS_ANSWER = {"X-Request-ID", "Server-Timing"}
+OF_REST_FRAMEWORK = {"Allow"}  # it names the methods with every answer
+
+
+@pytest.fixture
+def viewer(viewer: ApiClient) -> ServedClient:
+    """A client that may read, of the whole application."""
+    return ServedClient(viewer)
+
+
+@pytest.fixture
+def paths(person: Callable[[Role], User], transactional_db: None) -> list[str]:
+    """What can be read quickly."""
+    run: Run = factories.start(person(Role.OPERATOR), factories.body("gibson"))
+    return ["/procedures", "/procedures/gibson", f"/runs/{run.pk}"]
+
+
+def answered(client: ApiClient, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """Return an answer's status, its headers and its body."""
+    answer: Any = client.generic(method, path, headers=headers)
+    compared = {name: value for name, value in answer.items() if name not in OF_THIS_ANSWER | OF_REST_FRAMEWORK}
+    return answer.status_code, compared, answer.content
+
+
+def warm(client: ApiClient, paths: list[str]) -> dict[str, str]:
+    """Read each path, so that the process holds its body and knows the token; return the entity tags."""
+    return {path: client.get(path)["ETag"] for path in paths}
+
+
+def test_a_quick_read_asks_postgresql_nothing(
+    viewer: ApiClient, paths: list[str], django_assert_num_queries: Any
+) -> None:
+    warm(viewer, paths)
+
+    with django_assert_num_queries(0):
+        assert [viewer.get(path).status_code for path in paths] == [200] * 3
+
+
+def test_a_quick_read_passes_rest_framework_by(viewer: ApiClient, paths: list[str]) -> None:
+    warm(viewer, paths)
+
+    for path in paths:
+        assert OF_REST_FRAMEWORK.isdisjoint(viewer.get(path).headers)
+        assert set(viewer.get(path, headers={"Accept": UNUSUAL_ACCEPT}).headers) >= OF_REST_FRAMEWORK
+
+
+def asked_for(tag: str) -> Iterator[dict[str, str]]:
+    """Yield conditions and codings that clients ask with, of a body whose entity tag is this."""
+    tags = [tag, f'{tag[:-1]}-gzip"', f"W/{tag}", '"1-00000000"', f'"1-00000000", {tag}', "*", "nonsense"]
+    codings = ["gzip", "identity", "gzip;q=0", "br", "identity;q=0", "*;q=0", ""]
+    conditions = [{}, *({"If-None-Match": tag} for tag in tags)]
+    yield from ({**condition, **coding} for condition in conditions for coding in accepted(codings))
+
+
+def accepted(codings: list[str]) -> list[dict[str, str]]:
+    """Return the headers that accept each of the codings, and those that say nothing of it."""
+    return [{}, *({"Accept-Encoding": coding} for coding in codings)]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_both_ways_answer_alike(viewer: ApiClient, paths: list[str], method: str) -> None:
+    for path, tag in warm(viewer, paths).items():
+        for headers in asked_for(tag):
+            quick = answered(viewer, path, method, **headers)
+            slow = answered(viewer, path, method, Accept=UNUSUAL_ACCEPT, **headers)
+
+            assert quick == slow, headers
+
+
+def test_the_gzip_form_is_the_body(viewer: ApiClient, paths: list[str]) -> None:
+    for path in paths:
+        plain = viewer.get(path)
+        coded = viewer.get(path, headers={"Accept-Encoding": "gzip"})
+
+        assert coded["Content-Encoding"] == "gzip"
+        assert gzip.decompress(coded.content) == plain.content
+        assert coded["ETag"] == f'{plain["ETag"][:-1]}-gzip"'
+        assert coded["Content-Length"] == str(len(coded.content))
+        assert "Accept-Encoding" in coded["Vary"]
+
+
+@pytest.mark.parametrize("held", ["", "-gzip"])
+@pytest.mark.parametrize("accepted", ["gzip", "identity"])
+def test_a_304_names_the_body_that_the_client_holds(
+    viewer: ApiClient, paths: list[str], held: str, accepted: str
+) -> None:
+    for path, tag in warm(viewer, paths).items():
+        held_tag = f'{tag[:-1]}{held}"'
+
+        answer = viewer.get(path, headers={"If-None-Match": held_tag, "Accept-Encoding": accepted})
+
+        assert (answer.status_code, answer["ETag"]) == (304, held_tag)
+
+
+def test_the_tier_is_told(viewer: ApiClient, paths: list[str]) -> None:
+    warm(viewer, paths)
+
+    assert viewer.get(paths[0])["Server-Timing"].startswith('cache;desc="memory";dur=')
+
+
+def test_a_client_that_excludes_every_coding_is_told_so(viewer: ApiClient, paths: list[str]) -> None:
+    warm(viewer, paths)
+
+    answer = viewer.get(paths[0], headers={"Accept-Encoding": "identity;q=0"})
+
+    assert answer.status_code == 406
+    assert answer.json()["type"] == "/problems/not-acceptable"
+
+
+@pytest.mark.parametrize(
+    ("method", "suffix", "headers", "status"),
+    [
+        ("GET", "?unknown=1", {}, 400),
+        ("GET", "", {"Accept": "text/html"}, 406),
+        ("GET", "", {"Authorization": ""}, 401),
+        ("GET", "", {"Authorization": "Bearer prc_wrong"}, 401),
+        ("GET", "", {"Authorization": "Basic eDp5"}, 401),
+        ("PATCH", "", {}, 405),
+        ("OPTIONS", "", {}, 405),
+    ],
+)
+def test_whatever_is_refused_is_refused_as_ever(
+    viewer: ApiClient, paths: list[str], method: str, suffix: str, headers: dict[str, str], status: int
+) -> None:
+    warm(viewer, paths)
+
+    for path in paths:
+        assert answered(viewer, path + suffix, method, **headers)[0] == status
+
+
+def test_a_malformed_body_is_refused_as_ever(viewer: ApiClient, paths: list[str]) -> None:
+    warm(viewer, paths)
+
+    answer: Any = viewer.generic("GET", paths[0], "{", content_type="application/json")
+
+    assert answer.status_code == 400
+
+
+def test_who_may_not_read_is_refused_though_the_token_is_known(paths: list[str], viewer: ApiClient) -> None:
+    warm(viewer, paths)
+    nobody = ServedClient(ApiClient(issue_token(user=User.objects.create_user("nobody"), name="no groups")))
+
+    assert [nobody.get(path).status_code for path in paths * 2] == [403] * 6
+
+
+def test_a_change_is_seen_at_once(viewer: ApiClient, paths: list[str]) -> None:
+    warm(viewer, paths)
+
+    factories.publish(factories.body("gibson", title="Changed"))
+
+    assert b'"Changed"' in viewer.get("/procedures").content
+    assert b'"Changed"' in viewer.get("/procedures/gibson").content
+
+
+def freshly_served(client: ApiClient) -> ServedClient:
+    """Return a client of an application that remembers nothing of others' settings."""
+    return ServedClient(client, ShortCut(with_whole_bodies(get_wsgi_application())))
+
+
+def test_both_ways_answer_alike_behind_a_proxy_that_speaks_tls(
+    viewer: ServedClient, paths: list[str], settings: Any
+) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_HSTS_SECONDS = 3600
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    served = freshly_served(viewer)
+    https = {"X-Forwarded-Proto": "https"}
+    for path in paths:
+        served.get(path, headers=https)
+
+        quick = answered(served, path, **https)
+
+        assert quick == answered(served, path, Accept=UNUSUAL_ACCEPT, **https)
+        assert "Strict-Transport-Security" in quick[1]
+
+
+def test_plain_http_is_sent_to_https_as_ever(viewer: ServedClient, paths: list[str], settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    served = freshly_served(viewer)
+    for _ in range(2):
+        assert served.get(paths[0]).status_code == 301
+
+
+def test_a_foreign_host_is_refused_as_ever(viewer: ServedClient, paths: list[str]) -> None:
+    warm(viewer, paths)
+
+    for _ in range(2):
+        assert viewer.get(paths[0], headers={"Host": "elsewhere.example"}).status_code == 400
+
+
+def test_a_path_that_leads_elsewhere_is_left_to_django(viewer: ServedClient, paths: list[str]) -> None:
+    warm(viewer, paths)
+
+    answers = {path: viewer.get(path).status_code for path in ("/healthz", "/nowhere", f"/procedures/{'x' * 200}")}
+
+    assert answers == {"/healthz": 200, "/nowhere": 404, f"/procedures/{'x' * 200}": 404}
+
+
+def test_what_does_not_exist_is_left_to_the_view_set(viewer: ServedClient, paths: list[str]) -> None:
+    warm(viewer, paths)
+
+    answer = viewer.get("/procedures/unheard-of")
+
+    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/procedure-not-found")
+
+
+def test_a_quick_read_leaves_a_record_like_any_other(viewer: ServedClient, paths: list[str]) -> None:
+    warm(viewer, paths)
+    labels = {"status": "200", "view": "procedure-detail", "method": "GET"}
+    before = REGISTRY.get_sample_value(RESPONSES, labels) or 0
+
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
+        answer = viewer.get("/procedures/gibson")
+
+    hit, finished = events
+    assert (hit["event"], finished["event"]) == ("procedure_cache_hit", "request_finished")
+    assert {hit["request_id"], finished["request_id"]} == {answer["X-Request-ID"]}
+    assert (finished["method"], finished["route"], finished["status"]) == ("GET", "procedures/<slug:key>", 200)
+    assert finished["user_id"] == User.objects.get(username="test-viewer").pk
+    assert REGISTRY.get_sample_value(RESPONSES, labels) == before + 1
+
+
+def test_a_read_that_was_tried_quickly_has_one_record(viewer: ServedClient, paths: list[str], redis: Redis) -> None:
+    warm(viewer, paths)
+    redis.flushdb()
+
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
+        answer = viewer.get("/procedures")
+
+    assert [event["event"] for event in events].count("request_finished") == 1
+    assert {event["request_id"] for event in events} == {answer["X-Request-ID"]}
