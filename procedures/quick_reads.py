@@ -36,7 +36,7 @@ class QuickRead:
     `meta` is a request's headers as WSGI has them (PEP 3333).
     """
 
-    read: CachedRead
+    cached_read: CachedRead
     right: Right
 
     def answer(self, meta: Mapping[str, Any], bearer: Bearer, path: Mapping[str, object]) -> Answer | None:
@@ -44,7 +44,7 @@ class QuickRead:
         coding = coding_for(meta)
         if coding is None or not bearer.may(self.right):
             return None
-        representation = self.read.held(versions_held(meta, self.read.fingerprint), **path)
+        representation = self.cached_read.held(versions_held(meta, self.cached_read.fingerprint), **path)
         return None if representation is None else answer_of(representation, meta, coding)
 
 

@@ -16,11 +16,7 @@ from rest.problems import Problem
 
 CONTENT_TYPE = "application/json"
 # Clients may keep a body but must ask before each use; to whom it was given, and in what form, is part of the question.
-HEADERS = {
-    "Content-Type": CONTENT_TYPE,
-    "Cache-Control": "private, no-cache",
-    "Vary": "Authorization, Accept, Accept-Encoding",
-}
+HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept, Accept-Encoding"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +60,7 @@ def coding_for(meta: Mapping[str, Any]) -> Coding | None:
 
 def answer_of(representation: Representation, meta: Mapping[str, Any], coding: Coding) -> Answer:
     """Answer with a representation, or tell that the client holds it already."""
-    headers = {**HEADERS, "Server-Timing": _server_timing(representation)}
+    headers = {"Content-Type": CONTENT_TYPE, **HEADERS, "Server-Timing": _server_timing(representation)}
     version, fingerprint = representation.version, representation.fingerprint
     if representation.body is None or holds_anything(meta):
         if version is not None:

@@ -13,6 +13,8 @@ from io import BytesIO
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+import structlog
+from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse
@@ -25,13 +27,16 @@ from procedures.quick_reads import QuickRead, is_plain, known_bearer, quick_read
 from procedures_project.request_records import ID_HEADER, record_of
 
 Headers = list[tuple[str, str]]
+QuickAnswer = tuple[HTTPStatus, Headers, bytes]
 
-# Those of settings.MIDDLEWARE that have a say in a read by token.
+logger = structlog.get_logger(__name__)
+
+# Those of settings.MIDDLEWARE that have a say in a read by token, in their order.
 MIDDLEWARE = (SecurityMiddleware, CommonMiddleware, XFrameOptionsMiddleware)
-# What Django judges the host and the scheme of a request by, in its WSGI environment.
-ORIGIN = ("HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme", "HTTP_X_FORWARDED_PROTO")
+# What Django judges the host and the scheme of a request by, in its WSGI environment; the proxy's header comes to it.
+ORIGIN = ("HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme")
 OF_THE_BODY = {"content-type", "content-length"}
-MAX_PATH_LENGTH = 100  # no quick read's is longer; so what is remembered is bounded in size
+MAX_PATH_LENGTH = 100  # no quick read's is longer; and so what is remembered is bounded
 MAX_PATHS = 4_096
 MAX_ORIGINS = 64
 STATUS_LINES = {status: f"{status.value} {status.phrase}" for status in (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED)}
@@ -41,7 +46,7 @@ STATUS_LINES = {status: f"{status.value} {status.phrase}" for status in (HTTPSta
 class Destination:
     """Where a path leads to."""
 
-    read: QuickRead
+    quick_read: QuickRead
     path: dict[str, object]
     route: str
     view_name: str
@@ -57,27 +62,41 @@ class ShortCut:
     def __init__(self, django: WSGIApplication) -> None:
         self._django = django
         self._destination_of = lru_cache(MAX_PATHS)(_destination_of)
-        self._headers_for = lru_cache(MAX_ORIGINS)(_headers_for)
+        self._headers_for = lru_cache(MAX_ORIGINS)(self._ask_middlewares)
+        self._origin = (*ORIGIN, *(settings.SECURE_PROXY_SSL_HEADER or ())[:1])
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
-        quick = self._quick_answer(environ) if is_plain(environ) else None
+        quick = self._quick_answer_if_possible(environ)
         if quick is None:
             return self._django(environ, start_response)
         status, headers, body = quick
         start_response(STATUS_LINES[status], headers)
         return [body]
 
-    def _quick_answer(self, environ: WSGIEnvironment) -> tuple[HTTPStatus, Headers, bytes] | None:
-        bearer = known_bearer(environ)
-        if bearer is None:
+    @property
+    def paths_remembered(self) -> int:
+        """How many paths it knows the destination of."""
+        return self._destination_of.cache_info().currsize
+
+    def _quick_answer_if_possible(self, environ: WSGIEnvironment) -> QuickAnswer | None:
+        try:
+            return self._quick_answer(environ) if is_plain(environ) else None
+        except Exception:  # whatever it is, Django answers, and answers for it
+            logger.exception("quick_read_failed")
             return None
-        destination = self._destination_of(environ["PATH_INFO"])
-        headers = self._headers_for(*map(environ.get, ORIGIN))
+
+    def _quick_answer(self, environ: WSGIEnvironment) -> QuickAnswer | None:
+        path = environ.get("PATH_INFO", "")
+        bearer = known_bearer(environ)
+        if bearer is None or len(path) > MAX_PATH_LENGTH:
+            return None
+        destination = self._destination_of(path)
+        headers = self._headers_for(*map(environ.get, self._origin))
         if destination is None or headers is None:
             return None
         record = record_of(environ)
-        answer = destination.read.answer(environ, bearer, destination.path)
+        answer = destination.quick_read.answer(environ, bearer, destination.path)
         if answer is None:
             return None
         record.close(
@@ -90,33 +109,30 @@ class ShortCut:
         length = ("Content-Length", str(len(answer.body)))
         return answer.status, [*answer.headers.items(), *headers, length, (ID_HEADER, record.id)], answer.body
 
+    def _ask_middlewares(self, *origin: str | None) -> Headers | None:
+        """Return the headers that the middlewares add for this origin; None where they refuse it, or redirect."""
+        environ = {name: value for name, value in zip(self._origin, origin, strict=True) if value is not None}
+        request = WSGIRequest({**environ, "REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.input": BytesIO()})
+        get_response: Callable[[HttpRequest], Any] = _blank
+        for middleware in reversed(MIDDLEWARE):
+            get_response = middleware(get_response)
+        try:
+            response = get_response(request)
+        except SuspiciousOperation:
+            return None
+        if response.status_code != HTTPStatus.OK:
+            return None
+        return [(name, value) for name, value in response.items() if name.lower() not in OF_THE_BODY]
+
 
 def _destination_of(path: str) -> Destination | None:
     """Return where Django's resolver leads, if that is a quick read."""
-    if len(path) > MAX_PATH_LENGTH:
-        return None
     try:
         match = resolve(path)
     except Resolver404:
         return None
-    read = quick_read_of(match.func)
-    return None if read is None else Destination(read, match.kwargs, match.route, match.view_name)
-
-
-def _headers_for(*origin: str | None) -> Headers | None:
-    """Return the headers that the middlewares add for this origin; None where they refuse it, or redirect."""
-    environ = {name: value for name, value in zip(ORIGIN, origin, strict=True) if value is not None}
-    request = WSGIRequest({**environ, "REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.input": BytesIO()})
-    get_response: Callable[[HttpRequest], Any] = _blank
-    for middleware in reversed(MIDDLEWARE):
-        get_response = middleware(get_response)
-    try:
-        response = get_response(request)
-    except SuspiciousOperation:
-        return None
-    if response.status_code != HTTPStatus.OK:
-        return None
-    return [(name, value) for name, value in response.items() if name.lower() not in OF_THE_BODY]
+    quick_read = quick_read_of(match.func)
+    return None if quick_read is None else Destination(quick_read, match.kwargs, match.route, match.view_name)
 
 
 def _blank(_request: HttpRequest) -> HttpResponse:

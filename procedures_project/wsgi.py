@@ -5,11 +5,11 @@ import io
 import os
 from collections.abc import Iterable
 from contextlib import closing
-from typing import Any, cast
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
 from django.urls import get_resolver
 
 from procedures_project.postgresql.waiting import REQUEST_PATIENCE_SECONDS, patience
@@ -45,9 +45,9 @@ def with_whole_bodies(application: WSGIApplication) -> WSGIApplication:
     """Hand over in one piece what is in one piece: granian sends a list at once, and all else piece by piece."""
 
     def wrapped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        response: Any = application(environ, start_response)
-        if response.streaming:
-            return cast("Iterable[bytes]", response)
+        response = application(environ, start_response)
+        if not isinstance(response, HttpResponse):  # but a stream, or a file in a server's own wrapper
+            return response
         with closing(response):
             return list(response)
 

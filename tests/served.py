@@ -21,6 +21,7 @@ class Head:
         """Keep the head."""
         self.status = int(status.split(maxsplit=1)[0])
         self.headers = dict(headers)
+        assert len(self.headers) == len(headers), "a header stands there twice"
         return _refuse
 
     def response(self, body: bytes) -> HttpResponse:

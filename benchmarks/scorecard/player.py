@@ -130,7 +130,8 @@ def read(application: Callable[..., Any], token: str) -> Message:
     try:
         body = b"".join(answer)
     finally:
-        answer.close()
+        if hasattr(answer, "close"):  # as PEP 3333 has it
+            answer.close()
     shown = NUMBER_SHOWN.search(body)
     if shown is None:
         return {"error": f"{statuses[0]}: {body[:200]!r}"}

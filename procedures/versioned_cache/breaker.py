@@ -67,5 +67,7 @@ class Breaker:
 
     def _fail(self, failures: int) -> None:
         with self._lock:
+            # An open one keeps its probes, or raises that fail more often than that would keep all reads out.
+            if self._failures < FAILURES_TO_OPEN:
+                self._closed_again_at = time.monotonic() + OPEN_SECONDS
             self._failures += failures
-            self._closed_again_at = time.monotonic() + OPEN_SECONDS

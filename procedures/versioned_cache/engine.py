@@ -98,17 +98,12 @@ class VersionedCache:
         except CacheUnavailable as error:
             outage = error
             version, near = _committed_version_if_any(resource), Source.FALLBACK
-        if version is None:
-            return None
-        if version in known:
-            found: Found | None = Found(None, version, Source.FALLBACK if outage else Source.REDIS, is_built=False)
-        else:
-            found = self._fills.held(resource, version, fingerprint, near)
-        if found is None:
-            return None
-        if outage:
+        found = None if version is None else self._held(resource, version, fingerprint, known, near)
+        if outage and found is None:
+            self._outage.count(RedisOperation.READ, outage)
+        elif outage:
             self._outage.report(RedisOperation.READ, resource, outage)
-        return _answer(resource, fingerprint, found, started)
+        return None if found is None else _answer(resource, fingerprint, found, started)
 
     def compressed(self, representation: Representation) -> bytes:
         """Return the gzip form of a body; made once for each version in this process."""
@@ -157,6 +152,13 @@ class VersionedCache:
         except CacheUnavailable:
             return False
         return True
+
+    def _held(
+        self, resource: Resource, version: int, fingerprint: str, known: frozenset[int], near: Source
+    ) -> Found | None:
+        if version in known:
+            return Found(None, version, Source.REDIS if near is Source.MEMORY else near, is_built=False)
+        return self._fills.held(resource, version, fingerprint, near)
 
     def _current_version(self, resource: Resource) -> tuple[int | None, bool]:
         """Return the current version, and whether it is leased from Redis; None where PostgreSQL has none."""

@@ -22,11 +22,17 @@ class OutageLog:
         self._lock = threading.Lock()
         self._unreported_reads = 0
         self._quiet_until = 0.0
+        self._cause: CacheUnavailable | None = None
+
+    def count(self, operation: RedisOperation, error: CacheUnavailable) -> None:
+        """Count a failed operation, whose cause the next warning names; somebody else is going to report the read."""
+        if not isinstance(error, BreakerOpen):  # then nothing was tried, so nothing failed
+            metrics.ERRORS.labels(operation).inc()
+            self._cause = error
 
     def report(self, operation: RedisOperation, resource: Resource, error: CacheUnavailable) -> None:
         """Count a failed operation, and log it with those held back unless a warning just went out."""
-        if not isinstance(error, BreakerOpen):  # then nothing was tried, so nothing failed
-            metrics.ERRORS.labels(operation).inc()
+        self.count(operation, error)
         with self._lock:
             # Each read that fails does so once; what fails later of it, on the way back, is the same read.
             self._unreported_reads += operation is RedisOperation.READ
@@ -40,6 +46,6 @@ class OutageLog:
             operation=operation,
             resource=resource.kind,
             key=resource.counter_key,
-            error=str(error),
+            error=str(self._cause or error),
             reads=reads,
         )

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 from django_redis import get_redis_connection
+from prometheus_client import REGISTRY
 from pytest_django import Settings
 from structlog.testing import capture_logs
 
@@ -197,3 +198,27 @@ def test_a_read_that_was_first_tried_quickly_waits_once(fault: str, settings: Se
         read(cache)
 
     assert len(connections) == 1
+
+
+@pytest.mark.parametrize("fault", ["hang", "READONLY"])
+def test_a_failure_that_a_quick_try_met_is_counted_and_its_cause_is_named(
+    fault: str, settings: Settings, redis: object
+) -> None:
+    factories.publish(factories.body("gibson"))
+    before = failed_reads()
+
+    with server(FAULTS[fault]) as url, redis_at(url, settings) as cache, capture_logs() as logs:
+        for _ in range(3):
+            assert cache.held(GIBSON, "0123abcd", frozenset()) is None
+        tried = failed_reads() - before
+        read(cache)
+
+    (warning,) = [log for log in logs if log["event"] == "procedure_cache_unavailable"]
+    assert tried == {"hang": 1, "READONLY": 3}[fault]
+    assert "circuit breaker" not in warning["error"]
+    assert warning["reads"] == 1
+
+
+def failed_reads() -> float:
+    """Return how many reads of Redis have failed so far."""
+    return REGISTRY.get_sample_value("backend_procedure_cache_errors_total", {"operation": "read"}) or 0

@@ -16,7 +16,7 @@ def test_a_view_with_the_usual_rules_may_be_read_quickly() -> None:
 
     read = quick_read_of(view)
     assert read is not None
-    assert (read.read, read.right) == (caches.read_procedure_list, ProcedureViewSet.read_right)
+    assert (read.cached_read, read.right) == (caches.read_procedure_list, ProcedureViewSet.read_right)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import structlog
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.wsgi import get_wsgi_application
 from prometheus_client import REGISTRY
@@ -14,7 +15,8 @@ from structlog.testing import capture_logs
 
 from access.actions import issue_token
 from access.roles import Role
-from procedures_project.short_cut import ShortCut
+from procedures.quick_reads import QuickRead
+from procedures_project.short_cut import MAX_PATH_LENGTH, MIDDLEWARE, ShortCut
 from procedures_project.wsgi import with_whole_bodies
 from runs.models import Run
 from tests import factories
@@ -22,9 +24,18 @@ from tests.conftest import ApiClient
 from tests.served import ServedClient
 
 UNUSUAL_ACCEPT = "application/json, */*;q=0.1"  # asks for the same, and is not looked at by a quick read
+HTTPS = {"X-Forwarded-Proto": "https"}
+# The first is the record, which quick reads have too; the others are for pages, forms and files.
+WITHOUT_A_SAY = {
+    "procedures_project.middleware.RequestRecordMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "procedures_project.middleware.PageSessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "procedures_project.middleware.PageAuthenticationMiddleware",
+    "procedures_project.middleware.PageMessageMiddleware",
+}
 RESPONSES = "django_http_responses_total_by_status_view_method_total"
 OF_THIS_ANSWER = {"X-Request-ID", "Server-Timing"}
-OF_REST_FRAMEWORK = {"Allow"}  # it names the methods with every answer
 
 
 @pytest.fixture
@@ -43,8 +54,20 @@ def paths(person: Callable[[Role], User], transactional_db: None) -> list[str]:
 def answered(client: ApiClient, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
     """Return an answer's status, its headers and its body."""
     answer: Any = client.generic(method, path, headers=headers)
-    compared = {name: value for name, value in answer.items() if name not in OF_THIS_ANSWER | OF_REST_FRAMEWORK}
+    compared = {name: value for name, value in answer.items() if name not in OF_THIS_ANSWER}
     return answer.status_code, compared, answer.content
+
+
+def assert_both_ways_alike(client: ApiClient, path: str, method: str = "GET", **headers: str) -> dict[str, str]:
+    """Hold a quick answer against that of Django, and return its headers."""
+    status, quick, body = answered(client, path, method, **headers)
+    slow_status, slow, slow_body = answered(client, path, method, Accept=UNUSUAL_ACCEPT, **headers)
+
+    assert status < 400
+    assert "Allow" not in quick
+    del slow["Allow"]  # REST framework names the methods with every answer
+    assert (status, quick, body) == (slow_status, slow, slow_body), headers
+    return quick
 
 
 def warm(client: ApiClient, paths: list[str]) -> dict[str, str]:
@@ -61,18 +84,10 @@ def test_a_quick_read_asks_postgresql_nothing(
         assert [viewer.get(path).status_code for path in paths] == [200] * 3
 
 
-def test_a_quick_read_passes_rest_framework_by(viewer: ApiClient, paths: list[str]) -> None:
-    warm(viewer, paths)
-
-    for path in paths:
-        assert OF_REST_FRAMEWORK.isdisjoint(viewer.get(path).headers)
-        assert set(viewer.get(path, headers={"Accept": UNUSUAL_ACCEPT}).headers) >= OF_REST_FRAMEWORK
-
-
 def asked_for(tag: str) -> Iterator[dict[str, str]]:
     """Yield conditions and codings that clients ask with, of a body whose entity tag is this."""
     tags = [tag, f'{tag[:-1]}-gzip"', f"W/{tag}", '"1-00000000"', f'"1-00000000", {tag}', "*", "nonsense"]
-    codings = ["gzip", "identity", "gzip;q=0", "br", "identity;q=0", "*;q=0", ""]
+    codings = ["gzip", "identity", "gzip;q=0", "br", "identity;q=0, gzip", ""]
     conditions = [{}, *({"If-None-Match": tag} for tag in tags)]
     yield from ({**condition, **coding} for condition in conditions for coding in accepted(codings))
 
@@ -86,10 +101,15 @@ def accepted(codings: list[str]) -> list[dict[str, str]]:
 def test_both_ways_answer_alike(viewer: ApiClient, paths: list[str], method: str) -> None:
     for path, tag in warm(viewer, paths).items():
         for headers in asked_for(tag):
-            quick = answered(viewer, path, method, **headers)
-            slow = answered(viewer, path, method, Accept=UNUSUAL_ACCEPT, **headers)
+            assert_both_ways_alike(viewer, path, method, **headers)
 
-            assert quick == slow, headers
+
+@pytest.mark.parametrize("coding", ["identity;q=0", "*;q=0"])
+def test_a_client_that_takes_no_coding_is_left_to_the_view_set(
+    viewer: ApiClient, paths: list[str], coding: str
+) -> None:
+    for path in warm(viewer, paths):
+        assert answered(viewer, path, **{"Accept-Encoding": coding})[0] == 406
 
 
 def test_the_gzip_form_is_the_body(viewer: ApiClient, paths: list[str]) -> None:
@@ -182,28 +202,41 @@ def freshly_served(client: ApiClient) -> ServedClient:
     return ServedClient(client, ShortCut(with_whole_bodies(get_wsgi_application())))
 
 
-def test_both_ways_answer_alike_behind_a_proxy_that_speaks_tls(
-    viewer: ServedClient, paths: list[str], settings: Any
-) -> None:
+@pytest.fixture
+def behind_a_proxy(viewer: ServedClient, settings: Any) -> ServedClient:
+    """A client of an application that wants HTTPS, and is told by its proxy what the client spoke."""
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_HSTS_SECONDS = 3600
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    served = freshly_served(viewer)
-    https = {"X-Forwarded-Proto": "https"}
+    return freshly_served(viewer)
+
+
+def test_both_ways_answer_alike_behind_a_proxy_that_speaks_tls(behind_a_proxy: ServedClient, paths: list[str]) -> None:
     for path in paths:
-        served.get(path, headers=https)
+        behind_a_proxy.get(path, headers=HTTPS)
 
-        quick = answered(served, path, **https)
+        headers = assert_both_ways_alike(behind_a_proxy, path, **HTTPS)
 
-        assert quick == answered(served, path, Accept=UNUSUAL_ACCEPT, **https)
-        assert "Strict-Transport-Security" in quick[1]
+        assert headers["Strict-Transport-Security"] == "max-age=3600"
 
 
-def test_plain_http_is_sent_to_https_as_ever(viewer: ServedClient, paths: list[str], settings: Any) -> None:
-    settings.SECURE_SSL_REDIRECT = True
-    served = freshly_served(viewer)
-    for _ in range(2):
-        assert served.get(paths[0]).status_code == 301
+def test_plain_http_is_sent_to_https_as_ever(behind_a_proxy: ServedClient, paths: list[str]) -> None:
+    path = paths[0]
+    assert [behind_a_proxy.get(path, headers=HTTPS).status_code for _ in range(2)] == [200, 200]
+
+    assert [behind_a_proxy.get(path).status_code for _ in range(2)] == [301, 301]
+
+
+def test_every_middleware_has_no_say_in_a_quick_read_or_is_asked() -> None:
+    asked = [f"{middleware.__module__}.{middleware.__name__}" for middleware in MIDDLEWARE]
+
+    assert [name for name in settings.MIDDLEWARE if name not in WITHOUT_A_SAY] == asked
+
+
+def test_no_setting_makes_a_middleware_judge_by_what_it_is_not_told() -> None:
+    assert not settings.DISALLOWED_USER_AGENTS
+    assert not settings.USE_X_FORWARDED_HOST
+    assert not settings.USE_X_FORWARDED_PORT
 
 
 def test_a_foreign_host_is_refused_as_ever(viewer: ServedClient, paths: list[str]) -> None:
@@ -213,12 +246,39 @@ def test_a_foreign_host_is_refused_as_ever(viewer: ServedClient, paths: list[str
         assert viewer.get(paths[0], headers={"Host": "elsewhere.example"}).status_code == 400
 
 
-def test_a_path_that_leads_elsewhere_is_left_to_django(viewer: ServedClient, paths: list[str]) -> None:
+@pytest.mark.parametrize(("path", "status"), [("/healthz", 200), ("/nowhere", 404), (f"/procedures/{'x' * 200}", 404)])
+def test_a_path_that_leads_elsewhere_is_left_to_django(
+    viewer: ServedClient, paths: list[str], path: str, status: int
+) -> None:
     warm(viewer, paths)
 
-    answers = {path: viewer.get(path).status_code for path in ("/healthz", "/nowhere", f"/procedures/{'x' * 200}")}
+    assert [viewer.get(path).status_code for _ in range(2)] == [status, status]
 
-    assert answers == {"/healthz": 200, "/nowhere": 404, f"/procedures/{'x' * 200}": 404}
+
+def test_no_path_is_remembered_that_is_longer_than_any_quick_read(viewer: ServedClient, paths: list[str]) -> None:
+    short_cut = ShortCut(with_whole_bodies(get_wsgi_application()))
+    served = ServedClient(viewer, short_cut)
+    warm(served, paths)
+    before = short_cut.paths_remembered
+
+    for length in (MAX_PATH_LENGTH, MAX_PATH_LENGTH + 1):
+        served.get("/".ljust(length, "x"))
+
+    assert short_cut.paths_remembered == before + 1
+
+
+def test_what_goes_wrong_is_left_to_django(
+    viewer: ServedClient, paths: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm(viewer, paths)
+    monkeypatch.setattr(QuickRead, "answer", lambda *_: 1 / 0)
+
+    with capture_logs() as events:
+        answer = viewer.get("/procedures")
+
+    assert answer.status_code == 200
+    assert "Allow" in answer
+    assert [event["event"] for event in events] == ["quick_read_failed", "procedure_cache_hit", "request_finished"]
 
 
 def test_what_does_not_exist_is_left_to_the_view_set(viewer: ServedClient, paths: list[str]) -> None:
@@ -241,6 +301,7 @@ def test_a_quick_read_leaves_a_record_like_any_other(viewer: ServedClient, paths
     assert (hit["event"], finished["event"]) == ("procedure_cache_hit", "request_finished")
     assert {hit["request_id"], finished["request_id"]} == {answer["X-Request-ID"]}
     assert (finished["method"], finished["route"], finished["status"]) == ("GET", "procedures/<slug:key>", 200)
+    assert type(finished["status"]) is int
     assert finished["user_id"] == User.objects.get(username="test-viewer").pk
     assert REGISTRY.get_sample_value(RESPONSES, labels) == before + 1
 

@@ -3,6 +3,7 @@
 import io
 import json
 from typing import Any
+from wsgiref.util import FileWrapper
 
 import pytest
 from django.conf import settings
@@ -107,3 +108,9 @@ def test_a_body_that_is_streamed_stays_so() -> None:
     streamed = StreamingHttpResponse(iter([b"a", b"b"]))
 
     assert with_whole_bodies(lambda *_: streamed)({}, Head()) is streamed
+
+
+def test_a_file_in_a_servers_own_wrapper_stays_so() -> None:
+    wrapped = FileWrapper(io.BytesIO(b"a file"))
+
+    assert with_whole_bodies(lambda *_: wrapped)({}, Head()) is wrapped

@@ -1,5 +1,7 @@
 """The circuit breaker, with a clock that the test moves."""
 
+from contextlib import suppress
+
 import pytest
 
 from procedures.versioned_cache import breaker as breaker_module
@@ -40,6 +42,13 @@ def hang(breaker: Breaker, clock: Clock) -> None:
 
     with pytest.raises(CacheUnavailable), breaker.guard():
         time_out()
+
+
+def watch_hanging(breaker: Breaker, clock: Clock) -> None:
+    """Let one watched operation fail after a while."""
+    with breaker.watch():
+        clock.now += 0.125
+        raise CacheUnavailable("timed out")
 
 
 def opened(clock: Clock) -> Breaker:
@@ -118,6 +127,19 @@ def test_a_failed_probe_keeps_it_open(clock: Clock) -> None:
 
     with pytest.raises(BreakerOpen), breaker.guard():
         pytest.fail("the operation was tried")
+
+
+def test_watched_operations_that_fail_keep_no_probe_out(clock: Clock) -> None:
+    breaker = Breaker()
+    probes = 0
+    for _ in range(10):
+        with suppress(CacheUnavailable):
+            watch_hanging(breaker, clock)
+        clock.now += OPEN_SECONDS * 0.8
+        with suppress(BreakerOpen), breaker.guard():
+            probes += 1
+
+    assert probes >= 4
 
 
 def test_a_watched_operation_is_tried_though_it_is_open_and_closes_it(clock: Clock) -> None:
