@@ -28,7 +28,7 @@ def count(view: str | None, method: str | None, status: int, seconds: float) -> 
     """Count an answered request."""
     # A client may invent methods, each of which would be a series of its own.
     known_method = method if method in KNOWN_METHODS else "<invalid method>"
-    responses, latency = _children(int(status), view or "<unnamed view>", known_method)
+    responses, latency = _children(status, view or "<unnamed view>", known_method)
     responses.inc()
     latency.observe(seconds)
 

@@ -47,7 +47,7 @@ class RequestRecord:
                 "request_finished",
                 method=method,
                 route=route,
-                status=int(status),  # HTTPStatus would read differently in the log
+                status=status,
                 duration_ms=round(seconds * 1000, 3),
                 user_id=user_id,
             )

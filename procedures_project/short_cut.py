@@ -24,10 +24,8 @@ from django.middleware.security import SecurityMiddleware
 from django.urls import Resolver404, resolve
 
 from procedures.quick_reads import QuickRead, is_plain, known_bearer, quick_read_of
+from procedures.representations import Answer
 from procedures_project.request_records import ID_HEADER, record_of
-
-Headers = list[tuple[str, str]]
-QuickAnswer = tuple[HTTPStatus, Headers, bytes]
 
 logger = structlog.get_logger(__name__)
 
@@ -67,26 +65,25 @@ class ShortCut:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
-        quick = self._quick_answer_if_possible(environ)
-        if quick is None:
+        answer = self._quick_answer_if_possible(environ)
+        if answer is None:
             return self._django(environ, start_response)
-        status, headers, body = quick
-        start_response(STATUS_LINES[status], headers)
-        return [body]
+        start_response(STATUS_LINES[answer.status], list(answer.headers.items()))
+        return [answer.body]
 
     @property
     def paths_remembered(self) -> int:
         """How many paths it knows the destination of."""
         return self._destination_of.cache_info().currsize
 
-    def _quick_answer_if_possible(self, environ: WSGIEnvironment) -> QuickAnswer | None:
+    def _quick_answer_if_possible(self, environ: WSGIEnvironment) -> Answer | None:
         try:
             return self._quick_answer(environ) if is_plain(environ) else None
         except Exception:  # whatever it is, Django answers, and answers for it
             logger.exception("quick_read_failed")
             return None
 
-    def _quick_answer(self, environ: WSGIEnvironment) -> QuickAnswer | None:
+    def _quick_answer(self, environ: WSGIEnvironment) -> Answer | None:
         path = environ.get("PATH_INFO", "")
         bearer = known_bearer(environ)
         if bearer is None or len(path) > MAX_PATH_LENGTH:
@@ -103,13 +100,13 @@ class ShortCut:
             method=environ["REQUEST_METHOD"],
             route=destination.route,
             view=destination.view_name,
-            status=answer.status,
+            status=answer.status.value,
             user_id=bearer.user.pk,
         )
-        length = ("Content-Length", str(len(answer.body)))
-        return answer.status, [*answer.headers.items(), *headers, length, (ID_HEADER, record.id)], answer.body
+        own = {"Content-Length": str(len(answer.body)), ID_HEADER: record.id}
+        return Answer(answer.status, answer.headers | headers | own, answer.body)
 
-    def _ask_middlewares(self, *origin: str | None) -> Headers | None:
+    def _ask_middlewares(self, *origin: str | None) -> dict[str, str] | None:
         """Return the headers that the middlewares add for this origin; None where they refuse it, or redirect."""
         environ = {name: value for name, value in zip(self._origin, origin, strict=True) if value is not None}
         request = WSGIRequest({**environ, "REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.input": BytesIO()})
@@ -122,7 +119,7 @@ class ShortCut:
             return None
         if response.status_code != HTTPStatus.OK:
             return None
-        return [(name, value) for name, value in response.items() if name.lower() not in OF_THE_BODY]
+        return {name: value for name, value in response.items() if name.lower() not in OF_THE_BODY}
 
 
 def _destination_of(path: str) -> Destination | None:

@@ -1,4 +1,4 @@
-"""The WSGI application, with what every server in front of it gets wrong put right."""
+"""The WSGI application: Django, what servers and Django get wrong put right, and the short cut past Django."""
 
 import gc
 import io

@@ -30,6 +30,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._closed_again_at = 0.0
+        self._cause = ""
 
     @contextmanager
     def guard(self) -> Iterator[None]:
@@ -48,11 +49,11 @@ class Breaker:
         started = time.monotonic()
         try:
             yield
-        except CacheUnavailable:
-            self._fail(FAILURES_TO_OPEN if time.monotonic() - started > SLOW_SECONDS else 1)
+        except CacheUnavailable as error:
+            self._fail(FAILURES_TO_OPEN if time.monotonic() - started > SLOW_SECONDS else 1, str(error))
             raise
         if time.monotonic() - started > SLOW_SECONDS:
-            self._fail(1)
+            self._fail(1, "it answers slowly")
         else:
             self._failures = 0
 
@@ -61,12 +62,13 @@ class Breaker:
             return
         with self._lock:
             if time.monotonic() < self._closed_again_at:
-                raise BreakerOpen("the circuit breaker is open")
+                raise BreakerOpen(f"not asked, since it failed: {self._cause}")
             # This caller is the probe; whoever comes while it is under way is turned away.
             self._closed_again_at = time.monotonic() + OPEN_SECONDS
 
-    def _fail(self, failures: int) -> None:
+    def _fail(self, failures: int, cause: str) -> None:
         with self._lock:
+            self._cause = cause
             # An open one keeps its probes, or raises that fail more often than that would keep all reads out.
             if self._failures < FAILURES_TO_OPEN:
                 self._closed_again_at = time.monotonic() + OPEN_SECONDS

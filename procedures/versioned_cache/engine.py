@@ -76,10 +76,8 @@ class VersionedCache:
             seconds = time.perf_counter() - started
             return Representation(resource, fingerprint, None, body, Source.DATABASE, seconds)
         version, is_leased = self._current_version(resource)
-        if version is not None and version in known:
-            source = Source.REDIS if is_leased else Source.FALLBACK
-            found = Found(None, version, source, is_built=False)
-        else:
+        found = self._near(resource, version, fingerprint, known, is_leased)
+        if found is None:
             found = self._find(resource, version, fingerprint, fetcher, is_leased)
         return _answer(resource, fingerprint, found, started)
 
@@ -94,11 +92,10 @@ class VersionedCache:
         started = time.perf_counter()
         outage: CacheUnavailable | None = None
         try:
-            version, near = self._store.version(resource), Source.MEMORY
+            version = self._store.version(resource)
         except CacheUnavailable as error:
-            outage = error
-            version, near = _committed_version_if_any(resource), Source.FALLBACK
-        found = None if version is None else self._held(resource, version, fingerprint, known, near)
+            outage, version = error, _committed_version_if_any(resource)
+        found = self._near(resource, version, fingerprint, known, is_leased=outage is None)
         if outage and found is None:
             self._outage.count(RedisOperation.READ, outage)
         elif outage:
@@ -153,13 +150,6 @@ class VersionedCache:
             return False
         return True
 
-    def _held(
-        self, resource: Resource, version: int, fingerprint: str, known: frozenset[int], near: Source
-    ) -> Found | None:
-        if version in known:
-            return Found(None, version, Source.REDIS if near is Source.MEMORY else near, is_built=False)
-        return self._fills.held(resource, version, fingerprint, near)
-
     def _current_version(self, resource: Resource) -> tuple[int | None, bool]:
         """Return the current version, and whether it is leased from Redis; None where PostgreSQL has none."""
         try:
@@ -173,6 +163,16 @@ class VersionedCache:
         if held is not None:
             return held
         return raise_counters(self._store, [resource], is_insistent=False).get(resource)
+
+    def _near(
+        self, resource: Resource, version: int | None, fingerprint: str, known: frozenset[int], is_leased: bool
+    ) -> Found | None:
+        """Return what the caller knows already, or what this process holds, or None."""
+        if version is None:
+            return None
+        if version in known:
+            return Found(None, version, Source.REDIS if is_leased else Source.FALLBACK, is_built=False)
+        return self._fills.held(resource, version, fingerprint, through_redis=is_leased)
 
     def _find(
         self, resource: Resource, version: int | None, fingerprint: str, fetcher: Fetcher, is_leased: bool

@@ -74,22 +74,18 @@ class Fills:
         return self._memory.held_bytes
 
     def find(self, wanted: Wanted) -> Found:
-        """Return the body of the wanted version or of a newer one."""
-        near = Source.MEMORY if wanted.through_redis else Source.FALLBACK
-        held = self.held(wanted.resource, wanted.version, wanted.fingerprint, near)
-        if held is not None:
-            return held
+        """Return the body of the wanted version, which is not held here, or of a newer one."""
         found, is_ours = self._flights.lead(
             (wanted.resource, wanted.version, wanted.fingerprint), lambda: self._fill(wanted), FILL_WAIT_SECONDS
         )
         if found is None:
             return self._build(wanted, through_redis=wanted.through_redis, is_kept=False)
-        return found if is_ours else Found(found.body, found.version, near, is_built=False)
+        return found if is_ours else Found(found.body, found.version, _near(wanted.through_redis), is_built=False)
 
-    def held(self, resource: Resource, version: int, fingerprint: str, near: Source = Source.MEMORY) -> Found | None:
+    def held(self, resource: Resource, version: int, fingerprint: str, *, through_redis: bool) -> Found | None:
         """Return the body of the version if this process holds it."""
         body = self._memory.get(resource, version, fingerprint)
-        return None if body is None else Found(body, version, near, is_built=False)
+        return None if body is None else Found(body, version, _near(through_redis), is_built=False)
 
     def compressed(self, resource: Resource, version: int | None, fingerprint: str, body: bytes) -> bytes:
         """Return the gzip form of a version's body, which is held as another shape of it."""
@@ -192,3 +188,8 @@ class Fills:
         else:
             if is_stored:
                 metrics.STORES.labels(wanted.resource.kind).inc()
+
+
+def _near(through_redis: bool) -> Source:
+    """Return the source of what this process has, by who told its version."""
+    return Source.MEMORY if through_redis else Source.FALLBACK

@@ -22,13 +22,11 @@ class OutageLog:
         self._lock = threading.Lock()
         self._unreported_reads = 0
         self._quiet_until = 0.0
-        self._cause: CacheUnavailable | None = None
 
     def count(self, operation: RedisOperation, error: CacheUnavailable) -> None:
-        """Count a failed operation, whose cause the next warning names; somebody else is going to report the read."""
+        """Count a failed operation; somebody else is going to report the read."""
         if not isinstance(error, BreakerOpen):  # then nothing was tried, so nothing failed
             metrics.ERRORS.labels(operation).inc()
-            self._cause = error
 
     def report(self, operation: RedisOperation, resource: Resource, error: CacheUnavailable) -> None:
         """Count a failed operation, and log it with those held back unless a warning just went out."""
@@ -46,6 +44,6 @@ class OutageLog:
             operation=operation,
             resource=resource.kind,
             key=resource.counter_key,
-            error=str(self._cause or error),
+            error=str(error),
             reads=reads,
         )

@@ -32,15 +32,16 @@ RAISE = {"time": 2, "eval": 1, "pttl": 1, "get": 1, "pexpireat": 1}
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """A demo with one worker, whose Valkey gets killed in the end."""
     with running_demo(tmp_path_factory.mktemp("walks") / "data", "--workers", "1") as demo:
-        let_every_thread_connect(demo)
+        # Each thread gets its connections to PostgreSQL and Redis.
+        keep_every_thread_busy(demo.read, "/runs?limit=200", "/procedures")
         yield demo
 
 
-def let_every_thread_connect(demo: Demo) -> None:
-    """Keep all threads of the worker busy, so that each has its connections to PostgreSQL and Redis."""
+def keep_every_thread_busy(read: Callable[[str], object], *paths: str) -> None:
+    """Read the paths with more clients at once than the worker has threads."""
     with ThreadPoolExecutor(max_workers=8) as clients:
-        for path in ("/runs?limit=200", "/procedures") * 10:
-            list(clients.map(demo.read, [path] * 8))
+        for path in paths * 10:
+            list(clients.map(read, [path] * 8))
 
 
 @pytest.fixture
@@ -164,7 +165,8 @@ def test_a_commit_after_a_long_history(demo: Demo, viewer: httpx.Client, procedu
 def test_a_hit_without_redis(demo: Demo, viewer: httpx.Client) -> None:
     warm(viewer, "/procedures")
     demo.kill_valkey()
-    read_on_every_thread(viewer)
+    # The first quick read of each thread asks whether its connection is good.
+    keep_every_thread_busy(lambda path: warm(viewer, path), "/procedures")
     before = statements(demo)
 
     for _ in range(3):
@@ -174,10 +176,3 @@ def test_a_hit_without_redis(demo: Demo, viewer: httpx.Client) -> None:
     assert statements(demo) - before == 3
     demo.start_valkey()
     eventually(lambda: 'desc="memory"' in demo.get("/procedures").headers["Server-Timing"])
-
-
-def read_on_every_thread(viewer: httpx.Client) -> None:
-    """Keep all threads busy with quick reads; the first of each asks whether its connection is good."""
-    with ThreadPoolExecutor(max_workers=8) as clients:
-        for _ in range(10):
-            list(clients.map(lambda _client: warm(viewer, "/procedures"), range(8)))
