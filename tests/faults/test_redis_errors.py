@@ -216,7 +216,7 @@ def test_a_failure_that_a_quick_try_met_is_counted_and_its_cause_is_named(
     (warning,) = [log for log in logs if log["event"] == "procedure_cache_unavailable"]
     assert tried == {"hang": 1, "READONLY": 3}[fault]
     assert "circuit breaker" not in warning["error"]
-    assert {"hang": "Timeout", "READONLY": "READONLY"}[fault] in warning["error"]
+    assert {"hang": "Timeout", "READONLY": "ReadOnlyError"}[fault] in warning["error"]
     assert warning["reads"] == 1
 
 
