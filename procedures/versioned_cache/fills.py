@@ -4,6 +4,7 @@ import gzip
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -127,8 +128,9 @@ class Fills:
         found = self._stored(wanted, wanted.version)
         if found is not None:
             return found, False
-        if self._store.claim_fill(wanted.resource, wanted.version, wanted.fingerprint, FILL_WAIT_SECONDS):
-            return None, True
+        found, is_claimed = self._claim(wanted)
+        if found is not None or is_claimed:
+            return found, is_claimed
         return self._wait_for_the_builder(wanted)
 
     def _wait_for_the_builder(self, wanted: Wanted) -> tuple[Found | None, bool]:
@@ -141,9 +143,21 @@ class Fills:
             found = self._stored(wanted, version)
             if found is not None:
                 return found, False
-            if self._store.claim_fill(wanted.resource, wanted.version, wanted.fingerprint, FILL_WAIT_SECONDS):
-                return None, True
+            found, is_claimed = self._claim(wanted)
+            if found is not None or is_claimed:
+                return found, is_claimed
         return None, False
+
+    def _claim(self, wanted: Wanted) -> tuple[Found | None, bool]:
+        """Claim the build; return the body instead if a builder stored it and gave up its claim meanwhile."""
+        if not self._store.claim_fill(wanted.resource, wanted.version, wanted.fingerprint, FILL_WAIT_SECONDS):
+            return None, False
+        found = None
+        with suppress(DamagedPayload):  # which the first look has reported
+            found = self._undamaged(wanted, wanted.version)
+        if found is not None:
+            self._release(wanted)
+        return found, found is None
 
     def _release(self, wanted: Wanted) -> None:
         try:
@@ -153,11 +167,14 @@ class Fills:
 
     def _stored(self, wanted: Wanted, version: int) -> Found | None:
         try:
-            body = self._store.payload(wanted.resource, version, wanted.fingerprint)
+            return self._undamaged(wanted, version)
         except DamagedPayload as error:
             key = wanted.resource.payload_key(version)
             logger.warning("procedure_cache_payload_refused", key=key, error=str(error))
             return None
+
+    def _undamaged(self, wanted: Wanted, version: int) -> Found | None:
+        body = self._store.payload(wanted.resource, version, wanted.fingerprint)
         return None if body is None else Found(body, version, Source.REDIS, is_built=False)
 
     def _build(self, wanted: Wanted, *, through_redis: bool, is_kept: bool) -> Found:
