@@ -109,4 +109,4 @@ def test_the_command_fails_when_something_is_stale(cached: int, store: Store, mo
     monkeypatch.setattr("procedures_project.audit.time.sleep", lambda _: None)
 
     with pytest.raises(CommandError, match="Stale"):
-        call_command("audit_cache", stdout=io.StringIO(), stderr=io.StringIO())
+        call_command("audit_cache", "--sample", "100000", stdout=io.StringIO(), stderr=io.StringIO())
