@@ -2,7 +2,6 @@
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-PACKAGES := procedures_project console runs procedures access rest
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test prove bench scorecard check format clean
@@ -26,7 +25,7 @@ test: setup  ## Run the tests against real PostgreSQL and Valkey
 
 prove: setup  ## Explore the protocol, and hold 200,000 reads against the promise while things break; half an hour
 	$(PYTHON) -m tests.model --large
-	MEMORY_TEST_RUNS=10000 $(PYTHON) -m pytest tests/procedures/versioned_cache/test_memory.py
+	MEMORY_TEST_RUNS=10000 $(PYTHON) -m pytest tests/versioned_cache/test_memory.py
 	$(PYTHON) -m tests.faults.history --reads 200000
 
 bench: setup  ## Measure the cached reads beside other caches and the floors, and show the table; OPTIONS="--quick"

@@ -16,10 +16,10 @@ from django.db.models import prefetch_related_objects
 from access.rights import Right, require
 from procedures.definitions import STEP_MEMBERS, Definition
 from procedures.models import Procedure, ProcedureStatus, Receipt, Revision, Step, step_members
-from procedures.versioned_cache.keys import procedure_resource
-from procedures.versioned_cache.versions import committed_version, settled_version
 from rest.findings import Finding, pointer
 from rest.idempotency import UNKEYED, IdempotencyKeyReused, RequestIdentity, check_same_request
+from versioned_cache.keys import procedure_resource
+from versioned_cache.versions import committed_version, settled_version
 
 
 class ProcedureKeyTaken(Exception):

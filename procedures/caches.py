@@ -3,9 +3,9 @@
 from procedures.bodies import body_of_list, body_of_procedure
 from procedures.models import ProcedureNotFound
 from procedures.serializers import ProcedureSerializer
-from procedures.versioned_cache.keys import PROCEDURE_LIST, procedure_resource
-from procedures.versioned_cache.reads import CachedRead
 from rest.fingerprints import fingerprint_of
+from versioned_cache.keys import PROCEDURE_LIST, procedure_resource
+from versioned_cache.reads import CachedRead
 
 FINGERPRINT = fingerprint_of(ProcedureSerializer)
 

@@ -20,8 +20,8 @@ from access.authentication import secret_in
 from access.bearers import Bearer, bearers
 from access.rights import Right
 from procedures.representations import Answer, answer_of, coding_for
-from procedures.versioned_cache.reads import CachedRead
 from rest.conditional import versions_held
+from versioned_cache.reads import CachedRead
 
 View = Callable[..., HttpResponse]
 

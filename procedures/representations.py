@@ -8,11 +8,11 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from procedures.versioned_cache.engine import Representation, cache
-from procedures.versioned_cache.reads import CachedRead
 from rest.codings import Coding, preferred_coding
 from rest.conditional import etag, etag_held, holds_anything, versions_held
 from rest.problems import Problem
+from versioned_cache.engine import Representation, cache
+from versioned_cache.reads import CachedRead
 
 CONTENT_TYPE = "application/json"
 # Clients may keep a body but must ask before each use; to whom it was given, and in what form, is part of the question.

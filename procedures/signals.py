@@ -9,8 +9,8 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
 from procedures.models import Procedure
-from procedures.versioned_cache.invalidation import invalidate_on_commit
-from procedures.versioned_cache.keys import PROCEDURE_LIST, procedure_resource
+from versioned_cache.invalidation import invalidate_on_commit
+from versioned_cache.keys import PROCEDURE_LIST, procedure_resource
 
 
 @receiver([post_save, post_delete], sender=Procedure)

@@ -10,12 +10,12 @@ from django.conf import settings
 
 from procedures import caches as procedures_caches
 from procedures.bodies import body_of_list, body_of_procedure
-from procedures.versioned_cache import metrics
-from procedures.versioned_cache.keys import Kind, Resource
-from procedures.versioned_cache.store import Store
-from procedures.versioned_cache.versions import committed_version, one_snapshot
 from runs import caches as runs_caches
 from runs.bodies import body_of_run
+from versioned_cache import metrics
+from versioned_cache.keys import Kind, Resource
+from versioned_cache.store import Store
+from versioned_cache.versions import committed_version, one_snapshot
 
 BODIES: dict[Kind, Callable[[Resource], bytes | None]] = {
     Kind.LIST: lambda _: body_of_list(),

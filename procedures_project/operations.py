@@ -13,10 +13,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare
 from django_prometheus.exports import ExportToDjangoView
 
-from procedures.versioned_cache.engine import cache
 from procedures_project.postgresql.waiting import PROBE_PATIENCE_SECONDS, patience
 from rest.error_answers import plain_problem_response
 from rest.problems import Problem
+from versioned_cache.engine import cache
 
 EXPORT_ATTEMPTS = 3
 SAFE_METHODS = ("GET", "HEAD")

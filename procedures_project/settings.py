@@ -96,7 +96,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "access",
-    "procedures.versioned_cache",
+    "versioned_cache",
     "procedures",
     "runs",
     "procedures_project",
@@ -166,7 +166,7 @@ def redis_cache(purpose: str, timeout_seconds: float, url: str) -> dict[str, Any
         "OPTIONS": {
             "SOCKET_CONNECT_TIMEOUT": timeout_seconds / 2,
             "SOCKET_TIMEOUT": timeout_seconds,
-            "PARSER_CLASS": "procedures.versioned_cache.deadlines.DeadlineParser",
+            "PARSER_CLASS": "versioned_cache.deadlines.DeadlineParser",
             "CONNECTION_POOL_KWARGS": {
                 "max_connections": 64,
                 "retry": Retry(NoBackoff(), retries=0),

@@ -63,7 +63,7 @@ def with_short_cut(application: WSGIApplication) -> WSGIApplication:
 
 def warm_up() -> None:
     """Do now what would be done at the first request or later, so that no client pays for it."""
-    from procedures.versioned_cache.engine import cache  # noqa: PLC0415  # its modules need the apps
+    from versioned_cache.engine import cache  # noqa: PLC0415  # its modules need the apps
 
     _ = get_resolver().url_patterns
     cache.is_reachable()

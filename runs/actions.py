@@ -17,14 +17,14 @@ from django.db import IntegrityError, transaction
 
 from access.rights import Right, require, require_role
 from procedures.models import Ordering, Procedure, ProcedureStatus, Step
-from procedures.versioned_cache.keys import run_resource
-from procedures.versioned_cache.versions import committed_version, settled_version
 from rest.findings import Finding
 from rest.idempotency import UNKEYED, RequestIdentity, check_same_request
 from runs.ledger import hash_of, origin_of
 from runs.models import EventKind, Run, RunEvent, RunStatus
 from runs.records import RunHead, RunRecord, head_of, new_record, record_of
 from runs.submissions import EMPTY, Submission
+from versioned_cache.keys import run_resource
+from versioned_cache.versions import committed_version, settled_version
 
 
 class ProcedureArchived(Exception):

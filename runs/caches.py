@@ -2,12 +2,12 @@
 
 from uuid import UUID
 
-from procedures.versioned_cache.keys import run_resource
-from procedures.versioned_cache.reads import CachedRead
 from rest.fingerprints import fingerprint_of
 from runs.bodies import body_of_run
 from runs.models import RunNotFound
 from runs.serializers import RunSerializer
+from versioned_cache.keys import run_resource
+from versioned_cache.reads import CachedRead
 
 FINGERPRINT = fingerprint_of(RunSerializer)
 

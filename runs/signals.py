@@ -5,9 +5,9 @@ from typing import Any
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
-from procedures.versioned_cache.invalidation import invalidate_on_commit
-from procedures.versioned_cache.keys import run_resource
 from runs.models import Run, RunEvent
+from versioned_cache.invalidation import invalidate_on_commit
+from versioned_cache.keys import run_resource
 
 
 @receiver([post_save, post_delete], sender=Run)

@@ -11,7 +11,6 @@ from rest_framework.response import Response
 from access.authentication import actor_of
 from access.rights import Right, require
 from procedures.representations import HEADERS, representation_response, written_response
-from procedures.versioned_cache.versions import one_snapshot
 from rest import exact_json, timestamps
 from rest.conditional import etag, versions_expected
 from rest.fields import StrictSerializer
@@ -37,6 +36,7 @@ from runs.serializers import (
     StartSerializer,
     submission_from,
 )
+from versioned_cache.versions import one_snapshot
 
 Answer = TypeVar("Answer", bound=HttpResponse)
 

@@ -15,8 +15,8 @@ from redis import Redis
 
 from access.actions import issue_token
 from access.roles import Role
-from procedures.versioned_cache.engine import VersionedCache
-from procedures.versioned_cache.store import Store
+from versioned_cache.engine import VersionedCache
+from versioned_cache.store import Store
 
 Result = TypeVar("Result")
 

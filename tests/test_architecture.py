@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 
 ROOT: Path = settings.BASE_DIR
-PACKAGES = ["procedures_project", "console", "runs", "procedures", "access", "rest"]
+PACKAGES = ["procedures_project", "runs", "procedures", "versioned_cache", "access", "rest"]
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 # These start processes of their own, or run before there are settings.
@@ -21,7 +21,7 @@ READ_ELSEWHERE = {
     "PROMETHEUS_MULTIPROC_DIR": "procedures_project/management/commands/serve.py",
     "POSTGRES_PASSWORD": "docker-compose.yml",
 }
-KEYS = "procedures/versioned_cache/keys.py"
+KEYS = "versioned_cache/keys.py"
 KEY_BEGINNING = re.compile(r"procedures:(list|run|procedure)\b")
 
 

@@ -21,7 +21,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "rest_framework",
     "access",
-    "procedures.versioned_cache",
+    "versioned_cache",
     "procedures",
     *{"cacheops_peer": ["cacheops"], "cachalot_peer": ["cachalot"]}.get(PEER, []),
 ]

@@ -16,12 +16,12 @@ from pytest_django import Settings
 from structlog.testing import capture_logs
 
 from procedures.caches import fetch_procedure
-from procedures.versioned_cache.engine import VersionedCache
-from procedures.versioned_cache.keys import procedure_resource
-from procedures.versioned_cache.metrics import Source
-from procedures.versioned_cache.store import Store
 from procedures_project.settings import redis_cache  # noqa: TID251  # points the caches at another server
 from tests import factories
+from versioned_cache.engine import VersionedCache
+from versioned_cache.keys import procedure_resource
+from versioned_cache.metrics import Source
+from versioned_cache.store import Store
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,10 +9,10 @@ from redis import Redis
 
 from procedures.caches import fetch_procedure
 from procedures.models import Procedure
-from procedures.versioned_cache.engine import Representation, VersionedCache
-from procedures.versioned_cache.keys import procedure_resource
-from procedures.versioned_cache.versions import committed_version
 from tests import factories
+from versioned_cache.engine import Representation, VersionedCache
+from versioned_cache.keys import procedure_resource
+from versioned_cache.versions import committed_version
 
 RESOURCE = procedure_resource("gibson")
 SHAPE = "0123abcd"

@@ -11,10 +11,10 @@ import pytest
 from redis import Redis
 
 from procedures.caches import fetch_procedure
-from procedures.versioned_cache.engine import VersionedCache
-from procedures.versioned_cache.metrics import Source
-from procedures.versioned_cache.store import Store
 from tests.interleavings.conftest import Stage
+from versioned_cache.engine import VersionedCache
+from versioned_cache.metrics import Source
+from versioned_cache.store import Store
 
 
 def test_it_is_not_built_again(

@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from procedures.versioned_cache import fills, versions
-from procedures.versioned_cache.engine import VersionedCache
 from tests.interleavings.conftest import RESOURCE, Stage
+from versioned_cache import fills, versions
+from versioned_cache.engine import VersionedCache
 
 
 def test_the_reader_who_saw_the_new_version_tells_the_others(

@@ -9,9 +9,9 @@ And with a write in between, no old payload comes back to life. See Note [Leases
 
 from collections.abc import Callable
 
-from procedures.versioned_cache.engine import VersionedCache
-from procedures.versioned_cache.metrics import Source
 from tests.interleavings.conftest import RESOURCE, Stage
+from versioned_cache.engine import VersionedCache
+from versioned_cache.metrics import Source
 
 
 def test_an_evicted_counter_is_restored_and_leads_to_the_same_payload(

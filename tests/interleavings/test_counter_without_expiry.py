@@ -9,8 +9,8 @@ See Note [Raising].
 
 from collections.abc import Callable
 
-from procedures.versioned_cache.engine import VersionedCache
 from tests.interleavings.conftest import RESOURCE, Stage
+from versioned_cache.engine import VersionedCache
 
 
 def test_the_first_read_puts_it_right(stage: Stage, process: Callable[[], VersionedCache]) -> None:

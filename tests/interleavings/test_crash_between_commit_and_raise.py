@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from pytest_django import Settings
 
-from procedures.versioned_cache.engine import VersionedCache
 from tests.interleavings.conftest import RESOURCE, Stage
+from versioned_cache.engine import VersionedCache
 
 
 def test_reads_are_late_by_the_lease_at_most(

@@ -14,10 +14,10 @@ from collections.abc import Callable
 
 import pytest
 
-from procedures.versioned_cache import raises
-from procedures.versioned_cache.engine import VersionedCache
-from procedures.versioned_cache.versions import committed_versions
 from tests.interleavings.conftest import RESOURCE, Stage
+from versioned_cache import raises
+from versioned_cache.engine import VersionedCache
+from versioned_cache.versions import committed_versions
 
 
 def test_a_reader_lifts_a_counter_that_came_meanwhile(

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from django.db import connections
 
 from procedures.caches import fetch_procedure
-from procedures.versioned_cache.engine import Representation, VersionedCache
 from tests.interleavings.conftest import Stage
+from versioned_cache.engine import Representation, VersionedCache
 
 READERS_PER_PROCESS = 4
 

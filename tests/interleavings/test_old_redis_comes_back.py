@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 from pytest_django import Settings
 
-from procedures.versioned_cache.engine import VersionedCache
 from tests.interleavings.conftest import RESOURCE, Stage
+from versioned_cache.engine import VersionedCache
 
 
 def test_an_old_counter_is_believed_no_longer_than_its_lease(

@@ -15,11 +15,11 @@ from collections.abc import Callable
 import pytest
 from pytest_django import Settings
 
-from procedures.versioned_cache import raises
-from procedures.versioned_cache.engine import VersionedCache
-from procedures.versioned_cache.store import Store
-from procedures.versioned_cache.versions import committed_versions
 from tests.interleavings.conftest import RESOURCE, Stage
+from versioned_cache import raises
+from versioned_cache.engine import VersionedCache
+from versioned_cache.store import Store
+from versioned_cache.versions import committed_versions
 
 
 def test_a_reader_that_was_paused_for_too_long_asks_again(

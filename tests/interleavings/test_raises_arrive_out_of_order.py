@@ -10,9 +10,9 @@ See Note [The Raising].
 
 from collections.abc import Callable
 
-from procedures.versioned_cache.engine import VersionedCache
-from procedures.versioned_cache.store import Store
 from tests.interleavings.conftest import RESOURCE, Stage
+from versioned_cache.engine import VersionedCache
+from versioned_cache.store import Store
 
 
 def test_a_late_raise_never_lowers_the_counter(

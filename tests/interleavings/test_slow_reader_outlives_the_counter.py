@@ -8,8 +8,8 @@
 The schedule is played on the store, where "grow" happens. See Note [Raising].
 """
 
-from procedures.versioned_cache.store import Store
 from tests.interleavings.conftest import RESOURCE, Stage
+from versioned_cache.store import Store
 
 
 def test_a_raise_outlives_every_lease_that_was_taken_before_it(stage: Stage, store: Store) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from django.db import transaction
 
-from procedures.versioned_cache.engine import VersionedCache
 from tests import factories
 from tests.interleavings.conftest import Stage
+from versioned_cache.engine import VersionedCache
 
 
 def test_what_is_not_committed_is_seen_by_its_writer_alone(stage: Stage, process: Callable[[], VersionedCache]) -> None:

@@ -11,8 +11,8 @@ See Note [Version before rows].
 from collections.abc import Callable
 
 from procedures.caches import fetch_procedure
-from procedures.versioned_cache.engine import VersionedCache
 from tests.interleavings.conftest import RESOURCE, Stage
+from versioned_cache.engine import VersionedCache
 
 
 def test_the_old_body_is_stored_where_nobody_looks(stage: Stage, process: Callable[[], VersionedCache]) -> None:

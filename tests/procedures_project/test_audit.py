@@ -10,11 +10,11 @@ from redis import Redis
 
 from procedures.caches import FINGERPRINT, read_procedure
 from procedures.models import Procedure
-from procedures.versioned_cache.keys import procedure_resource
-from procedures.versioned_cache.store import Store
-from procedures.versioned_cache.versions import committed_version
 from procedures_project.audit import Verdict, audit
 from tests import factories
+from versioned_cache.keys import procedure_resource
+from versioned_cache.store import Store
+from versioned_cache.versions import committed_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

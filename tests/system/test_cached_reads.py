@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from procedures.versioned_cache.metrics import RedisOperation, Source
 from tests.system.demo import Demo
+from versioned_cache.metrics import RedisOperation, Source
 
 COUNTERS = ("hits", "misses", "store", "invalidations")
 EVENT_FIELDS = {"resource", "key", "version", "source", "duration_ms", "request_id", "event", "level", "ts"}

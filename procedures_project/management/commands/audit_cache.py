@@ -6,10 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from procedures.versioned_cache.breaker import CacheUnavailable
-from procedures.versioned_cache.inspection import sampled_resources
-from procedures.versioned_cache.store import Store
 from procedures_project.audit import Verdict, audit
+from versioned_cache.breaker import CacheUnavailable
+from versioned_cache.inspection import sampled_resources
+from versioned_cache.store import Store
 
 
 class Command(BaseCommand):

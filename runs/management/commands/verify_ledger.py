@@ -12,9 +12,9 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DataError
 
-from procedures.versioned_cache.versions import one_snapshot
 from runs.ledger import faults_in
 from runs.models import Run, RunEvent, RunNotFound
+from versioned_cache.versions import one_snapshot
 
 
 class Command(BaseCommand):

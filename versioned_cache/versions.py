@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from django.db import connection, transaction
 
-from procedures.versioned_cache.keys import Resource
+from versioned_cache.keys import Resource
 
 
 def committed_versions(resources: Sequence[Resource]) -> dict[Resource, int]:

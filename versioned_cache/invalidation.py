@@ -9,8 +9,8 @@ from weakref import WeakSet
 
 from django.db import connection, transaction
 
-from procedures.versioned_cache.engine import cache
-from procedures.versioned_cache.keys import Resource
+from versioned_cache.engine import cache
+from versioned_cache.keys import Resource
 
 
 class _Raise:

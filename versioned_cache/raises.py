@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from procedures.versioned_cache.breaker import CacheUnavailable
-from procedures.versioned_cache.keys import Resource
-from procedures.versioned_cache.store import Store
-from procedures.versioned_cache.versions import committed_versions
+from versioned_cache.breaker import CacheUnavailable
+from versioned_cache.keys import Resource
+from versioned_cache.store import Store
+from versioned_cache.versions import committed_versions
 
 TRIES = 3
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 import structlog
 
-from procedures.versioned_cache import metrics
-from procedures.versioned_cache.breaker import CacheUnavailable
-from procedures.versioned_cache.flights import Flights
-from procedures.versioned_cache.keys import Resource
-from procedures.versioned_cache.memory import Memory
-from procedures.versioned_cache.metrics import RedisOperation, Source
-from procedures.versioned_cache.outage import OutageLog
-from procedures.versioned_cache.raises import raise_counters
-from procedures.versioned_cache.store import DamagedPayload, Store
-from procedures.versioned_cache.versions import committed_version, one_snapshot
+from versioned_cache import metrics
+from versioned_cache.breaker import CacheUnavailable
+from versioned_cache.flights import Flights
+from versioned_cache.keys import Resource
+from versioned_cache.memory import Memory
+from versioned_cache.metrics import RedisOperation, Source
+from versioned_cache.outage import OutageLog
+from versioned_cache.raises import raise_counters
+from versioned_cache.store import DamagedPayload, Store
+from versioned_cache.versions import committed_version, one_snapshot
 
 logger = structlog.get_logger(__name__)
 

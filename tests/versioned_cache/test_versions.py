@@ -8,10 +8,10 @@ from django.db import DatabaseError, connection, transaction
 
 from access.roles import Role
 from procedures.models import Procedure
-from procedures.versioned_cache.keys import PROCEDURE_LIST, procedure_resource, run_resource
-from procedures.versioned_cache.versions import committed_version, committed_versions, one_snapshot, settled_version
 from rest import timestamps
 from tests import factories
+from versioned_cache.keys import PROCEDURE_LIST, procedure_resource, run_resource
+from versioned_cache.versions import committed_version, committed_versions, one_snapshot, settled_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

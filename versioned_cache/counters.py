@@ -11,7 +11,7 @@ from typing import Any, cast
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from procedures.versioned_cache.keys import Resource
+from versioned_cache.keys import Resource
 
 
 class Counters(threading.local):

@@ -5,10 +5,10 @@ import time
 
 import structlog
 
-from procedures.versioned_cache import metrics
-from procedures.versioned_cache.breaker import BreakerOpen, CacheUnavailable
-from procedures.versioned_cache.keys import Resource
-from procedures.versioned_cache.metrics import RedisOperation
+from versioned_cache import metrics
+from versioned_cache.breaker import BreakerOpen, CacheUnavailable
+from versioned_cache.keys import Resource
+from versioned_cache.metrics import RedisOperation
 
 logger = structlog.get_logger(__name__)
 

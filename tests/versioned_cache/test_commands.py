@@ -7,9 +7,9 @@ from django.core.management import CommandError, call_command
 from redis import Redis
 
 from procedures.caches import read_procedure_list
-from procedures.versioned_cache.keys import PROCEDURE_LIST, procedure_resource
-from procedures.versioned_cache.versions import committed_version
 from tests import factories
+from versioned_cache.keys import PROCEDURE_LIST, procedure_resource
+from versioned_cache.versions import committed_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

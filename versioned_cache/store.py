@@ -14,10 +14,10 @@ from django_redis import get_redis_connection
 from redis import Redis
 from redis.exceptions import RedisError
 
-from procedures.versioned_cache.breaker import Breaker, CacheUnavailable
-from procedures.versioned_cache.counters import Counters
-from procedures.versioned_cache.deadlines import time_limit
-from procedures.versioned_cache.keys import Resource
+from versioned_cache.breaker import Breaker, CacheUnavailable
+from versioned_cache.counters import Counters
+from versioned_cache.deadlines import time_limit
+from versioned_cache.keys import Resource
 
 PAYLOAD_TTL_SECONDS = 300
 PAYLOAD_TTL_JITTER = 0.1  # spreads the expiries of payloads that were stored together

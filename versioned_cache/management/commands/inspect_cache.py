@@ -6,10 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from procedures.versioned_cache.breaker import CacheUnavailable
-from procedures.versioned_cache.inspection import Inspection, inspect
-from procedures.versioned_cache.keys import NAMES, PROCEDURE_LIST, resource_named
-from procedures.versioned_cache.store import Store
+from versioned_cache.breaker import CacheUnavailable
+from versioned_cache.inspection import Inspection, inspect
+from versioned_cache.keys import NAMES, PROCEDURE_LIST, resource_named
+from versioned_cache.store import Store
 
 
 class Command(BaseCommand):

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from procedures.versioned_cache.engine import Representation, cache
-from procedures.versioned_cache.keys import Resource
+from versioned_cache.engine import Representation, cache
+from versioned_cache.keys import Resource
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from prometheus_client import Counter, Histogram
 
-from procedures.versioned_cache.keys import Kind
+from versioned_cache.keys import Kind
 
 
 class Source(StrEnum):

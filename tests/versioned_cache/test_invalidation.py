@@ -10,11 +10,11 @@ from prometheus_client import REGISTRY
 from redis import Redis
 
 from procedures.models import Procedure
-from procedures.versioned_cache.invalidation import invalidate_on_commit
-from procedures.versioned_cache.keys import PROCEDURE_LIST, Resource, procedure_resource
-from procedures.versioned_cache.versions import committed_version
 from tests import factories
 from tests.conftest import ApiClient
+from versioned_cache.invalidation import invalidate_on_commit
+from versioned_cache.keys import PROCEDURE_LIST, Resource, procedure_resource
+from versioned_cache.versions import committed_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,15 +12,15 @@ from django.conf import settings
 from django.db import Error as DatabaseFailure
 from django.db import connection
 
-from procedures.versioned_cache import metrics
-from procedures.versioned_cache.breaker import CacheUnavailable
-from procedures.versioned_cache.fills import Fetcher, Fills, Found, Wanted
-from procedures.versioned_cache.keys import Resource
-from procedures.versioned_cache.metrics import RedisOperation, Source
-from procedures.versioned_cache.outage import OutageLog
-from procedures.versioned_cache.raises import raise_counters
-from procedures.versioned_cache.store import Store
-from procedures.versioned_cache.versions import committed_version
+from versioned_cache import metrics
+from versioned_cache.breaker import CacheUnavailable
+from versioned_cache.fills import Fetcher, Fills, Found, Wanted
+from versioned_cache.keys import Resource
+from versioned_cache.metrics import RedisOperation, Source
+from versioned_cache.outage import OutageLog
+from versioned_cache.raises import raise_counters
+from versioned_cache.store import Store
+from versioned_cache.versions import committed_version
 
 logger = structlog.get_logger(__name__)
 

@@ -7,10 +7,10 @@ import pytest
 from django.db import connection
 from redis import Redis
 
-from procedures.versioned_cache import memory as memory_module
-from procedures.versioned_cache.engine import VersionedCache
-from procedures.versioned_cache.keys import run_resource
-from procedures.versioned_cache.memory import Memory
+from versioned_cache import memory as memory_module
+from versioned_cache.engine import VersionedCache
+from versioned_cache.keys import run_resource
+from versioned_cache.memory import Memory
 
 SHAPE = "0123abcd"
 BODY = b"x" * 20_000

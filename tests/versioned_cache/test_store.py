@@ -6,8 +6,8 @@ import pytest
 from pytest_django import Settings
 from redis import Redis
 
-from procedures.versioned_cache.keys import PROCEDURE_LIST
-from procedures.versioned_cache.store import MAX_PAYLOAD_BYTES, DamagedPayload, Store
+from versioned_cache.keys import PROCEDURE_LIST
+from versioned_cache.store import MAX_PAYLOAD_BYTES, DamagedPayload, Store
 
 COUNTER = PROCEDURE_LIST.counter_key
 SHAPE = "0123abcd"

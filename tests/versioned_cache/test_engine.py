@@ -10,12 +10,12 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from procedures.models import Procedure, ProcedureNotFound
-from procedures.versioned_cache.engine import VersionedCache
-from procedures.versioned_cache.keys import procedure_resource
-from procedures.versioned_cache.metrics import Source
-from procedures.versioned_cache.store import MAX_PAYLOAD_BYTES
-from procedures.versioned_cache.versions import committed_version
 from tests import factories
+from versioned_cache.engine import VersionedCache
+from versioned_cache.keys import procedure_resource
+from versioned_cache.metrics import Source
+from versioned_cache.store import MAX_PAYLOAD_BYTES
+from versioned_cache.versions import committed_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -4,8 +4,8 @@ import threading
 
 from cachetools import TTLCache
 
-from procedures.versioned_cache.keys import Resource
-from procedures.versioned_cache.store import PAYLOAD_TTL_SECONDS
+from versioned_cache.keys import Resource
+from versioned_cache.store import PAYLOAD_TTL_SECONDS
 
 MAX_BYTES = 64 * 1024 * 1024
 

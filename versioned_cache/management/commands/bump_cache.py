@@ -6,10 +6,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from procedures.versioned_cache.engine import cache
-from procedures.versioned_cache.inspection import bump, known_resources
-from procedures.versioned_cache.keys import NAMES, resource_named
-from procedures.versioned_cache.versions import committed_versions
+from versioned_cache.engine import cache
+from versioned_cache.inspection import bump, known_resources
+from versioned_cache.keys import NAMES, resource_named
+from versioned_cache.versions import committed_versions
 
 
 class Command(BaseCommand):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from procedures.versioned_cache.keys import PROCEDURE_LIST, Resource, procedure_resource, run_resource
+from versioned_cache.keys import PROCEDURE_LIST, Resource, procedure_resource, run_resource
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from contextlib import suppress
 
 import pytest
 
-from procedures.versioned_cache import breaker as breaker_module
-from procedures.versioned_cache.breaker import FAILURES_TO_OPEN, OPEN_SECONDS, Breaker, BreakerOpen, CacheUnavailable
+from versioned_cache import breaker as breaker_module
+from versioned_cache.breaker import FAILURES_TO_OPEN, OPEN_SECONDS, Breaker, BreakerOpen, CacheUnavailable
 
 
 class Clock:

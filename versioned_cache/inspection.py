@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from procedures.versioned_cache.keys import Kind, Resource, resource_named
-from procedures.versioned_cache.store import Store, StoredPayload
-from procedures.versioned_cache.versions import committed_version
+from versioned_cache.keys import Kind, Resource, resource_named
+from versioned_cache.store import Store, StoredPayload
+from versioned_cache.versions import committed_version
 
 
 @dataclass(frozen=True, slots=True)
