@@ -1,7 +1,19 @@
-"""Bearer tokens over HTTP (RFC 6750)."""
+"""Bearer tokens over HTTP (RFC 6750), and who they stand for.
 
-from typing import cast
+Who holds a token is remembered in the process for a few seconds, so that a cached read asks PostgreSQL nothing. What is
+remembered takes a revocation, a deactivation or a change of groups into account after 5 s at the latest; a token's own
+expiry is looked at each time. Only safe requests rely on it: whoever writes is asked for anew. Nobody is remembered
+*not* to be let in, so that guessing fills no memory and a fresh token works at once.
+"""
 
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from cachetools import TLRUCache
 from django.contrib.auth.models import User
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
@@ -9,8 +21,77 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
-from access.bearers import bearer_of, bearers
-from access.models import ApiToken
+from access.models import ApiToken, digest_of
+
+BEARER_TTL_SECONDS = 5.0
+MAX_BEARERS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Who a token stands for, as PostgreSQL told it at one instant.
+
+    Attributes:
+        user: The user, whose permissions are loaded.
+        token: The token.
+        rights: The names of the permissions that the user has.
+        asked_at: When PostgreSQL was asked, in seconds of the process's own clock.
+    """
+
+    user: User
+    token: ApiToken
+    rights: frozenset[str]
+    asked_at: float
+
+    def may_read(self, view_class: Any) -> bool:
+        """Tell whether the user has the right to read from a view set."""
+        return view_class.read_right in self.rights
+
+    def is_valid_at(self, instant: datetime) -> bool:
+        """Tell whether the token has not expired."""
+        return self.token.expires_at is None or self.token.expires_at > instant
+
+
+def bearer_of(secret: str, now: datetime) -> Bearer | None:
+    """Ask PostgreSQL who holds a token; None for one that is unknown, expired or revoked, or whose user is gone."""
+    asked_at = time.monotonic()
+    token = ApiToken.objects.with_secret(secret).valid_at(now).select_related("user").first()
+    if token is None:
+        return None
+    # Loads them into the user too, so that no later question asks PostgreSQL.
+    rights = frozenset(token.user.get_all_permissions())
+    return Bearer(token.user, token, rights, asked_at)
+
+
+class Bearers:
+    """The bearers that this process has met, by the digests of their tokens. Safe to share between threads.
+
+    Args:
+        clock: Seconds that never go back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lock = threading.Lock()
+        self._by_digest: TLRUCache[str, Bearer] = TLRUCache(
+            MAX_BEARERS, ttu=lambda _digest, bearer, _now: bearer.asked_at + BEARER_TTL_SECONDS, timer=clock
+        )
+
+    def remembered(self, secret: str, now: datetime) -> Bearer | None:
+        """Return who holds the token, if that was asked a moment ago. Asks nobody."""
+        with self._lock:
+            bearer = self._by_digest.get(digest_of(secret))
+        return bearer if bearer is not None and bearer.is_valid_at(now) else None
+
+    def recent(self, secret: str, now: datetime) -> Bearer | None:
+        """Return who holds the token, at most 5 s ago; None where nobody did."""
+        bearer = self.remembered(secret, now)
+        if bearer is None and (bearer := bearer_of(secret, now)) is not None:
+            with self._lock:
+                self._by_digest[bearer.token.digest] = bearer
+        return bearer
+
+
+bearers = Bearers()
 
 
 class BearerTokenAuthentication(BaseAuthentication):
@@ -22,7 +103,7 @@ class BearerTokenAuthentication(BaseAuthentication):
         Raises:
             AuthenticationFailed: the token does not open the door.
         """
-        secret = secret_in(request.META.get("HTTP_AUTHORIZATION", ""))
+        secret = _secret_in(request.META)
         if secret is None:
             return None
         bearer = (bearers.recent if request.method in SAFE_METHODS else bearer_of)(secret, timezone.now())
@@ -35,12 +116,18 @@ class BearerTokenAuthentication(BaseAuthentication):
         return "Bearer"
 
 
-def secret_in(authorization: str) -> str | None:
-    """Return the token of an Authorization header; None where it holds no bearer token."""
-    scheme, _, secret = authorization.partition(" ")
-    return secret.strip() if scheme.lower() == "bearer" else None
+def remembered_bearer(meta: Mapping[str, Any]) -> Bearer | None:
+    """Return who sends a request, given its headers as WSGI has them, if this process was told a moment ago."""
+    secret = _secret_in(meta)
+    return None if secret is None else bearers.remembered(secret, timezone.now())
 
 
 def actor_of(request: Request) -> User:
     """Return the user who makes the request; views are only reached by authenticated ones."""
     return cast(User, request.user)
+
+
+def _secret_in(meta: Mapping[str, Any]) -> str | None:
+    """Return the token of the Authorization header; None where it holds no bearer token."""
+    scheme, _, secret = meta.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else None

@@ -14,24 +14,17 @@ from django.db import IntegrityError, transaction
 from django.db.models import prefetch_related_objects
 
 from access.rights import Right, require
+from procedures.caches import procedure_resource
 from procedures.definitions import STEP_MEMBERS, Definition
 from procedures.models import Procedure, ProcedureStatus, Receipt, Revision, Step, step_members
 from rest.findings import Finding, pointer
 from rest.idempotency import UNKEYED, IdempotencyKeyReused, RequestIdentity, check_same_request
-from versioned_cache.keys import procedure_resource
+from versioned_cache.http.validators import ExpectedVersions
 from versioned_cache.versions import committed_version, settled_version
 
 
 class ProcedureKeyTaken(Exception):
     """Another procedure, perhaps an archived one or a draft, has this key."""
-
-
-class ProcedureChanged(Exception):
-    """The procedure is not at the version that the change is based on; `version` is the current one."""
-
-    def __init__(self, version: int | None) -> None:
-        super().__init__(f"at {version}")
-        self.version = version
 
 
 class DraftOutdated(Exception):
@@ -97,7 +90,7 @@ def publish_revision(
     definition: Definition,
     author: User | None,
     now: datetime,
-    expected: frozenset[int] | None = None,
+    expected: ExpectedVersions | None = None,
     identity: RequestIdentity = UNKEYED,
 ) -> Written:
     """Publish `definition` as the procedure's next revision, and make an archived procedure active again.
@@ -109,7 +102,7 @@ def publish_revision(
         ProcedureNotFound: no such procedure has been published.
         IdempotencyKeyReused: the key belongs to another request.
         NotAllowed: the author may not.
-        ProcedureChanged: the current version is none of `expected`.
+        VersionMismatch: the current version is none of `expected`.
         InvalidDefinition: a step's role is no group.
     """
     procedure = Procedure.objects.lock_published(definition.key)
@@ -144,14 +137,14 @@ def import_procedure(*, definition: Definition, author: User | None, now: dateti
 
 @transaction.atomic
 def archive_procedure(
-    *, key: str, archivist: User | None, now: datetime, expected: frozenset[int] | None = None
+    *, key: str, archivist: User | None, now: datetime, expected: ExpectedVersions | None = None
 ) -> Written:
     """Hide the procedure from the list and refuse new runs; repeating it changes nothing.
 
     Raises:
         ProcedureNotFound: no such procedure has been published.
         NotAllowed: the archivist may not.
-        ProcedureChanged: it is not archived yet, and the current version is none of `expected`.
+        VersionMismatch: it is not archived yet, and the current version is none of `expected`.
     """
     procedure = Procedure.objects.lock_published(key)
     if archivist is not None:
@@ -202,11 +195,11 @@ def publish_draft(*, draft: Revision, definition: Definition, publisher: User, n
     return draft
 
 
-def check_may_change(procedure: Procedure, actor: User | None, expected: frozenset[int] | None) -> None:
+def check_may_change(procedure: Procedure, actor: User | None, expected: ExpectedVersions | None) -> None:
     """Raise unless `actor` has the right (the command line needs none) and the procedure is at an expected version.
 
     Raises:
-        NotAllowed, ProcedureChanged: it is not so.
+        NotAllowed, VersionMismatch: it is not so.
     """
     if actor is not None:
         require(actor, Right.CHANGE_PROCEDURES)
@@ -246,11 +239,9 @@ def replay_for(author: User | None, identity: RequestIdentity) -> Written | None
     return Written(procedure, version=None, is_replayed=True)
 
 
-def _check_expected(procedure: Procedure, expected: frozenset[int] | None) -> None:
+def _check_expected(procedure: Procedure, expected: ExpectedVersions | None) -> None:
     if expected is not None:
-        version = committed_version(procedure_resource(procedure.key))
-        if version not in expected:
-            raise ProcedureChanged(version)
+        expected.check(committed_version(procedure_resource(procedure.key)))
 
 
 def _written(procedure: Procedure, author: User | None = None, identity: RequestIdentity = UNKEYED) -> Written:

@@ -1,29 +1,21 @@
-"""The cached reads of procedures: what each body is built from."""
+"""What is cached of procedures: the list, and each of them."""
 
 from procedures.bodies import body_of_list, body_of_procedure
 from procedures.models import ProcedureNotFound
 from procedures.serializers import ProcedureSerializer
-from rest.fingerprints import fingerprint_of
-from versioned_cache.keys import PROCEDURE_LIST, procedure_resource
+from versioned_cache.http.fingerprints import fingerprint_of
+from versioned_cache.keys import ResourceKind, register
 from versioned_cache.reads import CachedRead
 
 FINGERPRINT = fingerprint_of(ProcedureSerializer)
 
+list_resource = register(ResourceKind("list", key="procedures:list"))
+procedure_resource = register(ResourceKind("procedure", key="procedures:procedure:{key}"))
 
-def fetch_procedure(key: str) -> bytes:
-    """Build a procedure's body from PostgreSQL.
+PROCEDURE_LIST = list_resource()
 
-    Raises:
-        ProcedureNotFound: no such procedure has been published.
-    """
-    body = body_of_procedure(key)
-    if body is None:
-        raise ProcedureNotFound
-    return body
-
-
-read_procedure_list = CachedRead(FINGERPRINT, lambda: PROCEDURE_LIST, body_of_list)
+read_procedure_list = CachedRead(list_resource, body_of_list, FINGERPRINT)
 """The complete list of active procedures with their steps, ordered by key."""
 
-read_procedure = CachedRead(FINGERPRINT, procedure_resource, fetch_procedure)
+read_procedure = CachedRead(procedure_resource, body_of_procedure, FINGERPRINT, not_found=ProcedureNotFound)
 """One procedure, by its `key`, archived ones too."""

@@ -2,10 +2,8 @@
 
 from http import HTTPStatus
 
-from procedures.actions import InvalidDefinition, ProcedureChanged, ProcedureKeyTaken
-from procedures.caches import FINGERPRINT
+from procedures.actions import InvalidDefinition, ProcedureKeyTaken
 from procedures.models import ProcedureNotFound, RevisionNotFound
-from rest.conditional import version_mismatch
 from rest.problems import Problem, ValidationFailed, not_found, problem_for
 
 
@@ -27,11 +25,6 @@ def _(_error: ProcedureKeyTaken) -> Problem:
         "A procedure with this key exists",
         "It may be archived; PUT publishes a new revision of it.",
     )
-
-
-@problem_for.register
-def _(error: ProcedureChanged) -> Problem:
-    return version_mismatch(error.version, FINGERPRINT)
 
 
 @problem_for.register

@@ -8,12 +8,12 @@ from typing import Any
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
+from procedures.caches import PROCEDURE_LIST, procedure_resource
 from procedures.models import Procedure
 from versioned_cache.invalidation import invalidate_on_commit
-from versioned_cache.keys import PROCEDURE_LIST, procedure_resource
 
 
 @receiver([post_save, post_delete], sender=Procedure)
-def raise_procedure(instance: Procedure, **_signal: Any) -> None:
-    """Raise the list and the procedure."""
+def bump_procedure(instance: Procedure, **_signal: Any) -> None:
+    """Bump the list and the procedure."""
     invalidate_on_commit(PROCEDURE_LIST, procedure_resource(instance.key))

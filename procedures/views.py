@@ -1,5 +1,6 @@
 """Procedures over HTTP."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -15,7 +16,6 @@ from access.rights import Right, require
 from procedures import actions, caches
 from procedures.definitions import Definition
 from procedures.models import Procedure, ProcedureStatus
-from procedures.representations import representation_response, written_response
 from procedures.schema import PROCEDURE_OPERATIONS, REVISION_OPERATIONS
 from procedures.serializers import (
     ProcedureSerializer,
@@ -25,12 +25,14 @@ from procedures.serializers import (
     represent,
 )
 from rest import exact_json, timestamps
-from rest.conditional import require_precondition, versions_expected
 from rest.findings import Finding
 from rest.idempotency import REPLAYED, identity_of
 from rest.parameters import Parameters
 from rest.problems import ValidationFailed
 from rest.views import ApiViewSet, body_of
+from versioned_cache.http.answers import CachedReadMixin, written_response
+from versioned_cache.http.validators import ExpectedVersions, expected_versions, require_precondition
+from versioned_cache.reads import CachedRead
 
 REVISIONS_PER_PAGE = 50
 FOR_EVER = "private, max-age=31536000, immutable"  # RFC 8246; a year is RFC 9111's "never stale"
@@ -49,22 +51,22 @@ class RevisionListParameters(Parameters):
     before = serializers.IntegerField(min_value=1, required=False, help_text="Only revisions below this number.")
 
 
-class ProcedureViewSet(ApiViewSet):
+class ProcedureViewSet(CachedReadMixin, ApiViewSet):
     """Procedures: the cached list, the cached item, and what changes them."""
 
+    cached_reads: ClassVar[Mapping[str, CachedRead]] = {
+        "list": caches.read_procedure_list,
+        "retrieve": caches.read_procedure,
+    }
     read_right = Right.READ_PROCEDURES
     operations = PROCEDURE_OPERATIONS
     query_parameters: ClassVar[dict[str, type[Parameters]]] = {"list": ProcedureListParameters}
 
-    def list(self, request: Request) -> HttpResponse:
+    def list(self, request: Request, **path: object) -> HttpResponse:
         """Answer the complete list of active procedures with their steps, or those that filters leave."""
         if self.parameters:
             return Response([represent(procedure) for procedure in _filtered(**self.parameters)])
-        return representation_response(request, caches.read_procedure_list)
-
-    def retrieve(self, request: Request, key: str) -> HttpResponse:
-        """Answer one procedure, archived or not."""
-        return representation_response(request, caches.read_procedure, key=key)
+        return super().list(request, **path)
 
     def create(self, request: Request) -> HttpResponse:
         """Create a procedure and publish its revision 1."""
@@ -142,9 +144,9 @@ def _filtered(tag: str | None = None, q: str | None = None) -> list[Procedure]:
     return list(procedures.with_steps())
 
 
-def _expected(request: Request) -> frozenset[int] | None:
-    """Return the versions that the client's change is based on; None for "whatever"."""
-    return versions_expected(request, caches.FINGERPRINT)
+def _expected(request: Request) -> ExpectedVersions | None:
+    """Return what the client's change is based on; None for "whatever"."""
+    return expected_versions(request, caches.FINGERPRINT)
 
 
 def _definition_in(body: dict[str, Any], required_key: str | None = None) -> Definition:

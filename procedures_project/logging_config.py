@@ -2,10 +2,11 @@
 
 import logging.config
 import sys
+from typing import Any
 
 import orjson
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, Processor
 
 
 def logging_config(log_format: str) -> None:
@@ -54,13 +55,9 @@ def _rendering(as_json: bool, *, as_bytes: bool) -> list[Processor]:
     """The processors that turn an event into a line."""
     if not as_json:
         return [structlog.dev.ConsoleRenderer()]
-    render = _json_bytes if as_bytes else _json_text
-    return [structlog.processors.format_exc_info, render]
+    serializer = orjson.dumps if as_bytes else _dumps_text
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer, default=str)]
 
 
-def _json_bytes(_logger: WrappedLogger, _name: str, event: EventDict) -> bytes:
-    return orjson.dumps(event, default=str)
-
-
-def _json_text(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
-    return orjson.dumps(event, default=str).decode()
+def _dumps_text(event: EventDict, **options: Any) -> str:
+    return orjson.dumps(event, **options).decode()

@@ -8,10 +8,9 @@ from typing import Any
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from procedures_project.logging_config import logging_config
+from versioned_cache.configuration import redis_caches
 
 django_stubs_ext.monkeypatch()  # generic Django classes, before any app is imported
 
@@ -103,14 +102,14 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "procedures_project.middleware.RequestRecordMiddleware",
+    "procedures_project.request_records.RequestRecordMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "procedures_project.middleware.PageSessionMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "procedures_project.middleware.PageAuthenticationMiddleware",
-    "procedures_project.middleware.PageMessageMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -151,38 +150,11 @@ DATABASES = {
 
 # --- Redis or Valkey: the versioned cache ---
 
-# Note [Redis timeouts]
-# redis-py's defaults (5 s, 10 retries) make one request wait a minute for a frozen server. A read takes
-# a tenth of a millisecond, so a server that needs a hundred is as good as down. A raise may wait longer, twice.
-REDIS_READ_TIMEOUT_SECONDS = 0.1
-REDIS_RAISE_TIMEOUT_SECONDS = 0.125
-
-
-def redis_cache(purpose: str, timeout_seconds: float, url: str) -> dict[str, Any]:
-    """Return the cache of a purpose; its URL names the client, since django-redis shares a pool by URL."""
-    return {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": f"{url}{'&' if '?' in url else '?'}client_name=procedures-{purpose}",
-        "OPTIONS": {
-            "SOCKET_CONNECT_TIMEOUT": timeout_seconds / 2,
-            "SOCKET_TIMEOUT": timeout_seconds,
-            "PARSER_CLASS": "versioned_cache.deadlines.DeadlineParser",
-            "CONNECTION_POOL_KWARGS": {
-                "max_connections": 64,
-                "retry": Retry(NoBackoff(), retries=0),
-                "protocol": 2,  # bytes are all we exchange, and a connection is ready sooner without HELLO
-                "driver_info": None,  # nor does the server need to know what library it talks to
-            },
-        },
-    }
-
-
 REDIS_URL = envstr("REDIS_URL")
-CACHES = {
-    "default": redis_cache("reads", REDIS_READ_TIMEOUT_SECONDS, REDIS_URL),
-    "raises": redis_cache("raises", REDIS_RAISE_TIMEOUT_SECONDS, REDIS_URL),
-}
-# The lease X: how long a crash, a lost raise or a write past the service can go unnoticed at most.
+CACHES = redis_caches(REDIS_URL, client_name="procedures")
+CACHE_METRIC_PREFIX = "backend_procedure_cache"
+CACHE_EVENT_PREFIX = "procedure_cache"
+# The lease X: how long a crash, a lost bump or a write past the service can go unnoticed at most.
 CACHE_LEASE_MS = envint("CACHE_LEASE_MS", default=5000)
 if CACHE_LEASE_MS < 100:  # whoever takes half of it between two commands is refused, and tries again
     raise ImproperlyConfigured("CACHE_LEASE_MS must be at least 100.")

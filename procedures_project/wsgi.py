@@ -1,4 +1,4 @@
-"""The WSGI application: Django, what servers and Django get wrong put right, and the short cut past Django."""
+"""The WSGI application: Django, what servers and Django get wrong put right, and the fast path ahead of Django."""
 
 import gc
 import io
@@ -54,11 +54,11 @@ def with_whole_bodies(application: WSGIApplication) -> WSGIApplication:
     return wrapped
 
 
-def with_short_cut(application: WSGIApplication) -> WSGIApplication:
-    """Answer quick reads ahead of Django."""
-    from procedures_project.short_cut import ShortCut  # noqa: PLC0415  # its modules need the apps
+def with_fast_path(application: WSGIApplication) -> WSGIApplication:
+    """Answer on the fast path what can be answered there."""
+    from procedures_project.fast_path import WithFastPath  # noqa: PLC0415  # its modules need the apps
 
-    return ShortCut(application)
+    return WithFastPath(application)
 
 
 def warm_up() -> None:
@@ -73,5 +73,5 @@ def warm_up() -> None:
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "procedures_project.settings")
-application = with_patience(with_chunked_bodies(with_short_cut(with_whole_bodies(get_wsgi_application()))))
+application = with_patience(with_chunked_bodies(with_fast_path(with_whole_bodies(get_wsgi_application()))))
 warm_up()

@@ -170,6 +170,24 @@ def _(error: Problem) -> Problem:
 
 
 @problem_for.register
+def _(error: exceptions.APIException) -> Problem | None:
+    if error.status_code == HTTPStatus.PRECONDITION_REQUIRED:
+        return Problem(
+            HTTPStatus.PRECONDITION_REQUIRED, "precondition-required", "If-Match is required", str(error.detail)
+        )
+    if error.status_code == HTTPStatus.PRECONDITION_FAILED:
+        current = getattr(error, "current_etag", None)
+        return Problem(
+            HTTPStatus.PRECONDITION_FAILED,
+            "version-mismatch",
+            "It has changed since",
+            str(error.detail),
+            current_etag=current,
+        )
+    return None
+
+
+@problem_for.register
 def _(_error: Http404) -> Problem:
     return not_found()
 

@@ -19,24 +19,17 @@ from access.rights import Right, require, require_role
 from procedures.models import Ordering, Procedure, ProcedureStatus, Step
 from rest.findings import Finding
 from rest.idempotency import UNKEYED, RequestIdentity, check_same_request
+from runs.caches import run_resource
 from runs.ledger import hash_of, origin_of
 from runs.models import EventKind, Run, RunEvent, RunStatus
 from runs.records import RunHead, RunRecord, head_of, new_record, record_of
 from runs.submissions import EMPTY, Submission
-from versioned_cache.keys import run_resource
+from versioned_cache.http.validators import ExpectedVersions
 from versioned_cache.versions import committed_version, settled_version
 
 
 class ProcedureArchived(Exception):
     """No new run may be started from an archived procedure."""
-
-
-class RunChanged(Exception):
-    """The run is not at the version that the client expects; `version` is the current one."""
-
-    def __init__(self, version: int | None) -> None:
-        super().__init__(f"at {version}")
-        self.version = version
 
 
 class StepNotFound(Exception):
@@ -129,7 +122,7 @@ class Order:
     actor: User
     now: datetime
     submission: Submission = EMPTY
-    expected: frozenset[int] | None = None
+    expected: ExpectedVersions | None = None
     identity: RequestIdentity = UNKEYED
 
 
@@ -209,7 +202,7 @@ def commit_step(order: Order, step_key: str) -> Recorded[RunHead]:
         RunNotFound, StepNotFound: there is no such thing.
         IdempotencyKeyReused: the key belongs to another request.
         NotAllowed, RoleRequired: the actor may not.
-        RunChanged: the run is not at an expected version.
+        VersionMismatch: the run is not at an expected version.
         RunNotInProgress: the run takes no commits.
         StepOutOfOrder: earlier steps come first.
         StepAlreadyCommitted: it was done before, perhaps a moment ago by somebody else.
@@ -268,7 +261,7 @@ def pause_run(order: Order) -> Recorded[RunHead]:
     """Pause a running run: until it is resumed it takes no commits.
 
     Raises:
-        RunNotFound, IdempotencyKeyReused, NotAllowed, RunChanged, RunNotInProgress, RunTooLong,
+        RunNotFound, IdempotencyKeyReused, NotAllowed, VersionMismatch, RunNotInProgress, RunTooLong,
         InvalidSubmission: as for `commit_step`.
     """
     return _record_about_run(order, EventKind.PAUSE, [RunStatus.IN_PROGRESS], Right.EXECUTE_RUNS)
@@ -400,9 +393,7 @@ def _step_with_key(key: str, head: RunHead) -> Step:
 
 def _check_expected(order: Order) -> None:
     if order.expected is not None:
-        version = committed_version(run_resource(order.run_id))
-        if version not in order.expected:
-            raise RunChanged(version)
+        order.expected.check(committed_version(run_resource(order.run_id)))
 
 
 def _check_may_resolve(head: RunHead, step: Step) -> None:

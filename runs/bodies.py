@@ -54,7 +54,7 @@ SELECT row_to_json(item)::text FROM (
 """  # noqa: S608  # made of constants
 
 
-def body_of_run(run_id: UUID) -> bytes | None:
+def body_of_run(run_id: UUID | str) -> bytes | None:
     """Return the body of a run, or None where there is none."""
     with connection.cursor() as cursor:
         cursor.execute(STATEMENT, [run_id])

@@ -1,28 +1,15 @@
-"""The cached read of a run: what its body is built from."""
+"""What is cached of runs: each of them, with its history."""
 
-from uuid import UUID
-
-from rest.fingerprints import fingerprint_of
 from runs.bodies import body_of_run
 from runs.models import RunNotFound
 from runs.serializers import RunSerializer
-from versioned_cache.keys import run_resource
+from versioned_cache.http.fingerprints import fingerprint_of
+from versioned_cache.keys import ResourceKind, register
 from versioned_cache.reads import CachedRead
 
 FINGERPRINT = fingerprint_of(RunSerializer)
 
+run_resource = register(ResourceKind("run", key="procedures:run:{run_id}"))
 
-def fetch_run(run_id: UUID) -> bytes:
-    """Build a run's body from PostgreSQL.
-
-    Raises:
-        RunNotFound: there is none with this id.
-    """
-    body = body_of_run(run_id)
-    if body is None:
-        raise RunNotFound
-    return body
-
-
-read_run = CachedRead(FINGERPRINT, run_resource, fetch_run)
+read_run = CachedRead(run_resource, body_of_run, FINGERPRINT, not_found=RunNotFound)
 """One run with its history, by its `run_id`."""

@@ -2,13 +2,11 @@
 
 from http import HTTPStatus
 
-from rest.conditional import version_mismatch
 from rest.problems import Problem, ValidationFailed, not_found, problem_for
 from runs.actions import (
     AmendTargetStale,
     InvalidSubmission,
     ProcedureArchived,
-    RunChanged,
     RunNotInProgress,
     RunTooLong,
     StepAlreadyCommitted,
@@ -16,7 +14,6 @@ from runs.actions import (
     StepNotSkippable,
     StepOutOfOrder,
 )
-from runs.caches import FINGERPRINT
 from runs.exports import RunNotFinished
 from runs.models import RunNotFound
 from runs.serializers import CommitSerializer
@@ -39,11 +36,6 @@ def _(error: StepNotFound) -> Problem:
         revision=error.revision,
         known_steps=error.known_steps,
     )
-
-
-@problem_for.register
-def _(error: RunChanged) -> Problem:
-    return version_mismatch(error.version, FINGERPRINT)
 
 
 @problem_for.register

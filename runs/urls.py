@@ -2,16 +2,14 @@
 
 from django.urls import path
 
-from procedures.quick_reads import quick_read
 from rest.renderers import CSVRenderer
-from runs import caches
 from runs.views import RunViewSet
 
 STEP = "runs/<uuid:run_id>/steps/<slug:step_key>"
 
 urlpatterns = [
     path("runs", RunViewSet.as_view({"get": "list", "post": "create"}), name="run-list"),
-    path("runs/<uuid:run_id>", quick_read(RunViewSet.as_view({"get": "retrieve"}), caches.read_run), name="run-detail"),
+    path("runs/<uuid:run_id>", RunViewSet.as_view({"get": "retrieve"}), name="run-detail"),
     path("runs/<uuid:run_id>/current", RunViewSet.as_view({"get": "current"}), name="run-current"),
     path("runs/<uuid:run_id>/export.json", RunViewSet.as_view({"get": "export_json"}), name="run-export-json"),
     path(

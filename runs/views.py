@@ -1,5 +1,6 @@
 """Runs over HTTP."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
@@ -10,9 +11,7 @@ from rest_framework.response import Response
 
 from access.authentication import actor_of
 from access.rights import Right, require
-from procedures.representations import HEADERS, representation_response, written_response
 from rest import exact_json, timestamps
-from rest.conditional import etag, versions_expected
 from rest.fields import StrictSerializer
 from rest.idempotency import REPLAYED, identity_of
 from rest.parameters import Parameters
@@ -36,19 +35,23 @@ from runs.serializers import (
     StartSerializer,
     submission_from,
 )
+from versioned_cache.http.answers import HEADERS, CachedReadMixin, written_response
+from versioned_cache.http.validators import etag, expected_versions
+from versioned_cache.reads import CachedRead
 from versioned_cache.versions import one_snapshot
 
 Answer = TypeVar("Answer", bound=HttpResponse)
 
 
-class RunViewSet(ApiViewSet):
+class RunViewSet(CachedReadMixin, ApiViewSet):
     """Runs: the list, the cached item, and the verbs."""
 
+    cached_reads: ClassVar[Mapping[str, CachedRead]] = {"retrieve": caches.read_run}
     read_right = Right.READ_RUNS
     operations = RUN_OPERATIONS
     query_parameters: ClassVar[dict[str, type[Parameters]]] = {"list": RunListParameters}
 
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request, **path: object) -> Response:
         """Answer a page of runs, newest first."""
         with one_snapshot():
             page = page_of_runs(self.parameters)
@@ -58,10 +61,6 @@ class RunViewSet(ApiViewSet):
                 "next": _next_page(request, page.next_cursor) if page.next_cursor else None,
             }
         )
-
-    def retrieve(self, request: Request, run_id: UUID) -> HttpResponse:
-        """Answer one run with its history."""
-        return representation_response(request, caches.read_run, run_id=run_id)
 
     def current(self, request: Request, run_id: UUID) -> Response:
         """Answer what is to be done now."""
@@ -130,7 +129,7 @@ def _order(request: Request, run_id: UUID, serializer_class: type[StrictSerializ
         actor=actor_of(request),
         now=timestamps.now(),
         submission=submission_from(body_of(request), serializer_class),
-        expected=versions_expected(request, caches.FINGERPRINT),
+        expected=expected_versions(request, caches.FINGERPRINT),
         identity=identity_of(request),
     )
 

@@ -64,14 +64,14 @@ def commit(run: Run, step_key: str, actor: Any, now: datetime | None = None, **m
 
 
 @contextmanager
-def raised(redis: Redis, capture_hooks: Callable[..., AbstractContextManager[Any]]) -> Iterator[set[str]]:
-    """Collect the names of the counters in Redis that the writes inside raise, as if they were committed.
+def bumped(redis: Redis, capture_hooks: Callable[..., AbstractContextManager[Any]]) -> Iterator[set[str]]:
+    """Collect the names of the counters in Redis that the writes inside bump, as if they were committed.
 
     `capture_hooks` is pytest-django's `django_capture_on_commit_callbacks`.
     """
     names: set[str] = set()
     for key in redis.scan_iter("procedures:*:version"):
-        redis.delete(key)  # as if its lease had ended: reads inside a transaction make no counter, so a raise did
+        redis.delete(key)  # as if its lease had ended: reads inside a transaction make no counter, so a bump did
     connection.run_on_commit.clear()  # what was written before is as good as committed
     with capture_hooks(execute=True):
         yield names

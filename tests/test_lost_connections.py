@@ -112,5 +112,5 @@ def test_the_answer_to_a_write_needs_nothing_that_is_read_after_commit(
     assert answer.status_code in {200, 201}
     statements = [query["sql"] for query in captured]
     after_commit = statements[statements.index("COMMIT") + 1 :]
-    # The counters in Redis are raised then; whatever comes of that, the answer stays as it is.
+    # The counters in Redis are bumped then; whatever comes of that, the answer stays as it is.
     assert all("resource_version" in statement for statement in after_commit)

@@ -33,19 +33,17 @@ class Breaker:
         self._cause = ""
 
     @contextmanager
-    def guard(self) -> Iterator[None]:
+    def guard(self, *, bypass: bool = False) -> Iterator[None]:
         """Run the block if Redis is trusted, or as the one probe, and learn from how it ends.
+
+        Args:
+            bypass: Whether to run the block in any case.
 
         Raises:
             BreakerOpen: Redis is not trusted at present; nothing was tried.
         """
-        self._enter()
-        with self.watch():
-            yield
-
-    @contextmanager
-    def watch(self) -> Iterator[None]:
-        """Run the block in any case, and learn from how it ends."""
+        if not bypass:
+            self._enter()
         started = time.monotonic()
         try:
             yield
@@ -69,7 +67,7 @@ class Breaker:
     def _fail(self, failures: int, cause: str) -> None:
         with self._lock:
             self._cause = cause
-            # An open one keeps its probes, or raises that fail more often than that would keep all reads out.
+            # An open one keeps its probes: else bumps that fail more often than that would keep all reads out.
             if self._failures < FAILURES_TO_OPEN:
                 self._closed_again_at = time.monotonic() + OPEN_SECONDS
             self._failures += failures

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from versioned_cache.keys import Kind, Resource, resource_named
+from versioned_cache.keys import Resource, resource_named
 from versioned_cache.store import Store, StoredPayload
 from versioned_cache.versions import committed_version
 
@@ -39,7 +39,7 @@ def inspect(resource: Resource, store: Store) -> Inspection:
     return Inspection(
         resource,
         version,
-        counter=store.version(resource),
+        counter=store.counter(resource),
         lease_ms=store.lease_left_ms(resource),
         payload=None if version is None else store.stored_payload(resource, version),
     )
@@ -54,15 +54,15 @@ def known_resources() -> Iterator[Resource]:
 
 
 def sampled_resources(count: int) -> list[Resource]:
-    """Return the list and up to `count` other resources, drawn at random."""
+    """Return the only resources of their kind, and up to `count` others, drawn at random."""
     resources = list(known_resources())
-    lists = [resource for resource in resources if resource.kind is Kind.LIST]
-    others = [resource for resource in resources if resource.kind is not Kind.LIST]
-    return lists + random.sample(others, min(count, len(others)))
+    only_ones = [resource for resource in resources if not resource.kind.has_identifiers]
+    others = [resource for resource in resources if resource.kind.has_identifiers]
+    return only_ones + random.sample(others, min(count, len(others)))
 
 
-def bump(resources: list[Resource]) -> None:
-    """Raise the versions of `resources` to the clock at least, so that no number is used twice.
+def bump_versions(resources: list[Resource]) -> None:
+    """Bump the versions of `resources` in PostgreSQL to the clock at least, so that no number is used twice.
 
     To be followed by `cache.invalidate(resources)` once it is committed.
     """

@@ -1,4 +1,4 @@
-"""Raising versions when, and only when, the writing transaction has committed.
+"""Bumping counters when, and only when, the writing transaction has committed.
 
 There is no state beside Django's own queue of on_commit hooks, so whatever Django forgets (a rolled-back
 savepoint, a rolled-back transaction, a lost connection) is forgotten here too.
@@ -13,12 +13,12 @@ from versioned_cache.engine import cache
 from versioned_cache.keys import Resource
 
 
-class _Raise:
+class _Bump:
     """A hook in Django's queue: the resources written under one stack of savepoints."""
 
-    def __init__(self, resources: Iterable[Resource], earlier: Iterable["_Raise"]) -> None:
+    def __init__(self, resources: Iterable[Resource], earlier: Iterable["_Bump"]) -> None:
         self.resources = dict.fromkeys(resources)  # ordered, each once
-        # Note [One raise a transaction]
+        # Note [One bump a transaction]
         # The hooks of a transaction share one round trip: the first to run takes the others along. The
         # references are weak, since a rolled-back savepoint drops its hooks from Django's queue, and nobody
         # else may keep them alive.
@@ -35,20 +35,20 @@ class _Raise:
 
 
 def invalidate_on_commit(*resources: Resource) -> None:
-    """Raise the versions of `resources` once the current transaction has committed, or now outside of one.
+    """Bump the counters of `resources` once the current transaction has committed, or now outside of one.
 
-    Each resource is raised once a transaction, however often it is written, and before any other app's hook
-    runs: one that fails, or that reads, finds the raise done.
+    Each counter is bumped once a transaction, however often its resource is written, and before any other app's hook
+    runs: one that fails, or that reads, finds the bump done.
     """
     if not connection.in_atomic_block:
         cache.invalidate(resources)
         return
     queue = connection.run_on_commit
-    queued = [(entry[0], entry[1]) for entry in queue if isinstance(entry[1], _Raise)]
+    queued = [(entry[0], entry[1]) for entry in queue if isinstance(entry[1], _Bump)]
     for savepoints, hook in queued:
         if savepoints == set(connection.savepoint_ids):
             hook.resources.update(dict.fromkeys(resources))
             return
     # Robust, so that Django goes on with the other hooks whatever happens in ours.
-    transaction.on_commit(_Raise(resources, earlier=[hook for _, hook in queued]), robust=True)
+    transaction.on_commit(_Bump(resources, earlier=[hook for _, hook in queued]), robust=True)
     queue.insert(0, queue.pop())

@@ -1,28 +1,30 @@
-"""The grammar of every Redis key of this service. Nothing else spells a key."""
+"""The kinds of resource that a project caches, and the grammar of their Redis keys. Nothing else spells a key."""
 
+import re
 from dataclasses import dataclass
-from enum import StrEnum
 
+from versioned_cache import metrics
 
-class Kind(StrEnum):
-    """The kinds of resource; also the values of the metrics' label `resource`."""
-
-    LIST = "list"
-    PROCEDURE = "procedure"
-    RUN = "run"
+# ASCII, since the counters' keys are written to the wire by hand; the placeholder, if any, stands last.
+KEY = re.compile(r"(?P<beginning>[\w:.-]+?)(?:\{(?P<placeholder>[a-z_]+)\})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """Something that is cached as one body and goes out of date as one."""
+    """Something that is cached as one body and goes out of date as one.
 
-    kind: Kind
-    id: str = ""
+    Attributes:
+        kind: What sort of thing it is.
+        name: What its keys begin with, such as `procedures:run:{run_id}`; also its name in PostgreSQL.
+    """
+
+    kind: "ResourceKind"
+    name: str
 
     @property
-    def name(self) -> str:
-        """The beginning of the resource's keys, such as `procedures:run:{run_id}`; also its name in PostgreSQL."""
-        return f"procedures:{self.kind}:{self.id}" if self.id else f"procedures:{self.kind}"
+    def identifier(self) -> str:
+        """Which one of its kind it is; empty where there is only one."""
+        return self.name.removeprefix(self.kind.beginning)
 
     @property
     def counter_key(self) -> str:
@@ -38,29 +40,80 @@ class Resource:
         return f"{self.payload_key(version)}:fill:{fingerprint}"
 
 
-PROCEDURE_LIST = Resource(Kind.LIST)
-NAMES = "procedures:list, procedures:procedure:KEY or procedures:run:ID"
-"""How the names of resources look, for people."""
+@dataclass(frozen=True, eq=False)
+class ResourceKind:
+    """A sort of resource, such as a run. Calling it with an identifier names one of them.
+
+    Attributes:
+        label: The value of the metrics' label `resource`.
+        key: What its resources' keys begin with: `procedures:list` where there is only one of the kind,
+            `procedures:run:{run_id}` where an identifier tells them apart.
+    """
+
+    label: str
+    key: str
+
+    def __post_init__(self) -> None:
+        if not KEY.fullmatch(self.key):
+            raise ValueError(f"{self.key!r} is no key: letters, digits, : . _ - and at most one {{placeholder}}, last.")
+
+    def __call__(self, identifier: object = "") -> Resource:
+        """Return the resource with this identifier."""
+        return Resource(self, f"{self.beginning}{identifier}")
+
+    @property
+    def beginning(self) -> str:
+        """The key up to the identifier."""
+        return self.key.partition("{")[0]
+
+    @property
+    def has_identifiers(self) -> bool:
+        """Whether there are many of the kind."""
+        return self.beginning != self.key
+
+    @property
+    def example(self) -> str:
+        """The name of some resource of the kind."""
+        return f"{self.beginning}x" if self.has_identifiers else self.key
+
+    def includes(self, name: str) -> bool:
+        """Tell whether `name` is that of a resource of this kind."""
+        if not self.has_identifiers:
+            return name == self.key
+        return name.startswith(self.beginning) and name != self.beginning
+
+
+kinds: dict[str, ResourceKind] = {}
+"""The registered kinds, by label."""
+
+
+def register(kind: ResourceKind) -> ResourceKind:
+    """Make a kind known to the metrics and to the operators' commands, and return it.
+
+    Raises:
+        ValueError: another kind has its label, or could have a resource of the same name.
+    """
+    for other in kinds.values():
+        if other.label == kind.label or other.includes(kind.example) or kind.includes(other.example):
+            raise ValueError(f"{kind} cannot be told from {other}.")
+    kinds[kind.label] = kind
+    metrics.declare(kind.label)
+    return kind
 
 
 def resource_named(name: str) -> Resource:
     """Return the resource of a name.
 
     Raises:
-        ValueError: it is no name of a resource.
+        ValueError: it is the name of no resource.
     """
-    prefix, _, rest = name.partition(":")
-    kind, _, identifier = rest.partition(":")
-    if prefix != "procedures" or kind not in set(Kind) or (kind == Kind.LIST) != (identifier == ""):
-        raise ValueError(f"{name!r} is no resource: write {NAMES}.")
-    return Resource(Kind(kind), identifier)
+    for kind in kinds.values():
+        if kind.includes(name):
+            return Resource(kind, name)
+    raise ValueError(f"{name!r} is no resource: write {known_names()}.")
 
 
-def procedure_resource(key: str) -> Resource:
-    """Return the resource of one procedure."""
-    return Resource(Kind.PROCEDURE, key)
-
-
-def run_resource(run_id: object) -> Resource:
-    """Return the resource of one run."""
-    return Resource(Kind.RUN, str(run_id))
+def known_names() -> str:
+    """Return how the names of resources look, for people."""
+    *others, last = [kind.key for kind in kinds.values()]
+    return f"{', '.join(others)} or {last}" if others else last

@@ -1,4 +1,4 @@
-"""The bodies that this process holds. They need no invalidation: a version's body never changes."""
+"""The bodies in this process's memory. They need no invalidation: a version's body never changes."""
 
 import threading
 
@@ -21,8 +21,8 @@ class Memory:
         self._bodies: TTLCache[Key, bytes] = TTLCache(MAX_BYTES, PAYLOAD_TTL_SECONDS, getsizeof=len)
 
     @property
-    def held_bytes(self) -> int:
-        """How many bytes of bodies are held."""
+    def size_bytes(self) -> int:
+        """How many bytes of bodies there are."""
         return int(self._bodies.currsize)
 
     def get(self, resource: Resource, version: int, fingerprint: str) -> bytes | None:
@@ -31,7 +31,7 @@ class Memory:
             return self._bodies.get((resource.payload_key(version), fingerprint))
 
     def put(self, resource: Resource, version: int, fingerprint: str, body: bytes) -> None:
-        """Hold the body of `version`; one that is larger than all the room is not held."""
+        """Keep the body of `version`; one that is larger than all the room is not kept."""
         if len(body) <= MAX_BYTES:
             with self._lock:
                 self._bodies[resource.payload_key(version), fingerprint] = body

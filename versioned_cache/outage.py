@@ -5,7 +5,7 @@ import time
 
 import structlog
 
-from versioned_cache import metrics
+from versioned_cache import events, metrics
 from versioned_cache.breaker import BreakerOpen, CacheUnavailable
 from versioned_cache.keys import Resource
 from versioned_cache.metrics import RedisOperation
@@ -16,7 +16,7 @@ QUIET_SECONDS = 1.0
 
 
 class OutageLog:
-    """Log `procedure_cache_unavailable` without drowning the log when every request meets the same outage."""
+    """Log the outage without drowning the log when every request meets the same outage."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -24,12 +24,12 @@ class OutageLog:
         self._quiet_until = 0.0
 
     def count(self, operation: RedisOperation, error: CacheUnavailable) -> None:
-        """Count a failed operation; somebody else is going to report the read."""
+        """Count a failed operation of a read that somebody else is going to report."""
         if not isinstance(error, BreakerOpen):  # then nothing was tried, so nothing failed
             metrics.ERRORS.labels(operation).inc()
 
     def report(self, operation: RedisOperation, resource: Resource, error: CacheUnavailable) -> None:
-        """Count a failed operation, and log it with those held back unless a warning just went out."""
+        """Count a failed operation, and log it with those not reported before, unless a warning just went out."""
         self.count(operation, error)
         with self._lock:
             # Each read that fails does so once; what fails later of it, on the way back, is the same read.
@@ -40,9 +40,9 @@ class OutageLog:
             reads, self._unreported_reads = self._unreported_reads, 0
             self._quiet_until = now + QUIET_SECONDS
         logger.warning(
-            "procedure_cache_unavailable",
+            events.UNAVAILABLE,
             operation=operation,
-            resource=resource.kind,
+            resource=resource.kind.label,
             key=resource.counter_key,
             error=str(error),
             reads=reads,

@@ -1,30 +1,55 @@
-"""A cached read, described once: what it is called, what shape it has, what builds it."""
+"""The declaration of a cached read: which resource a path names, and what builds its body."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from django.http import Http404
+
 from versioned_cache.engine import Representation, cache
-from versioned_cache.keys import Resource
+from versioned_cache.keys import Resource, ResourceKind
+
+declared_reads: dict[str, "CachedRead"] = {}
+"""Every cached read of the project, by the label of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class CachedRead:
-    """A read that goes through the cache. The arguments of all three functions are those of the path.
+    """A read that goes through the cache, of a resource of one kind; there is one such read a kind.
+
+    Its calls take what the path has: nothing, or the identifier of the resource as the one keyword argument.
 
     Attributes:
+        kind: The kind of the resource.
+        fetch: Builds the body from PostgreSQL; it is given the identifier as text, if the kind has identifiers.
+            None where there is no such thing.
         fingerprint: The shape of the body.
-        resource_of: Names the resource.
-        fetch: Builds the body from PostgreSQL.
+        not_found: Makes what is bumped where there is no such thing.
     """
 
+    kind: ResourceKind
+    fetch: Callable[..., bytes | None]
     fingerprint: str
-    resource_of: Callable[..., Resource]
-    fetch: Callable[..., bytes]
+    not_found: Callable[[], Exception] = Http404
+
+    def __post_init__(self) -> None:
+        declared_reads[self.kind.label] = self
 
     def __call__(self, known: frozenset[int] = frozenset(), **path: object) -> Representation:
         """Return the current body, from wherever it is; see `VersionedCache.read`."""
-        return cache.read(self.resource_of(**path), self.fingerprint, lambda: self.fetch(**path), known)
+        resource = self.kind(*path.values())
 
-    def held(self, known: frozenset[int], **path: object) -> Representation | None:
-        """Return the current body if this process holds it; see `VersionedCache.held`."""
-        return cache.held(self.resource_of(**path), self.fingerprint, known)
+        def fetch_existing() -> bytes:
+            body = self.body_of(resource)
+            if body is None:
+                raise self.not_found()
+            return body
+
+        return cache.read(resource, self.fingerprint, fetch_existing, known)
+
+    def peek(self, known: frozenset[int], **path: object) -> Representation | None:
+        """Return the current body if this process has it; see `VersionedCache.peek`."""
+        return cache.peek(self.kind(*path.values()), self.fingerprint, known)
+
+    def body_of(self, resource: Resource) -> bytes | None:
+        """Build the body from PostgreSQL; None where there is no such thing."""
+        return self.fetch(resource.identifier) if self.kind.has_identifiers else self.fetch()

@@ -9,29 +9,28 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar, cast
 
-from django.conf import settings
 from django_redis import get_redis_connection
 from redis import Redis
 from redis.exceptions import RedisError
 
+from versioned_cache import configuration
 from versioned_cache.breaker import Breaker, CacheUnavailable
-from versioned_cache.counters import Counters
-from versioned_cache.deadlines import time_limit
+from versioned_cache.connection import ThreadConnection, time_limit
 from versioned_cache.keys import Resource
 
 PAYLOAD_TTL_SECONDS = 300
 PAYLOAD_TTL_JITTER = 0.1  # spreads the expiries of payloads that were stored together
 MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
 
-# Note [Raising]
+# Note [Bumping]
 # One rule for all who bring a version from PostgreSQL, writers and readers: the counter never falls, it *lives at
 # least until their deadline*, and whoever took longer than half a lease since they asked the time is refused. So
-# a counter that was raised lives for more than half a lease, and nobody who selected an older version before that
-# may still bring it when the counter is gone. INCR is what the owner asked for; a jump of more than one follows a
-# lost raise. What has no expiry, or is no number, was not put there by this rule, and is put right: it would
+# a counter that was bumped lives for more than half a lease, and nobody who selected an older version before that
+# may still bring it when the counter is gone. INCR is what the specification asks for; a jump of more than one
+# follows a lost bump. What has no expiry, or is no number, was not put there by this rule, and is put right: it would
 # be believed for ever. One call a key, since the keys of a cluster live in different slots; EVAL, since a script that a
 # restarted server has not seen cannot be missing.
-RAISE = """
+BUMP = """
 local key, version, asked_at, lease = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local clock = redis.call('TIME')
 if clock[1] * 1000 + math.floor(clock[2] / 1000) - asked_at >= lease / 2 then
@@ -87,48 +86,47 @@ class Store:
     # of an operation starts, since making a client takes longer than many operations.
 
     @cached_property
-    def _redis(self) -> Redis:
-        return cast(Redis, get_redis_connection("default"))
+    def _client(self) -> Redis:
+        return cast(Redis, get_redis_connection(configuration.READS))
 
     @cached_property
-    def _counters(self) -> Counters:
-        return Counters(self._redis)
+    def _client_for_bumps(self) -> Redis:
+        return cast(Redis, get_redis_connection(configuration.BUMPS))
 
     @cached_property
-    def _redis_for_raises(self) -> Redis:
-        # More patient (settings.py, Note [Redis timeouts]): a lost raise costs freshness, a lost read only time.
-        return cast(Redis, get_redis_connection("raises"))
+    def _connection(self) -> ThreadConnection:
+        return ThreadConnection(self._client)
 
-    def version(self, resource: Resource) -> int | None:
-        """Return the leased copy of the resource's version, or None where no lease runs."""
-        counters = self._counters
-        return self._ask(lambda _redis: counters.get(resource))
+    def counter(self, resource: Resource) -> int | None:
+        """Return the leased copy of the resource's version; None where no lease runs, or what is there is no number."""
+        connection = self._connection
+        text = self._run(lambda _client: connection.get(resource.counter_key))
+        return int(text) if text is not None and text.isdigit() else None
 
-    def clock_ms(self, *, is_insistent: bool) -> int:
+    def clock_ms(self, *, bypass_breaker: bool = False) -> int:
         """Return the time by Redis's clock, the only one that leases are measured by."""
-        run = self._insist if is_insistent else self._ask
-        seconds, microseconds = run(lambda redis: redis.time())
+        seconds, microseconds = self._run(lambda client: client.time(), bypass_breaker=bypass_breaker)
         return int(seconds) * 1000 + int(microseconds) // 1000
 
-    def raise_to(self, versions: Mapping[Resource, int], asked_at_ms: int, *, is_insistent: bool) -> bool:
-        """Bring the counters up to committed `versions`, and lend them until a lease after `asked_at_ms`.
+    def bump(self, versions: Mapping[Resource, int], asked_at_ms: int, *, bypass_breaker: bool = False) -> bool:
+        """Bring the counters up to committed `versions`, and lease them until a lease after `asked_at_ms`.
 
-        In one round trip (Note [Raising]). Tells whether it came in time; else it must be tried again, with
+        In one round trip (Note [Bumping]). Tells whether it came in time; else it must be tried again, with
         the time and the versions asked anew.
 
         Args:
             versions: As PostgreSQL told them after `asked_at_ms`.
             asked_at_ms: What `clock_ms` told before.
-            is_insistent: Whether to try though Redis is not trusted at present, and to wait for longer.
+            bypass_breaker: Whether to try even while the breaker is open, and to wait for longer.
         """
 
-        def raise_(redis: Redis) -> bool:
-            pipeline = redis.pipeline(transaction=False)
+        def evaluate(client: Redis) -> bool:
+            pipeline = client.pipeline(transaction=False)
             for resource, version in versions.items():
-                pipeline.eval(RAISE, 1, resource.counter_key, version, asked_at_ms, settings.CACHE_LEASE_MS)
+                pipeline.eval(BUMP, 1, resource.counter_key, version, asked_at_ms, configuration.lease_ms())
             return all(pipeline.execute())
 
-        return self._insist(raise_) if is_insistent else self._ask(raise_)
+        return self._run(evaluate, bypass_breaker=bypass_breaker)
 
     def payload(self, resource: Resource, version: int, fingerprint: str) -> bytes | None:
         """Return the stored body of `version`, or None.
@@ -136,33 +134,33 @@ class Store:
         Raises:
             DamagedPayload: there is one, of another fingerprint or damaged.
         """
-        stored = self._ask(lambda redis: cast("bytes | None", redis.get(resource.payload_key(version))))
+        stored = self._run(lambda client: cast("bytes | None", client.get(resource.payload_key(version))))
         return None if stored is None else _unwrapped(stored, fingerprint)
 
-    def keep(self, resource: Resource, version: int, fingerprint: str, body: bytes) -> bool:
+    def store_payload(self, resource: Resource, version: int, fingerprint: str, body: bytes) -> bool:
         """Store the body of `version` until it expires; tell whether it was small enough."""
         if len(body) > MAX_PAYLOAD_BYTES:
             return False
         spread = random.uniform(1 - PAYLOAD_TTL_JITTER, 1 + PAYLOAD_TTL_JITTER)  # noqa: S311  # no secret
         ttl_ms = int(PAYLOAD_TTL_SECONDS * 1000 * spread)
-        self._ask(lambda redis: redis.set(resource.payload_key(version), _wrapped(body, fingerprint), px=ttl_ms))
+        self._run(lambda client: client.set(resource.payload_key(version), _wrapped(body, fingerprint), px=ttl_ms))
         return True
 
     def claim_fill(self, resource: Resource, version: int, fingerprint: str, seconds: float) -> bool:
         """Claim to be the one who builds this version, for at most `seconds`; tell whether nobody else does."""
         key = resource.fill_key(version, fingerprint)
-        return self._ask(lambda redis: bool(redis.set(key, 1, nx=True, px=int(seconds * 1000))))
+        return self._run(lambda client: bool(client.set(key, 1, nx=True, px=int(seconds * 1000))))
 
     def release_fill(self, resource: Resource, version: int, fingerprint: str) -> None:
         """Give up the claim: the payload is there now, or will not be."""
-        self._ask(lambda redis: redis.delete(resource.fill_key(version, fingerprint)))
+        self._run(lambda client: client.delete(resource.fill_key(version, fingerprint)))
 
     def lease_left_ms(self, resource: Resource) -> float | None:
         """Return for how long the counter will still be believed, or None where there is none.
 
-        Infinity where somebody has taken its expiry away: such a counter is believed until the next raise.
+        Infinity where somebody has taken its expiry away: such a counter is believed until the next bump.
         """
-        left = self._ask(lambda redis: redis.pttl(resource.counter_key))
+        left = self._run(lambda client: client.pttl(resource.counter_key))
         if left == NO_EXPIRY:
             return math.inf
         return left if left >= 0 else None
@@ -170,8 +168,8 @@ class Store:
     def stored_payload(self, resource: Resource, version: int) -> StoredPayload | None:
         """Return what is stored under `version`, whatever its fingerprint, or None."""
 
-        def get(redis: Redis) -> StoredPayload | None:
-            pipeline = redis.pipeline(transaction=False)
+        def get(client: Redis) -> StoredPayload | None:
+            pipeline = client.pipeline(transaction=False)
             pipeline.get(resource.payload_key(version))
             pipeline.pttl(resource.payload_key(version))
             stored, left_ms = pipeline.execute()
@@ -181,23 +179,20 @@ class Store:
             age_ms = max(0, PAYLOAD_TTL_SECONDS * 1000 - left_ms)
             return StoredPayload(head.decode(errors="replace").split(" ")[0], body, age_ms)
 
-        return self._ask(get)
+        return self._run(get)
 
     def ping(self) -> None:
         """Return if Redis answers."""
-        self._insist(lambda redis: redis.ping())
+        self._run(lambda client: client.ping(), bypass_breaker=True)
 
-    def _ask(self, operation: Callable[[Redis], Result]) -> Result:
-        """Run the operation if Redis is trusted at present."""
-        redis = self._redis
-        with self._breaker.guard(), time_limit(settings.REDIS_READ_TIMEOUT_SECONDS), _translated_errors():
-            return operation(redis)
-
-    def _insist(self, operation: Callable[[Redis], Result]) -> Result:
-        """Run the operation in any case; it serves as the breaker's probe."""
-        redis = self._redis_for_raises
-        with self._breaker.watch(), time_limit(settings.REDIS_RAISE_TIMEOUT_SECONDS), _translated_errors():
-            return operation(redis)
+    def _run(self, operation: Callable[[Redis], Result], *, bypass_breaker: bool = False) -> Result:
+        """Run the operation unless the breaker is open; one that bypasses it serves as its probe."""
+        if bypass_breaker:
+            client, seconds = self._client_for_bumps, configuration.BUMP_TIMEOUT_SECONDS
+        else:
+            client, seconds = self._client, configuration.READ_TIMEOUT_SECONDS
+        with self._breaker.guard(bypass=bypass_breaker), time_limit(seconds), _translated_errors():
+            return operation(client)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def committed_version(resource: Resource) -> int | None:
 def settled_version(resource: Resource) -> int:
     """Return the version that the current transaction gives to a resource it has written.
 
-    To be called as its last statement: it makes the deferred raises happen now, and the row that it reads
+    To be called as its last statement: it makes the deferred bumps happen now, and the row that it reads
     stays locked until the commit, so that no other transaction can have the same number.
     """
     with connection.cursor() as cursor:

@@ -15,11 +15,11 @@ from prometheus_client import REGISTRY
 from pytest_django import Settings
 from structlog.testing import capture_logs
 
-from procedures.caches import fetch_procedure
-from procedures_project.settings import redis_cache  # noqa: TID251  # points the caches at another server
+from procedures.bodies import body_of_procedure
+from procedures.caches import procedure_resource
 from tests import factories
+from versioned_cache.configuration import redis_caches
 from versioned_cache.engine import VersionedCache
-from versioned_cache.keys import procedure_resource
 from versioned_cache.metrics import Source
 from versioned_cache.store import Store
 
@@ -111,10 +111,7 @@ def server(converse: Conversation) -> Iterator[str]:
 def redis_at(url: str, settings: Settings) -> Iterator[VersionedCache]:
     """Point the process at another Redis; yield a cache that has never seen one."""
     healthy = settings.CACHES
-    settings.CACHES = {
-        "default": redis_cache("reads", settings.REDIS_READ_TIMEOUT_SECONDS, url),
-        "raises": redis_cache("raises", settings.REDIS_RAISE_TIMEOUT_SECONDS, url),
-    }
+    settings.CACHES = redis_caches(url, client_name="test")
     try:
         yield VersionedCache(Store())
     finally:
@@ -125,7 +122,7 @@ def redis_at(url: str, settings: Settings) -> Iterator[VersionedCache]:
 
 def read(cache: VersionedCache) -> tuple[bytes | None, Source]:
     """Read the procedure."""
-    representation = cache.read(GIBSON, "0123abcd", lambda: fetch_procedure("gibson"))
+    representation = cache.read(GIBSON, "0123abcd", lambda: body_of_procedure("gibson") or b"")
     return representation.body, representation.source
 
 
@@ -153,7 +150,7 @@ def test_a_refused_connection_falls_back_too(settings: Settings, redis: object) 
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_raise_that_fails_is_logged_and_never_raised(fault: str, settings: Settings, redis: object) -> None:
+def test_a_bump_that_fails_is_logged_and_raises_nothing(fault: str, settings: Settings, redis: object) -> None:
     factories.publish(factories.body("gibson"))
 
     with server(FAULTS[fault]) as url, redis_at(url, settings) as cache, capture_logs() as logs:
@@ -190,18 +187,18 @@ def test_after_a_failure_that_took_its_time_nobody_waits_any_more(
 
 
 @pytest.mark.parametrize("fault", ["hang", "trickle"])
-def test_a_read_that_was_first_tried_quickly_waits_once(fault: str, settings: Settings, redis: object) -> None:
+def test_a_read_that_peeked_first_waits_once(fault: str, settings: Settings, redis: object) -> None:
     factories.publish(factories.body("gibson"))
 
     with counting(fault) as (url, connections), redis_at(url, settings) as cache:
-        assert cache.held(GIBSON, "0123abcd", frozenset()) is None
+        assert cache.peek(GIBSON, "0123abcd", frozenset()) is None
         read(cache)
 
     assert len(connections) == 1
 
 
 @pytest.mark.parametrize("fault", ["hang", "READONLY"])
-def test_a_failure_that_a_quick_try_met_is_counted_and_its_cause_is_named(
+def test_a_failure_that_a_peek_met_is_counted_and_its_cause_is_named(
     fault: str, settings: Settings, redis: object
 ) -> None:
     factories.publish(factories.body("gibson"))
@@ -209,7 +206,7 @@ def test_a_failure_that_a_quick_try_met_is_counted_and_its_cause_is_named(
 
     with server(FAULTS[fault]) as url, redis_at(url, settings) as cache, capture_logs() as logs:
         for _ in range(3):
-            assert cache.held(GIBSON, "0123abcd", frozenset()) is None
+            assert cache.peek(GIBSON, "0123abcd", frozenset()) is None
         tried = failed_reads() - before
         read(cache)
 

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 import pytest
 from redis import Redis
 
-from procedures.caches import fetch_procedure
+from procedures.bodies import body_of_procedure
+from procedures.caches import procedure_resource
 from procedures.models import Procedure
 from tests import factories
 from versioned_cache.engine import Representation, VersionedCache
-from versioned_cache.keys import procedure_resource
 from versioned_cache.versions import committed_version
+
+
+def fetch_gibson() -> bytes:
+    """Build the body of the stage's procedure."""
+    body = body_of_procedure("gibson")
+    assert body is not None
+    return body
+
 
 RESOURCE = procedure_resource("gibson")
 SHAPE = "0123abcd"
@@ -27,16 +35,16 @@ class Stage:
     elsewhere: Callable[[Callable[[], object]], object]
 
     def write(self, title: str) -> None:
-        """Publish a revision on another connection, and raise its version, as a request does."""
+        """Publish a revision on another connection, and bump its version, as a request does."""
         self.elsewhere(lambda: factories.publish(factories.body("gibson", title=title)))
 
-    def write_without_raise(self, title: str) -> None:
-        """Commit a change that Redis is not told of: a crash after COMMIT, a lost raise, psql."""
+    def write_without_bump(self, title: str) -> None:
+        """Commit a change that Redis is not told of: a crash after COMMIT, a lost bump, psql."""
         self.elsewhere(lambda: Procedure.objects.update(tags=[title]))
 
     def read(self, cache: VersionedCache, fetcher: Callable[[], bytes] | None = None) -> Representation:
         """Read the procedure in the process of `cache`."""
-        return cache.read(RESOURCE, SHAPE, fetcher or (lambda: fetch_procedure("gibson")))
+        return cache.read(RESOURCE, SHAPE, fetcher or fetch_gibson)
 
     @property
     def version(self) -> int:

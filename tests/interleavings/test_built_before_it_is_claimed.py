@@ -10,8 +10,7 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from procedures.caches import fetch_procedure
-from tests.interleavings.conftest import Stage
+from tests.interleavings.conftest import Stage, fetch_gibson
 from versioned_cache.engine import VersionedCache
 from versioned_cache.metrics import Source
 from versioned_cache.store import Store
@@ -26,7 +25,7 @@ def test_it_is_not_built_again(
 
     def build() -> bytes:
         builds.append(1)
-        return fetch_procedure("gibson")
+        return fetch_gibson()
 
     def claim_late(store: Store, *arguments: object) -> bool:
         monkeypatch.setattr(Store, "claim_fill", claim_fill)

@@ -11,8 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from django.db import connections
 
-from procedures.caches import fetch_procedure
-from tests.interleavings.conftest import Stage
+from tests.interleavings.conftest import Stage, fetch_gibson
 from versioned_cache.engine import Representation, VersionedCache
 
 READERS_PER_PROCESS = 4
@@ -25,7 +24,7 @@ def test_a_version_is_built_once(stage: Stage, process: Callable[[], VersionedCa
 
     def build() -> bytes:
         builds.append(1)
-        return fetch_procedure("gibson")
+        return fetch_gibson()
 
     def read(cache: VersionedCache) -> Representation:
         try:

@@ -2,7 +2,7 @@
 
     reader   leases v until t, and stores its body
     Redis    is saved
-    writer   commits v+1, raises, is answered
+    writer   commits v+1, bumps, is answered
     Redis    goes back to what was saved: the counter says v again, until t
     anybody  is given v until t, and not a moment longer
 

@@ -1,7 +1,7 @@
 """A reader is paused between selecting the old version and lending it, for half a lease.
 
     paused   asks the time, selects the old version v, is paused
-    writer   commits v+1, raises the counter, is answered
+    writer   commits v+1, bumps the counter, is answered
              the writer's lease ends: Redis has forgotten the counter
     paused   goes on, and is refused: it would have put v back
              it asks the time and the version anew, and brings v+1
@@ -16,7 +16,7 @@ import pytest
 from pytest_django import Settings
 
 from tests.interleavings.conftest import RESOURCE, Stage
-from versioned_cache import raises
+from versioned_cache import bumps
 from versioned_cache.engine import VersionedCache
 from versioned_cache.store import Store
 from versioned_cache.versions import committed_versions
@@ -33,13 +33,13 @@ def test_a_reader_that_was_paused_for_too_long_asks_again(
     old_version = stage.version
 
     def select_and_pause(resources: object) -> object:
-        monkeypatch.setattr(raises, "committed_versions", committed_versions)
+        monkeypatch.setattr(bumps, "committed_versions", committed_versions)
         selected = {RESOURCE: stage.version}
         stage.write("New")
         stage.let_the_lease_end()
         return selected
 
-    monkeypatch.setattr(raises, "committed_versions", select_and_pause)
+    monkeypatch.setattr(bumps, "committed_versions", select_and_pause)
     paused = stage.read(process())
 
     assert paused.version == old_version + 1

@@ -1,7 +1,7 @@
 """A write is committed while a reader builds the old body.
 
     reader   takes the counter's version v, begins its snapshot, builds the old body
-    writer   commits, raises the counter to v+1, is answered
+    writer   commits, bumps the counter to v+1, is answered
     reader   stores the old body under v, and answers it (it was asked before the write was answered)
     anybody  reads: the counter says v+1, so nobody asks for v any more
 
@@ -10,8 +10,7 @@ See Note [Version before rows].
 
 from collections.abc import Callable
 
-from procedures.caches import fetch_procedure
-from tests.interleavings.conftest import RESOURCE, Stage
+from tests.interleavings.conftest import RESOURCE, Stage, fetch_gibson
 from versioned_cache.engine import VersionedCache
 
 
@@ -19,7 +18,7 @@ def test_the_old_body_is_stored_where_nobody_looks(stage: Stage, process: Callab
     old_version = stage.version
 
     def build_slowly() -> bytes:
-        body = fetch_procedure("gibson")
+        body = fetch_gibson()
         stage.write("New")
         return body
 

@@ -11,7 +11,7 @@ FAULT_FREE = KEEPS_BODIES | {Property.FRESH, Property.MONOTONIC}
 DEGRADED = KEEPS_BODIES | {Property.BOUNDED}
 ONLY_BOUNDED = frozenset({Property.BOUNDED})
 
-NO_RAISE = frozenset({Fault.CRASH, Fault.LOST_RAISE, Fault.BYPASS})
+NO_BUMP = frozenset({Fault.CRASH, Fault.LOST_BUMP, Fault.BYPASS})
 EMPTIED = frozenset({Fault.EVICTION, Fault.FLUSH})
 FAILOVER = frozenset({Fault.FAILOVER})
 UNREACHABLE = frozenset({Fault.UNREACHABLE})
@@ -22,7 +22,7 @@ TWO_THREADS = Scenario("no fault, two threads of a process, waiters", FAULT_FREE
 HEALTHY = (TWO_PROCESSES, TWO_THREADS)
 
 BROKEN = (
-    Scenario("the raise never comes", DEGRADED, NO_RAISE, has_memory=False),
+    Scenario("the bump never comes", DEGRADED, NO_BUMP, has_memory=False),
     Scenario("Redis is emptied", DEGRADED, EMPTIED, has_memory=False),
     Scenario("Redis goes back to an earlier copy", ONLY_BOUNDED, FAILOVER, has_memory=False, has_payloads=False),
     Scenario("calls to Redis fail", ONLY_BOUNDED, UNREACHABLE, has_memory=False, has_payloads=False),
@@ -43,8 +43,8 @@ LARGE = (
     Scenario("large: lease of 4 ticks", FAULT_FREE, lease=4),
     Scenario("large: three threads", FAULT_FREE, threads=(0, 1, 2), has_memory=False, has_payloads=False),
     Scenario("large: waiters in two processes", FAULT_FREE, waits=True),
-    Scenario("large: the raise never comes", DEGRADED, NO_RAISE),
-    Scenario("large: everything at once", ONLY_BOUNDED, NO_RAISE | EMPTIED | FAILOVER | UNREACHABLE, has_memory=False),
+    Scenario("large: the bump never comes", DEGRADED, NO_BUMP),
+    Scenario("large: everything at once", ONLY_BOUNDED, NO_BUMP | EMPTIED | FAILOVER | UNREACHABLE, has_memory=False),
 )
 
 
@@ -84,9 +84,9 @@ CASES = (
     _case("without_anchor", Property.HEALS, EVICTION),
     _case("without_snapshot", Property.PURE, TWO_PROCESSES),
     _case("without_snapshot", Property.MONOTONIC, TWO_PROCESSES),
-    _case("without_raising_newer", Property.MONOTONIC, TWO_PROCESSES),
+    _case("without_bumping_newer", Property.MONOTONIC, TWO_PROCESSES),
     _case("reads_extend_leases", Property.BOUNDED, CRASH),
-    _case("raise_lowers", Property.FRESH, TWO_WRITES),
+    _case("bump_lowers", Property.FRESH, TWO_WRITES),
 )
 """Each must be found broken."""
 
@@ -97,7 +97,7 @@ def _fault(fault: Fault, breaks: Property = Property.FRESH) -> Case:
 
 
 FELT = (
-    _fault(Fault.LOST_RAISE),
+    _fault(Fault.LOST_BUMP),
     _fault(Fault.EVICTION),
     _fault(Fault.FLUSH),
     _fault(Fault.FAILOVER),

@@ -7,7 +7,7 @@ turns up later says what a 304 would have said before, one that vanishes later m
 
 from collections.abc import Callable, Iterator
 
-from tests.model.raises import lent, raised, shown
+from tests.model.bumps import bumped, lent, shown
 from tests.model.state import (
     ABSENT,
     FOREVER,
@@ -75,7 +75,7 @@ def select_version(rules: Rules, state: State, thread: int) -> Iterator[Step]:
 
 
 def lend(rules: Rules, state: State, thread: int) -> Iterator[Step]:
-    """EVAL the raise, unless it is too late; the version that was selected is used, whatever comes of it."""
+    """EVAL the bump, unless it is too late; the version that was selected is used, whatever comes of it."""
     reader = state.readers[thread]
     if rules.is_too_late(reader.left):
         yield _went(state, thread, reader._replace(at=At.TIME, wanted=0, left=0), "lends too late, is refused")
@@ -84,7 +84,7 @@ def lend(rules: Rules, state: State, thread: int) -> Iterator[Step]:
     version = reader.wanted
     if rules.protocol.losers_follow and redis.counter is not None:
         version = redis.counter.version
-    how = "SET NX" if rules.protocol.lends_if_absent else "EVAL raise"
+    how = "SET NX" if rules.protocol.lends_if_absent else "EVAL bump"
     label = f"{how} counter {reader.wanted} (now {shown(redis)})"
     yield from _look_for(rules, state._replace(redis=redis), thread, version, label)
 
@@ -168,20 +168,20 @@ def publish_time(rules: Rules, state: State, thread: int) -> Iterator[Step]:
 
 def publish_select(rules: Rules, state: State, thread: int) -> Iterator[Step]:
     """SELECT version, as a writer does."""
-    reader = state.readers[thread]._replace(at=At.PUBLISH_RAISE, wanted=state.database)
+    reader = state.readers[thread]._replace(at=At.PUBLISH_BUMP, wanted=state.database)
     yield _went(state, thread, reader, f"SELECT version: {state.database}")
 
 
-def publish_raise(rules: Rules, state: State, thread: int) -> Iterator[Step]:
-    """EVAL the raise, unless it is too late: then ask again."""
+def publish_bump(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """EVAL the bump, unless it is too late: then ask again."""
     reader = state.readers[thread]
     if rules.is_too_late(reader.left):
         again = reader._replace(at=At.PUBLISH_TIME, wanted=0, left=0)
-        yield _went(state, thread, again, "raises too late, is refused")
+        yield _went(state, thread, again, "bumps too late, is refused")
         return
-    redis = raised(rules, state.redis, reader.wanted, reader.left)
+    redis = bumped(rules, state.redis, reader.wanted, reader.left)
     done = reader._replace(at=At.STORE, wanted=0, left=0)
-    yield _went(state, thread, done, f"EVAL raise {reader.wanted} (now {shown(redis)})", redis)
+    yield _went(state, thread, done, f"EVAL bump {reader.wanted} (now {shown(redis)})", redis)
 
 
 def store(rules: Rules, state: State, thread: int) -> Iterator[Step]:
@@ -230,7 +230,7 @@ STEPS: dict[At, Callable[[Rules, State, int], Iterator[Step]]] = {
     At.ROWS: read_rows,
     At.PUBLISH_TIME: publish_time,
     At.PUBLISH_SELECT: publish_select,
-    At.PUBLISH_RAISE: publish_raise,
+    At.PUBLISH_BUMP: publish_bump,
     At.STORE: store,
     At.FALLBACK_SELECT: fall_back,
     At.FALLBACK_LOOK: look_in_memory,
@@ -245,7 +245,7 @@ WITHOUT_REDIS = {
     At.POLL_AGAIN: At.FALLBACK_BUILD,
     At.SNAPSHOT: At.FALLBACK_BUILD,
     At.PUBLISH_TIME: At.STORE,
-    At.PUBLISH_RAISE: At.STORE,
+    At.PUBLISH_BUMP: At.STORE,
 }
 """Where a read goes on whose call to Redis has failed."""
 
@@ -278,7 +278,7 @@ def _prefixed(step: Step, first: str) -> Step:
 
 
 def _built(rules: Rules, reader: Reader, version: int, rows: int) -> Reader:
-    is_told = version > reader.wanted and not rules.protocol.without_raising_newer
+    is_told = version > reader.wanted and not rules.protocol.without_bumping_newer
     return reader._replace(at=At.PUBLISH_TIME if is_told else At.STORE, wanted=0, seen=version, rows=rows, left=0)
 
 

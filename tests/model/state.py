@@ -37,8 +37,8 @@ class Property(IntEnum):
 class Fault(StrEnum):
     """What the surroundings may do, at any instant and as often as they like."""
 
-    CRASH = "the writer dies between COMMIT and the raise"
-    LOST_RAISE = "the raise is lost, the response is sent"
+    CRASH = "the writer dies between COMMIT and the bump"
+    LOST_BUMP = "the bump is lost, the response is sent"
     BYPASS = "psql writes past the service"
     EVICTION = "Redis evicts the counter"
     FLUSH = "FLUSHALL"
@@ -53,13 +53,13 @@ class Protocol:
 
     # Taken out:
     without_fence: bool = False  # SET NX PX X: the lease counts from when it arrives, not from before the SELECT
-    without_growing_expiry: bool = False  # a raise leaves the expiry of a counter that is there
+    without_growing_expiry: bool = False  # a bump leaves the expiry of a counter that is there
     rows_before_version: bool = False  # the rows are read first, and stored under the version that is read then
     without_anchor: bool = False  # plain INCR; an absent counter starts again at a constant; nothing expires
     without_snapshot: bool = False  # a build reads the version and the rows in two statements
-    without_raising_newer: bool = False  # a build that met a newer version does not raise the counter
+    without_bumping_newer: bool = False  # a build that met a newer version does not bump the counter
     reads_extend_leases: bool = False  # a GET gives the counter another X
-    raise_lowers: bool = False  # a raise is a plain SET
+    bump_lowers: bool = False  # a bump is a plain SET
     lends_if_absent: bool = False  # a reader's SET NX leaves a counter that came meanwhile as it is
     late_fence: bool = False  # refused is only what is older than X, not X/2
     # Put in:
@@ -99,7 +99,7 @@ class Rules:
     scenario: Scenario
 
     def is_too_late(self, left: int) -> bool:
-        """Tell whether Redis refuses to lend or raise what was selected for a lease with so much left."""
+        """Tell whether Redis refuses to lend or bump what was selected for a lease with so much left."""
         if self.protocol.without_fence:
             return False
         return left <= (0 if self.protocol.late_fence else self.scenario.lease - self.scenario.lease // 2)
@@ -138,7 +138,7 @@ class At(StrEnum):
     ROWS = "rows"
     PUBLISH_TIME = "publish: time"
     PUBLISH_SELECT = "publish: select"
-    PUBLISH_RAISE = "publish: raise"
+    PUBLISH_BUMP = "publish: bump"
     STORE = "store"
     FALLBACK_SELECT = "fallback: select"
     FALLBACK_LOOK = "fallback: look"
@@ -172,12 +172,12 @@ class Doing(StrEnum):
     COMMIT = "commit"
     TIME = "time"
     SELECT = "select"
-    RAISE = "raise"
+    BUMP = "bump"
     NOTHING = "nothing"
 
 
 class Writer(NamedTuple):
-    """A write, and what its raise knows."""
+    """A write, and what its bump knows."""
 
     doing: Doing
     version: int = 0

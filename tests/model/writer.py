@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.model.raises import incremented, raised, shown
+from tests.model.bumps import bumped, incremented, shown
 from tests.model.state import Doing, Fault, Property, Redis, Rules, State, Step, Writer
 
 
@@ -15,9 +15,9 @@ def writer_steps(rules: Rules, state: State, index: int) -> Iterator[Step]:
         yield from ask_time(rules, state, index)
     elif doing is Doing.SELECT:
         yield select_version(state, index)
-    elif doing is Doing.RAISE:
-        yield raise_and_respond(rules, state, index)
-    if doing in (Doing.TIME, Doing.SELECT, Doing.RAISE):
+    elif doing is Doing.BUMP:
+        yield bump_and_respond(rules, state, index)
+    if doing in (Doing.TIME, Doing.SELECT, Doing.BUMP):
         yield from give_up(rules, state, index)
 
 
@@ -40,26 +40,26 @@ def ask_time(rules: Rules, state: State, index: int) -> Iterator[Step]:
 
 def select_version(state: State, index: int) -> Step:
     """SELECT version: this write's, or a later one's."""
-    writer = state.writers[index]._replace(doing=Doing.RAISE, version=state.database)
+    writer = state.writers[index]._replace(doing=Doing.BUMP, version=state.database)
     return Step(f"writer {index + 1}: SELECT version: {state.database}", _with(state, index, writer))
 
 
-def raise_and_respond(rules: Rules, state: State, index: int) -> Step:
-    """EVAL the raise, and send the response."""
+def bump_and_respond(rules: Rules, state: State, index: int) -> Step:
+    """EVAL the bump, and send the response."""
     writer, name = state.writers[index], f"writer {index + 1}"
     if rules.is_too_late(writer.left):
-        return Step(f"{name}: raises too late, is refused", _with(state, index, Writer(Doing.TIME)))
-    redis = raised(rules, state.redis, writer.version, writer.left)
-    label = f"{name}: EVAL raise {writer.version} (now {shown(redis)}), responds"
+        return Step(f"{name}: bumps too late, is refused", _with(state, index, Writer(Doing.TIME)))
+    redis = bumped(rules, state.redis, writer.version, writer.left)
+    label = f"{name}: EVAL bump {writer.version} (now {shown(redis)}), responds"
     return Step(label, _responded(rules, state, index, redis))
 
 
 def give_up(rules: Rules, state: State, index: int) -> Iterator[Step]:
-    """Die before the raise, or lose it."""
+    """Die before the bump, or lose it."""
     if Fault.CRASH in rules.scenario.faults:
         yield Step(f"writer {index + 1}: dies", _with(state, index, Writer(Doing.NOTHING)))
-    if Fault.LOST_RAISE in rules.scenario.faults:
-        label = f"writer {index + 1}: its raise is lost, responds"
+    if Fault.LOST_BUMP in rules.scenario.faults:
+        label = f"writer {index + 1}: its bump is lost, responds"
         yield Step(label, _responded(rules, state, index, state.redis))
 
 

@@ -14,7 +14,7 @@ from access.roles import Role
 from procedures import actions
 from procedures.models import Procedure, Revision, Step
 from rest import timestamps
-from tests.factories import body, publish, raised, slot, step
+from tests.factories import body, bumped, publish, slot, step
 
 PROCEDURES = "/admin/procedures/procedure/"
 REVISIONS = "/admin/procedures/revision/"
@@ -399,46 +399,46 @@ def test_a_filter_that_nothing_stored_can_match_is_a_wrong_one(admin_client: Cli
 
 
 @pytest.fixture
-def raised_by(redis: Redis, django_capture_on_commit_callbacks: Any) -> Callable[[Callable[[], object]], set[str]]:
-    def raised_by(write: Callable[[], object]) -> set[str]:
-        with raised(redis, django_capture_on_commit_callbacks) as names:
+def bumped_by(redis: Redis, django_capture_on_commit_callbacks: Any) -> Callable[[Callable[[], object]], set[str]]:
+    def bumped_by(write: Callable[[], object]) -> set[str]:
+        with bumped(redis, django_capture_on_commit_callbacks) as names:
             write()
         return names
 
-    return raised_by
+    return bumped_by
 
 
 GIBSON = {"procedures:list:version", "procedures:procedure:gibson:version"}
 
 
-def test_adding_and_changing_a_procedure_raises_its_counters(admin_client: Client, raised_by: Any) -> None:
+def test_adding_and_changing_a_procedure_bumps_its_counters(admin_client: Client, bumped_by: Any) -> None:
     assert (
-        raised_by(lambda: admin_client.post(f"{PROCEDURES}add/", {"key": "gibson", "tags": "", **NO_REVISIONS}))
+        bumped_by(lambda: admin_client.post(f"{PROCEDURES}add/", {"key": "gibson", "tags": "", **NO_REVISIONS}))
         == GIBSON
     )
     procedure = Procedure.objects.get()
 
     assert (
-        raised_by(lambda: admin_client.post(f"{PROCEDURES}{procedure.pk}/change/", {"tags": "lab", **NO_REVISIONS}))
+        bumped_by(lambda: admin_client.post(f"{PROCEDURES}{procedure.pk}/change/", {"tags": "lab", **NO_REVISIONS}))
         == GIBSON
     )
 
 
-def test_publishing_a_draft_raises_its_procedures_counters(
-    admin_client: Client, draft: Revision, raised_by: Any
+def test_publishing_a_draft_bumps_its_procedures_counters(
+    admin_client: Client, draft: Revision, bumped_by: Any
 ) -> None:
-    saved = raised_by(lambda: admin_client.post(change(draft), form_of(draft, title="Other")))
+    saved = bumped_by(lambda: admin_client.post(change(draft), form_of(draft, title="Other")))
     draft.refresh_from_db()
-    published = raised_by(lambda: admin_client.post(change(draft), form_of(draft, _publish="Save and publish")))
+    published = bumped_by(lambda: admin_client.post(change(draft), form_of(draft, _publish="Save and publish")))
 
     assert (saved, published) == (set(), GIBSON)
 
 
-def test_archiving_raises_the_procedures_counters(admin_client: Client, raised_by: Any) -> None:
+def test_archiving_bumps_the_procedures_counters(admin_client: Client, bumped_by: Any) -> None:
     procedure = publish(body())
 
     assert (
-        raised_by(lambda: admin_client.post(PROCEDURES, {"action": "archive", "_selected_action": [procedure.pk]}))
+        bumped_by(lambda: admin_client.post(PROCEDURES, {"action": "archive", "_selected_action": [procedure.pk]}))
         == GIBSON
     )
 

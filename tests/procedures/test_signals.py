@@ -1,4 +1,4 @@
-"""Which counters each write to procedures raises once it has committed."""
+"""Which counters each write to procedures bumps once it has committed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,26 +14,26 @@ from procedures.forms import definition_of_draft
 from procedures.models import Procedure
 from rest import timestamps
 from tests.conftest import ApiClient
-from tests.factories import body, publish, raised, step
+from tests.factories import body, bumped, publish, step
 
 pytestmark = pytest.mark.django_db
 
 LIST = "procedures:list:version"
 GIBSON = "procedures:procedure:gibson:version"
 
-RaisedBy = Callable[[Callable[[], object]], set[str]]
+BumpedBy = Callable[[Callable[[], object]], set[str]]
 
 
 @pytest.fixture
-def raised_by(redis: Redis, django_capture_on_commit_callbacks: Any) -> RaisedBy:
-    """Return the counters that a write raises."""
+def bumped_by(redis: Redis, django_capture_on_commit_callbacks: Any) -> BumpedBy:
+    """Return the counters that a write bumps."""
 
-    def raised_by(write: Callable[[], object]) -> set[str]:
-        with raised(redis, django_capture_on_commit_callbacks) as names:
+    def bumped_by(write: Callable[[], object]) -> set[str]:
+        with bumped(redis, django_capture_on_commit_callbacks) as names:
             write()
         return names
 
-    return raised_by
+    return bumped_by
 
 
 def roll_back(write: Callable[[], object]) -> None:
@@ -42,40 +42,40 @@ def roll_back(write: Callable[[], object]) -> None:
         transaction.set_rollback(True)
 
 
-def test_a_created_procedure_raises_the_list_and_itself(raised_by: RaisedBy) -> None:
-    assert raised_by(lambda: publish(body())) == {LIST, GIBSON}
+def test_a_created_procedure_bumps_the_list_and_itself(bumped_by: BumpedBy) -> None:
+    assert bumped_by(lambda: publish(body())) == {LIST, GIBSON}
 
 
-def test_a_new_revision_raises_the_list_and_its_procedure_only(raised_by: RaisedBy) -> None:
+def test_a_new_revision_bumps_the_list_and_its_procedure_only(bumped_by: BumpedBy) -> None:
     publish(body("gibson"))
     publish(body("lockout"))
 
-    assert raised_by(lambda: publish(body(title="Better"))) == {LIST, GIBSON}
+    assert bumped_by(lambda: publish(body(title="Better"))) == {LIST, GIBSON}
 
 
-def test_changed_tags_raise_the_list_and_the_procedure(raised_by: RaisedBy) -> None:
+def test_changed_tags_bump_the_list_and_the_procedure(bumped_by: BumpedBy) -> None:
     publish(body())
 
-    assert raised_by(lambda: publish(body(tags=["lab"]))) == {LIST, GIBSON}
+    assert bumped_by(lambda: publish(body(tags=["lab"]))) == {LIST, GIBSON}
 
 
-def test_an_archived_procedure_raises_the_list_and_itself(raised_by: RaisedBy) -> None:
+def test_an_archived_procedure_bumps_the_list_and_itself(bumped_by: BumpedBy) -> None:
     publish(body())
 
-    assert raised_by(lambda: actions.archive_procedure(key="gibson", archivist=None, now=timestamps.now())) == {
+    assert bumped_by(lambda: actions.archive_procedure(key="gibson", archivist=None, now=timestamps.now())) == {
         LIST,
         GIBSON,
     }
 
 
-def test_a_deleted_procedure_raises_the_list_and_itself(raised_by: RaisedBy) -> None:
+def test_a_deleted_procedure_bumps_the_list_and_itself(bumped_by: BumpedBy) -> None:
     now = timestamps.now()
     draft_only = Procedure.objects.create(key="gibson", created_at=now, updated_at=now)
 
-    assert raised_by(draft_only.delete) == {LIST, GIBSON}
+    assert bumped_by(draft_only.delete) == {LIST, GIBSON}
 
 
-def test_a_published_draft_raises_the_list_and_its_procedure(raised_by: RaisedBy) -> None:
+def test_a_published_draft_bumps_the_list_and_its_procedure(bumped_by: BumpedBy) -> None:
     author = User.objects.create_superuser("mkoch")
     draft = actions.open_draft(procedure=publish(body()), author=author, now=timestamps.now())
 
@@ -84,10 +84,10 @@ def test_a_published_draft_raises_the_list_and_its_procedure(raised_by: RaisedBy
             draft=draft, definition=definition_of_draft(draft), publisher=author, now=timestamps.now()
         )
 
-    assert raised_by(publish_draft) == {LIST, GIBSON}
+    assert bumped_by(publish_draft) == {LIST, GIBSON}
 
 
-def test_editing_a_draft_raises_nothing(raised_by: RaisedBy) -> None:
+def test_editing_a_draft_bumps_nothing(bumped_by: BumpedBy) -> None:
     procedure = publish(body())
     author = User.objects.create_user("mkoch")
 
@@ -97,53 +97,53 @@ def test_editing_a_draft_raises_nothing(raised_by: RaisedBy) -> None:
         draft.save()
         draft.steps.all()[0].save()
 
-    assert raised_by(edit) == set()
+    assert bumped_by(edit) == set()
 
 
-def test_identical_content_raises_nothing(raised_by: RaisedBy) -> None:
+def test_identical_content_bumps_nothing(bumped_by: BumpedBy) -> None:
     publish(body())
 
-    assert raised_by(lambda: publish(body())) == set()
+    assert bumped_by(lambda: publish(body())) == set()
 
 
-def test_archiving_again_raises_nothing(raised_by: RaisedBy) -> None:
+def test_archiving_again_bumps_nothing(bumped_by: BumpedBy) -> None:
     publish(body())
     actions.archive_procedure(key="gibson", archivist=None, now=timestamps.now())
 
-    assert raised_by(lambda: actions.archive_procedure(key="gibson", archivist=None, now=timestamps.now())) == set()
+    assert bumped_by(lambda: actions.archive_procedure(key="gibson", archivist=None, now=timestamps.now())) == set()
 
 
-def test_a_write_that_is_rolled_back_raises_nothing(raised_by: RaisedBy) -> None:
-    assert raised_by(lambda: roll_back(lambda: publish(body()))) == set()
+def test_a_write_that_is_rolled_back_bumps_nothing(bumped_by: BumpedBy) -> None:
+    assert bumped_by(lambda: roll_back(lambda: publish(body()))) == set()
 
 
-def test_of_two_writes_the_one_that_is_rolled_back_raises_nothing(raised_by: RaisedBy) -> None:
+def test_of_two_writes_the_one_that_is_rolled_back_bumps_nothing(bumped_by: BumpedBy) -> None:
     def write() -> None:
         publish(body("gibson"))
         roll_back(lambda: publish(body("lockout")))
 
-    assert raised_by(write) == {LIST, GIBSON}
+    assert bumped_by(write) == {LIST, GIBSON}
 
 
-def test_a_refused_request_raises_nothing(raised_by: RaisedBy, author: ApiClient) -> None:
-    assert raised_by(lambda: author.post("/procedures", body(steps=[step(role="nobody")]))) == set()
+def test_a_refused_request_bumps_nothing(bumped_by: BumpedBy, author: ApiClient) -> None:
+    assert bumped_by(lambda: author.post("/procedures", body(steps=[step(role="nobody")]))) == set()
 
 
-def test_post_put_and_delete_raise_the_list_and_the_procedure(raised_by: RaisedBy, author: ApiClient) -> None:
+def test_post_put_and_delete_bump_the_list_and_the_procedure(bumped_by: BumpedBy, author: ApiClient) -> None:
     match = {"If-Match": "*"}
 
-    assert raised_by(lambda: author.post("/procedures", body())) == {LIST, GIBSON}
-    assert raised_by(lambda: author.put("/procedures/gibson", body(title="B"), headers=match)) == {LIST, GIBSON}
-    assert raised_by(lambda: author.delete("/procedures/gibson", headers=match)) == {LIST, GIBSON}
+    assert bumped_by(lambda: author.post("/procedures", body())) == {LIST, GIBSON}
+    assert bumped_by(lambda: author.put("/procedures/gibson", body(title="B"), headers=match)) == {LIST, GIBSON}
+    assert bumped_by(lambda: author.delete("/procedures/gibson", headers=match)) == {LIST, GIBSON}
 
 
-def test_many_writes_of_one_transaction_are_one_invalidation(raised_by: RaisedBy) -> None:
+def test_many_writes_of_one_transaction_are_one_invalidation(bumped_by: BumpedBy) -> None:
     def counted() -> list[float]:
         name = "backend_procedure_cache_invalidations_total"
         return [REGISTRY.get_sample_value(name, {"resource": kind}) or 0 for kind in ("list", "procedure", "run")]
 
     lists, procedures, runs = counted()
 
-    raised_by(lambda: [publish(body(title=str(number))) for number in range(5)])
+    bumped_by(lambda: [publish(body(title=str(number))) for number in range(5)])
 
     assert counted() == [lists + 1, procedures + 1, runs]

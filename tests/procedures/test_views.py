@@ -231,7 +231,7 @@ def test_delete_archives_and_can_be_repeated(author: ApiClient, viewer: ApiClien
     assert viewer.get("/procedures/gibson").json()["status"] == "archived"
 
 
-@pytest.mark.django_db(transaction=True)  # in one transaction a version is raised once
+@pytest.mark.django_db(transaction=True)  # in one transaction a version is bumped once
 def test_delete_can_be_repeated_with_the_version_that_it_was_based_on(author: ApiClient) -> None:
     publish(body())
     etag = put(author, "gibson", body())["ETag"]
@@ -243,7 +243,7 @@ def test_delete_can_be_repeated_with_the_version_that_it_was_based_on(author: Ap
     assert answers[0]["ETag"] == answers[1]["ETag"] != etag
 
 
-@pytest.mark.django_db(transaction=True)  # in one transaction a version is raised once
+@pytest.mark.django_db(transaction=True)  # in one transaction a version is bumped once
 def test_delete_based_on_another_version_archives_nothing(author: ApiClient) -> None:
     publish(body())
     etag = put(author, "gibson", body())["ETag"]

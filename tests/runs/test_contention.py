@@ -12,10 +12,10 @@ from django.contrib.auth.models import User
 from django.db import connection, connections, transaction
 
 from access.roles import Role
+from runs.caches import run_resource
 from runs.models import Run
 from tests import factories
 from tests.conftest import ApiClient
-from versioned_cache.keys import run_resource
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

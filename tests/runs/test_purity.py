@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from access.roles import Role
 from procedures.actions import archive_procedure
 from rest import timestamps
-from runs.caches import fetch_run
+from runs.bodies import body_of_run
 from runs.models import Run
 from tests import factories
 
@@ -22,32 +22,32 @@ def run(person: Callable[[Role], User], redis: object) -> Run:
 
 
 def test_a_new_revision_changes_no_byte(run: Run) -> None:
-    before = fetch_run(run.pk)
+    before = body_of_run(run.pk)
 
     factories.publish(factories.body("gibson", title="New", steps=[factories.step("other")], tags=["new"]))
 
-    assert fetch_run(run.pk) == before
+    assert body_of_run(run.pk) == before
 
 
 def test_archiving_changes_no_byte(run: Run) -> None:
-    before = fetch_run(run.pk)
+    before = body_of_run(run.pk)
 
     archive_procedure(key="gibson", archivist=None, now=timestamps.now())
 
-    assert fetch_run(run.pk) == before
+    assert body_of_run(run.pk) == before
 
 
 def test_renaming_an_actor_changes_no_byte(run: Run, person: Callable[[Role], User]) -> None:
-    before = fetch_run(run.pk)
+    before = body_of_run(run.pk)
 
     User.objects.filter(pk=person(Role.OPERATOR).pk).update(username="renamed", first_name="Somebody", last_name="Else")
 
-    assert fetch_run(run.pk) == before
+    assert body_of_run(run.pk) == before
 
 
 def test_another_run_changes_no_byte(run: Run, person: Callable[[Role], User]) -> None:
-    before = fetch_run(run.pk)
+    before = body_of_run(run.pk)
 
     factories.start(person(Role.OPERATOR), factories.body("gibson"))
 
-    assert fetch_run(run.pk) == before
+    assert body_of_run(run.pk) == before

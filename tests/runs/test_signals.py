@@ -1,4 +1,4 @@
-"""Which counters each write to runs raises once it has committed."""
+"""Which counters each write to runs bumps once it has committed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +10,11 @@ from redis import Redis
 from access.roles import Role
 from runs.models import Run, RunEvent
 from tests.conftest import ApiClient
-from tests.factories import body, commit, publish, raised, slot, start, step
+from tests.factories import body, bumped, commit, publish, slot, start, step
 
 pytestmark = pytest.mark.django_db
 
-RaisedBy = Callable[[Callable[[], object]], set[str]]
+BumpedBy = Callable[[Callable[[], object]], set[str]]
 
 
 @pytest.fixture
@@ -23,61 +23,61 @@ def mkoch(person: Callable[[Role], User]) -> User:
 
 
 @pytest.fixture
-def raised_by(redis: Redis, django_capture_on_commit_callbacks: Any) -> RaisedBy:
-    """Return the counters that a write raises."""
+def bumped_by(redis: Redis, django_capture_on_commit_callbacks: Any) -> BumpedBy:
+    """Return the counters that a write bumps."""
 
-    def raised_by(write: Callable[[], object]) -> set[str]:
-        with raised(redis, django_capture_on_commit_callbacks) as names:
+    def bumped_by(write: Callable[[], object]) -> set[str]:
+        with bumped(redis, django_capture_on_commit_callbacks) as names:
             write()
         return names
 
-    return raised_by
+    return bumped_by
 
 
 def counter(run: Run) -> str:
     return f"procedures:run:{run.pk}:version"
 
 
-def test_a_started_run_raises_itself_only(raised_by: RaisedBy, operator: ApiClient) -> None:
+def test_a_started_run_bumps_itself_only(bumped_by: BumpedBy, operator: ApiClient) -> None:
     publish(body())
 
-    names = raised_by(lambda: operator.post("/runs", {"procedure": "gibson"}))
+    names = bumped_by(lambda: operator.post("/runs", {"procedure": "gibson"}))
 
     assert names == {counter(Run.objects.get())}
 
 
-def test_a_commit_raises_its_run_only(raised_by: RaisedBy, mkoch: User) -> None:
+def test_a_commit_bumps_its_run_only(bumped_by: BumpedBy, mkoch: User) -> None:
     run, _other_run = start(mkoch, body("gibson")), start(mkoch, body("lockout"))
 
-    assert raised_by(lambda: commit(run, "measure", mkoch)) == {counter(run)}
+    assert bumped_by(lambda: commit(run, "measure", mkoch)) == {counter(run)}
 
 
-def test_the_commit_that_completes_a_run_raises_it(raised_by: RaisedBy, mkoch: User) -> None:
+def test_the_commit_that_completes_a_run_bumps_it(bumped_by: BumpedBy, mkoch: User) -> None:
     run = start(mkoch, body(steps=[step("only")]))
 
-    assert raised_by(lambda: commit(run, "only", mkoch)) == {counter(run)}
+    assert bumped_by(lambda: commit(run, "only", mkoch)) == {counter(run)}
 
 
-def test_a_head_that_is_written_by_itself_raises_its_run(raised_by: RaisedBy, mkoch: User) -> None:
+def test_a_head_that_is_written_by_itself_bumps_its_run(bumped_by: BumpedBy, mkoch: User) -> None:
     run = start(mkoch)
 
-    assert raised_by(run.save) == {counter(run)}
+    assert bumped_by(run.save) == {counter(run)}
 
 
-def test_an_event_that_is_written_by_itself_raises_its_run(raised_by: RaisedBy, mkoch: User) -> None:
+def test_an_event_that_is_written_by_itself_bumps_its_run(bumped_by: BumpedBy, mkoch: User) -> None:
     run = start(mkoch)
     event = RunEvent(run=run, seq=2, kind="pause", actor=mkoch, recorded_at=run.started_at)
 
-    assert raised_by(event.save) == {counter(run)}
+    assert bumped_by(event.save) == {counter(run)}
 
 
-def test_a_refused_commit_raises_nothing(raised_by: RaisedBy, mkoch: User, operator: ApiClient) -> None:
+def test_a_refused_commit_bumps_nothing(bumped_by: BumpedBy, mkoch: User, operator: ApiClient) -> None:
     run = start(mkoch, body(steps=[step("a", slots=[slot("x", "text")])]))
 
-    assert raised_by(lambda: operator.post(f"/runs/{run.pk}/steps/a/commit", {"values": {"x": 5}})) == set()
+    assert bumped_by(lambda: operator.post(f"/runs/{run.pk}/steps/a/commit", {"values": {"x": 5}})) == set()
 
 
-def test_a_read_of_a_run_that_does_not_exist_leaves_no_counter(raised_by: RaisedBy, operator: ApiClient) -> None:
+def test_a_read_of_a_run_that_does_not_exist_leaves_no_counter(bumped_by: BumpedBy, operator: ApiClient) -> None:
     missing = "/runs/019aa7f2-6c1e-7d3a-9b1f-2f5e8f0a1c11"
 
-    assert raised_by(lambda: operator.get(missing)) == set()
+    assert bumped_by(lambda: operator.get(missing)) == set()

@@ -294,7 +294,7 @@ class Demo:
         values = {key: self.redis.get(key) for key in keys}
         return {key: int(value) for key, value in values.items() if isinstance(value, bytes)}
 
-    def raised_since(self, before: dict[str, int]) -> set[str]:
+    def bumped_since(self, before: dict[str, int]) -> set[str]:
         """Return the keys of the counters that are new or higher than `before`; absent ones are unchanged."""
         after = self.counters()
         assert all(after[key] >= before[key] for key in after.keys() & before.keys()), "a counter went down"

@@ -24,8 +24,8 @@ COPY_TOKEN = """
     SELECT name, user_id, %s, beginning, created_at FROM access_apitoken WHERE digest = %s
 """
 
-RAISE = {"time": 2, "eval": 1, "pttl": 1, "get": 1, "pexpireat": 1}
-"""The commands of a raise, without what moves the number; the script asks the time too."""
+BUMP = {"time": 2, "eval": 1, "pttl": 1, "get": 1, "pexpireat": 1}
+"""The commands of a bump, without what moves the number; the script asks the time too."""
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_a_hit_from_redis(demo: Demo, viewer: httpx.Client) -> None:
     assert demo.redis.copy(f"procedures:list:v{version}", f"procedures:list:v{unheard_of}")
     demo.redis.set("procedures:list:version", unheard_of, px=5_000)
 
-    # The counter twice: a quick read finds no body, and leaves the request to the view set.
+    # The counter twice: the fast path finds no body, and leaves the request to the view set.
     assert cost_of(demo, lambda: viewer.get("/procedures")) == (0, {"get": 3})
     demo.redis.delete("procedures:list:version")
 
@@ -123,7 +123,7 @@ def test_a_read_that_finds_no_counter(demo: Demo, viewer: httpx.Client) -> None:
     warm(viewer, "/procedures")
     demo.redis.delete("procedures:list:version")
 
-    # Statements: whether the connection is good, the version. Commands: the counter twice, by the quick read and by
+    # Statements: whether the connection is good, the version. Commands: the counter twice, by the fast path and by
     # the view set; the clock, and the script that lends the counter.
     assert cost_of(demo, lambda: viewer.get("/procedures")) == (
         2,
@@ -147,8 +147,8 @@ def test_a_commit(demo: Demo, viewer: httpx.Client, procedure_key: str) -> None:
     cost = cost_of(demo, lambda: demo.commit(run_id, "first"), status=201)
 
     # The connection; the token, and two kinds of permissions; the run, its steps, what counts of its ledger; the event,
-    # the run; the version is raised now, and read; it is read once more after COMMIT.
-    assert cost == (12, RAISE | {"incr": 1})
+    # the run; the version is bumped now, and read; it is read once more after COMMIT.
+    assert cost == (12, BUMP | {"incr": 1})
 
 
 def test_a_commit_after_a_long_history(demo: Demo, viewer: httpx.Client, procedure_key: str) -> None:
@@ -159,13 +159,13 @@ def test_a_commit_after_a_long_history(demo: Demo, viewer: httpx.Client, procedu
         demo.client("operator").post(f"/runs/{run_id}/steps/first/amend", json=correction).raise_for_status()
     warm(viewer, f"/runs/{run_id}")
 
-    assert cost_of(demo, lambda: demo.commit(run_id, "second"), status=201) == (12, RAISE | {"incr": 1})
+    assert cost_of(demo, lambda: demo.commit(run_id, "second"), status=201) == (12, BUMP | {"incr": 1})
 
 
 def test_a_hit_without_redis(demo: Demo, viewer: httpx.Client) -> None:
     warm(viewer, "/procedures")
     demo.kill_valkey()
-    # The first quick read of each thread asks whether its connection is good.
+    # The first fast read of each thread asks whether its connection is good.
     keep_every_thread_busy(lambda path: warm(viewer, path), "/procedures")
     before = statements(demo)
 

@@ -1,4 +1,4 @@
-"""Writes: which counters they raise, and which they leave alone."""
+"""Writes: which counters they bump, and which they leave alone."""
 
 from typing import Any
 
@@ -34,38 +34,36 @@ def problem_of(response: httpx.Response) -> tuple[int, Any]:
     return response.status_code, response.json()["type"].removeprefix("/problems/")
 
 
-def test_put_raises_the_list_and_that_procedure(demo: Demo, counters: dict[str, int], procedure_key: str) -> None:
+def test_put_bumps_the_list_and_that_procedure(demo: Demo, counters: dict[str, int], procedure_key: str) -> None:
     response = demo.put_procedure(procedure_key, title="Changed")
 
     assert response.status_code == 200
-    assert demo.raised_since(counters) == both_counters(procedure_key)
+    assert demo.bumped_since(counters) == both_counters(procedure_key)
 
 
-def test_delete_raises_the_list_and_that_procedure(demo: Demo, counters: dict[str, int], procedure_key: str) -> None:
+def test_delete_bumps_the_list_and_that_procedure(demo: Demo, counters: dict[str, int], procedure_key: str) -> None:
     response = demo.delete_procedure(procedure_key)
 
     assert response.status_code == 200
-    assert demo.raised_since(counters) == both_counters(procedure_key)
+    assert demo.bumped_since(counters) == both_counters(procedure_key)
 
 
-def test_post_raises_the_list_and_the_new_procedure(demo: Demo, counters: dict[str, int]) -> None:
+def test_post_bumps_the_list_and_the_new_procedure(demo: Demo, counters: dict[str, int]) -> None:
     with demo.procedure() as new_key:
-        assert demo.raised_since(counters) == both_counters(new_key)
+        assert demo.bumped_since(counters) == both_counters(new_key)
 
 
-def test_commit_raises_that_run_alone(demo: Demo, counters: dict[str, int], run_id: str) -> None:
+def test_commit_bumps_that_run_alone(demo: Demo, counters: dict[str, int], run_id: str) -> None:
     response = demo.commit(run_id, "measure")
 
     assert response.status_code == 201
-    assert demo.raised_since(counters) == {f"procedures:run:{run_id}:version"}
+    assert demo.bumped_since(counters) == {f"procedures:run:{run_id}:version"}
 
 
-def test_starting_a_run_raises_nothing_but_the_new_run(
-    demo: Demo, counters: dict[str, int], procedure_key: str
-) -> None:
+def test_starting_a_run_bumps_nothing_but_the_new_run(demo: Demo, counters: dict[str, int], procedure_key: str) -> None:
     new_run_id = demo.start_run(procedure_key)
 
-    assert demo.raised_since(counters) <= {f"procedures:run:{new_run_id}:version"}
+    assert demo.bumped_since(counters) <= {f"procedures:run:{new_run_id}:version"}
 
 
 @pytest.mark.usefixtures("counters")
@@ -100,7 +98,7 @@ def test_a_put_that_is_not_valid_changes_no_counter(demo: Demo, counters: dict[s
     response = demo.put_procedure(procedure_key, steps=[step("twice"), step("twice")])
 
     assert problem_of(response) == (400, "validation-failed")
-    assert demo.raised_since(counters) == set()
+    assert demo.bumped_since(counters) == set()
 
 
 def test_a_post_of_a_key_that_exists_changes_no_counter(
@@ -109,7 +107,7 @@ def test_a_post_of_a_key_that_exists_changes_no_counter(
     response = demo.post_procedure(body(procedure_key))
 
     assert response.status_code == 409
-    assert demo.raised_since(counters) == set()
+    assert demo.bumped_since(counters) == set()
 
 
 def test_a_put_of_the_same_content_changes_no_revision(demo: Demo, procedure_key: str) -> None:
@@ -122,7 +120,7 @@ def test_a_commit_out_of_order_changes_no_counter(demo: Demo, counters: dict[str
     response = demo.commit(run_id, "incubate")
 
     assert problem_of(response) == (409, "step-out-of-order")
-    assert demo.raised_since(counters) == set()
+    assert demo.bumped_since(counters) == set()
 
 
 def test_a_commit_of_a_committed_step_changes_no_counter(demo: Demo, run_id: str) -> None:
@@ -133,14 +131,14 @@ def test_a_commit_of_a_committed_step_changes_no_counter(demo: Demo, run_id: str
     response = demo.commit(run_id, "measure")
 
     assert problem_of(response) == (409, "step-already-committed")
-    assert demo.raised_since(counters) == set()
+    assert demo.bumped_since(counters) == set()
 
 
 def test_a_commit_that_is_not_valid_changes_no_counter(demo: Demo, counters: dict[str, int], run_id: str) -> None:
     response = demo.commit(run_id, "measure", values={"unknown": 1})
 
     assert problem_of(response) == (400, "validation-failed")
-    assert demo.raised_since(counters) == set()
+    assert demo.bumped_since(counters) == set()
 
 
 def test_a_refused_commit_changes_no_run(demo: Demo, run_id: str) -> None:

@@ -44,9 +44,9 @@ def hang(breaker: Breaker, clock: Clock) -> None:
         time_out()
 
 
-def watch_hanging(breaker: Breaker, clock: Clock) -> None:
-    """Let one watched operation fail after a while."""
-    with breaker.watch():
+def hang_on_a_bypass(breaker: Breaker, clock: Clock) -> None:
+    """Let one operation that bypasses the breaker fail after a while."""
+    with breaker.guard(bypass=True):
         clock.now += 0.125
         raise CacheUnavailable("timed out")
 
@@ -134,7 +134,7 @@ def test_watched_operations_that_fail_keep_no_probe_out(clock: Clock) -> None:
     probes = 0
     for _ in range(10):
         with suppress(CacheUnavailable):
-            watch_hanging(breaker, clock)
+            hang_on_a_bypass(breaker, clock)
         clock.now += OPEN_SECONDS * 0.8
         with suppress(BreakerOpen), breaker.guard():
             probes += 1
@@ -142,9 +142,9 @@ def test_watched_operations_that_fail_keep_no_probe_out(clock: Clock) -> None:
     assert probes >= 4
 
 
-def test_a_watched_operation_is_tried_though_it_is_open_and_closes_it(clock: Clock) -> None:
+def test_an_operation_that_bypasses_it_is_tried_though_it_is_open_and_closes_it(clock: Clock) -> None:
     breaker = opened(clock)
-    with breaker.watch():
+    with breaker.guard(bypass=True):
         pass
 
     with breaker.guard():

@@ -6,9 +6,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from redis import Redis
 
-from procedures.caches import read_procedure_list
+from procedures.caches import PROCEDURE_LIST, procedure_resource, read_procedure_list
 from tests import factories
-from versioned_cache.keys import PROCEDURE_LIST, procedure_resource
 from versioned_cache.versions import committed_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,31 +47,31 @@ def test_inspect_cache_says_what_is_absent(version: int, redis: Redis) -> None:
 
 
 def test_inspect_cache_explains_the_names_of_resources(version: int) -> None:
-    with pytest.raises(CommandError, match="procedures:procedure:KEY"):
+    with pytest.raises(CommandError, match="procedures:procedure:{key}"):
         output_of("inspect_cache", "list")
 
 
-def test_bump_cache_raises_one_resource(version: int, redis: Redis) -> None:
+def test_bump_cache_bumps_one_resource(version: int, redis: Redis) -> None:
     gibson = committed_version(procedure_resource("gibson"))
 
     output_of("bump_cache", "procedures:list")
 
-    raised = committed_version(PROCEDURE_LIST) or 0
-    assert raised > version
-    assert redis.get(PROCEDURE_LIST.counter_key) == str(raised).encode()
+    bumped = committed_version(PROCEDURE_LIST) or 0
+    assert bumped > version
+    assert redis.get(PROCEDURE_LIST.counter_key) == str(bumped).encode()
     assert committed_version(procedure_resource("gibson")) == gibson
 
 
 def test_bump_cache_all_lifts_every_version_to_the_clock(version: int) -> None:
     before = committed_version(procedure_resource("gibson")) or 0
 
-    assert output_of("bump_cache", "--all").startswith("Raised: ")
+    assert output_of("bump_cache", "--all").startswith("Bumped: ")
 
     assert (committed_version(PROCEDURE_LIST) or 0) > version
     assert (committed_version(procedure_resource("gibson")) or 0) > before
 
 
-def test_bump_cache_raises_nothing_that_is_unknown(version: int) -> None:
+def test_bump_cache_bumps_nothing_that_is_unknown(version: int) -> None:
     with pytest.raises(CommandError, match="No such resource: procedures:run:nope"):
         output_of("bump_cache", "procedures:list", "procedures:run:nope")
 

@@ -9,10 +9,10 @@ from pytest_django import Settings
 from redis import Redis
 from structlog.testing import capture_logs
 
+from procedures.caches import procedure_resource
 from procedures.models import Procedure, ProcedureNotFound
 from tests import factories
 from versioned_cache.engine import VersionedCache
-from versioned_cache.keys import procedure_resource
 from versioned_cache.metrics import Source
 from versioned_cache.store import MAX_PAYLOAD_BYTES
 from versioned_cache.versions import committed_version
@@ -191,7 +191,7 @@ def test_the_log_of_hits_can_be_silenced(process: Processes, version: int, setti
     assert logs == []
 
 
-def test_a_raise_is_counted_and_logged(process: Processes, version: int) -> None:
+def test_a_bump_is_counted_and_logged(process: Processes, version: int) -> None:
     before = counted("invalidations_total", resource="procedure")
 
     with capture_logs() as logs:

@@ -9,11 +9,12 @@ from django.db import connection, transaction
 from prometheus_client import REGISTRY
 from redis import Redis
 
+from procedures.caches import PROCEDURE_LIST, procedure_resource
 from procedures.models import Procedure
 from tests import factories
 from tests.conftest import ApiClient
 from versioned_cache.invalidation import invalidate_on_commit
-from versioned_cache.keys import PROCEDURE_LIST, Resource, procedure_resource
+from versioned_cache.keys import Resource
 from versioned_cache.versions import committed_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,18 +37,18 @@ def held(redis: Redis, resource: Resource) -> int | None:
 
 
 def invalidations() -> float:
-    """Return how many raises of the list were counted."""
+    """Return how many bumps of the list were counted."""
     return REGISTRY.get_sample_value("backend_procedure_cache_invalidations_total", {"resource": "list"}) or 0.0
 
 
-def test_a_write_in_autocommit_raises_at_once(procedure: Procedure, redis: Redis) -> None:
+def test_a_write_in_autocommit_bumps_at_once(procedure: Procedure, redis: Redis) -> None:
     procedure.save()
 
     assert held(redis, GIBSON) == committed_version(GIBSON)
     assert held(redis, PROCEDURE_LIST) == committed_version(PROCEDURE_LIST)
 
 
-def test_a_write_in_a_transaction_raises_only_after_the_commit(procedure: Procedure, redis: Redis) -> None:
+def test_a_write_in_a_transaction_bumps_only_after_the_commit(procedure: Procedure, redis: Redis) -> None:
     with transaction.atomic():
         procedure.save()
 
@@ -55,7 +56,7 @@ def test_a_write_in_a_transaction_raises_only_after_the_commit(procedure: Proced
     assert held(redis, GIBSON) == committed_version(GIBSON)
 
 
-def test_a_rolled_back_transaction_raises_nothing(procedure: Procedure, redis: Redis) -> None:
+def test_a_rolled_back_transaction_bumps_nothing(procedure: Procedure, redis: Redis) -> None:
     with transaction.atomic():
         procedure.save()
         transaction.set_rollback(True)
@@ -63,7 +64,7 @@ def test_a_rolled_back_transaction_raises_nothing(procedure: Procedure, redis: R
     assert redis.dbsize() == 0
 
 
-def test_a_rolled_back_savepoint_raises_nothing_though_the_transaction_commits(
+def test_a_rolled_back_savepoint_bumps_nothing_though_the_transaction_commits(
     procedure: Procedure, redis: Redis
 ) -> None:
     with transaction.atomic(), transaction.atomic():
@@ -73,7 +74,7 @@ def test_a_rolled_back_savepoint_raises_nothing_though_the_transaction_commits(
     assert redis.dbsize() == 0
 
 
-def test_what_was_written_around_a_rolled_back_savepoint_is_raised(procedure: Procedure, redis: Redis) -> None:
+def test_what_was_written_around_a_rolled_back_savepoint_is_bumped(procedure: Procedure, redis: Redis) -> None:
     other = factories.publish(factories.body("other"))
     redis.flushdb()
 
@@ -87,14 +88,14 @@ def test_what_was_written_around_a_rolled_back_savepoint_is_raised(procedure: Pr
     assert held(redis, procedure_resource("other")) is None
 
 
-def test_what_was_written_in_a_released_savepoint_is_raised(procedure: Procedure, redis: Redis) -> None:
+def test_what_was_written_in_a_released_savepoint_is_bumped(procedure: Procedure, redis: Redis) -> None:
     with transaction.atomic(), transaction.atomic():
         procedure.save()
 
     assert held(redis, GIBSON) == committed_version(GIBSON)
 
 
-def test_a_resource_is_raised_once_a_transaction(procedure: Procedure) -> None:
+def test_a_resource_is_bumped_once_a_transaction(procedure: Procedure) -> None:
     before = invalidations()
 
     with transaction.atomic():
@@ -106,7 +107,7 @@ def test_a_resource_is_raised_once_a_transaction(procedure: Procedure) -> None:
     assert invalidations() == before + 1
 
 
-def test_all_raises_of_a_transaction_share_one_round_trip(procedure: Procedure, redis: Redis) -> None:
+def test_all_bumps_of_a_transaction_share_one_round_trip(procedure: Procedure, redis: Redis) -> None:
     keys = [f"other-{number}" for number in range(5)]
     reads_before = redis.info("stats")["total_reads_processed"]
 
@@ -115,7 +116,7 @@ def test_all_raises_of_a_transaction_share_one_round_trip(procedure: Procedure, 
             with transaction.atomic():
                 factories.publish(factories.body(key))
 
-    # A raise asks the time, and then sends all its scripts in one pipeline; the third is this question itself.
+    # A bump asks the time, and then sends all its scripts in one pipeline; the third is this question itself.
     assert redis.info("stats")["total_reads_processed"] - reads_before == 3
     assert all(held(redis, procedure_resource(key)) for key in keys)
 
@@ -132,7 +133,7 @@ def test_a_failing_hook_of_another_app_does_not_keep_it_from_raising(procedure: 
     assert held(redis, GIBSON) == committed_version(GIBSON)
 
 
-def test_other_hooks_find_the_raise_done(procedure: Procedure, redis: Redis) -> None:
+def test_other_hooks_find_the_bump_done(procedure: Procedure, redis: Redis) -> None:
     seen: list[int | None] = []
 
     with transaction.atomic():
@@ -157,7 +158,7 @@ def test_nothing_stays_queued_after_a_lost_connection(procedure: Procedure, redi
     assert redis.dbsize() == 0
 
 
-def test_a_fixture_that_is_loaded_raises(procedure: Procedure, redis: Redis, tmp_path: Path) -> None:
+def test_a_fixture_that_is_loaded_bumps(procedure: Procedure, redis: Redis, tmp_path: Path) -> None:
     fixture = tmp_path / "procedures.json"
     fixture.write_text(serializers.serialize("json", [procedure]))
 
@@ -166,7 +167,7 @@ def test_a_fixture_that_is_loaded_raises(procedure: Procedure, redis: Redis, tmp
     assert held(redis, GIBSON) == committed_version(GIBSON)
 
 
-def test_requests_in_one_transaction_each_raise_after_it(
+def test_requests_in_one_transaction_each_bump_after_it(
     procedure: Procedure, redis: Redis, author: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
@@ -179,7 +180,7 @@ def test_requests_in_one_transaction_each_raise_after_it(
     assert answer.headers["ETag"].startswith(f'"{before + 1}-')
 
 
-def test_a_refused_request_in_one_transaction_raises_nothing(
+def test_a_refused_request_in_one_transaction_bumps_nothing(
     procedure: Procedure, redis: Redis, author: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)

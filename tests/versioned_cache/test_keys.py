@@ -2,7 +2,9 @@
 
 import pytest
 
-from versioned_cache.keys import PROCEDURE_LIST, Resource, procedure_resource, run_resource
+from procedures.caches import PROCEDURE_LIST, procedure_resource
+from runs.caches import run_resource
+from versioned_cache.keys import Resource
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 from django.db import connection
 from redis import Redis
 
+from runs.caches import run_resource
 from versioned_cache import memory as memory_module
 from versioned_cache.engine import VersionedCache
-from versioned_cache.keys import run_resource
 from versioned_cache.memory import Memory
 
 SHAPE = "0123abcd"
@@ -67,7 +67,7 @@ def test_many_runs_leave_nothing_unbounded(
         if number % 10 == 0:
             cache.invalidate([run_resource(number)])
 
-    assert 0 < cache.held_bytes <= ROOM
+    assert 0 < cache.memory_bytes <= ROOM
     for key in redis.scan_iter(count=1000):
         assert redis.pttl(key) != -1, f"{key!r} never expires"
     with connection.cursor() as cursor:

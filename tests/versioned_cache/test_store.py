@@ -1,4 +1,4 @@
-"""Leases, raises and payloads in a real Redis."""
+"""Leases, bumps and payloads in a real Redis."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 from pytest_django import Settings
 from redis import Redis
 
-from versioned_cache.keys import PROCEDURE_LIST
+from procedures.caches import PROCEDURE_LIST
 from versioned_cache.store import MAX_PAYLOAD_BYTES, DamagedPayload, Store
 
 COUNTER = PROCEDURE_LIST.counter_key
@@ -25,92 +25,92 @@ def expiry_of_counter(redis: Redis) -> int:
 
 
 def test_a_version_that_nobody_leased_is_absent(store: Store) -> None:
-    assert store.version(PROCEDURE_LIST) is None
+    assert store.counter(PROCEDURE_LIST) is None
 
 
 def test_the_clock_is_that_of_redis(store: Store, redis: Redis) -> None:
     before, _ = redis.time()
 
-    clock_ms = store.clock_ms(is_insistent=False)
+    clock_ms = store.clock_ms(bypass_breaker=False)
 
     assert before * 1000 <= clock_ms <= (redis.time()[0] + 1) * 1000
 
 
-@pytest.mark.parametrize("is_insistent", [True, False])
-def test_a_raise_creates_the_counter_and_lends_it_for_a_lease(store: Store, redis: Redis, is_insistent: bool) -> None:
-    asked_at_ms = store.clock_ms(is_insistent=is_insistent)
+@pytest.mark.parametrize("bypass_breaker", [True, False])
+def test_a_bump_creates_the_counter_and_lends_it_for_a_lease(store: Store, redis: Redis, bypass_breaker: bool) -> None:
+    asked_at_ms = store.clock_ms(bypass_breaker=bypass_breaker)
 
-    assert store.raise_to({PROCEDURE_LIST: 8}, asked_at_ms, is_insistent=is_insistent)
+    assert store.bump({PROCEDURE_LIST: 8}, asked_at_ms, bypass_breaker=bypass_breaker)
 
     assert redis.get(COUNTER) == b"8"
     assert expiry_of_counter(redis) == asked_at_ms + LEASE_MS
-    assert store.version(PROCEDURE_LIST) == 8
+    assert store.counter(PROCEDURE_LIST) == 8
 
 
-@pytest.mark.parametrize(("held", "raised_to", "after"), [(7, 8, b"8"), (7, 12, b"12"), (9, 8, b"9"), (8, 8, b"8")])
-def test_a_raise_brings_the_counter_up_and_never_down(
-    store: Store, redis: Redis, held: int, raised_to: int, after: bytes
+@pytest.mark.parametrize(("held", "bumped_to", "after"), [(7, 8, b"8"), (7, 12, b"12"), (9, 8, b"9"), (8, 8, b"8")])
+def test_a_bump_brings_the_counter_up_and_never_down(
+    store: Store, redis: Redis, held: int, bumped_to: int, after: bytes
 ) -> None:
-    asked_at_ms = store.clock_ms(is_insistent=False)
-    store.raise_to({PROCEDURE_LIST: held}, asked_at_ms, is_insistent=False)
+    asked_at_ms = store.clock_ms(bypass_breaker=False)
+    store.bump({PROCEDURE_LIST: held}, asked_at_ms, bypass_breaker=False)
 
-    store.raise_to({PROCEDURE_LIST: raised_to}, asked_at_ms, is_insistent=False)
+    store.bump({PROCEDURE_LIST: bumped_to}, asked_at_ms, bypass_breaker=False)
 
     assert redis.get(COUNTER) == after
 
 
-def test_a_raise_keeps_numbers_of_thirteen_digits_exact(store: Store, redis: Redis) -> None:
-    asked_at_ms = store.clock_ms(is_insistent=False)
-    store.raise_to({PROCEDURE_LIST: 1795423410473}, asked_at_ms, is_insistent=False)
+def test_a_bump_keeps_numbers_of_thirteen_digits_exact(store: Store, redis: Redis) -> None:
+    asked_at_ms = store.clock_ms(bypass_breaker=False)
+    store.bump({PROCEDURE_LIST: 1795423410473}, asked_at_ms, bypass_breaker=False)
 
-    store.raise_to({PROCEDURE_LIST: 1795423410474}, asked_at_ms, is_insistent=False)
+    store.bump({PROCEDURE_LIST: 1795423410474}, asked_at_ms, bypass_breaker=False)
 
     assert redis.get(COUNTER) == b"1795423410474"
 
 
-@pytest.mark.parametrize("raised_to", [7, 8, 12, 3])
-def test_a_raise_lets_the_lease_grow_whatever_the_value(store: Store, redis: Redis, raised_to: int) -> None:
-    asked_at_ms = store.clock_ms(is_insistent=False)
+@pytest.mark.parametrize("bumped_to", [7, 8, 12, 3])
+def test_a_bump_lets_the_lease_grow_whatever_the_value(store: Store, redis: Redis, bumped_to: int) -> None:
+    asked_at_ms = store.clock_ms(bypass_breaker=False)
     redis.set(COUNTER, 7, pxat=asked_at_ms + 1000)
 
-    store.raise_to({PROCEDURE_LIST: raised_to}, asked_at_ms, is_insistent=False)
+    store.bump({PROCEDURE_LIST: bumped_to}, asked_at_ms, bypass_breaker=False)
 
     assert expiry_of_counter(redis) == asked_at_ms + LEASE_MS
 
 
-@pytest.mark.parametrize("raised_to", [8, 12])
-def test_a_raise_never_shortens_a_lease(store: Store, redis: Redis, raised_to: int) -> None:
-    asked_at_ms = store.clock_ms(is_insistent=False)
+@pytest.mark.parametrize("bumped_to", [8, 12])
+def test_a_bump_never_shortens_a_lease(store: Store, redis: Redis, bumped_to: int) -> None:
+    asked_at_ms = store.clock_ms(bypass_breaker=False)
     redis.set(COUNTER, 7, pxat=asked_at_ms + LEASE_MS + 1000)
 
-    store.raise_to({PROCEDURE_LIST: raised_to}, asked_at_ms, is_insistent=False)
+    store.bump({PROCEDURE_LIST: bumped_to}, asked_at_ms, bypass_breaker=False)
 
     assert expiry_of_counter(redis) == asked_at_ms + LEASE_MS + 1000
 
 
 def test_whoever_comes_half_a_lease_late_is_refused(store: Store, redis: Redis) -> None:
-    late_ms = store.clock_ms(is_insistent=False) - LEASE_MS // 2
+    late_ms = store.clock_ms(bypass_breaker=False) - LEASE_MS // 2
 
-    assert not store.raise_to({PROCEDURE_LIST: 8}, late_ms, is_insistent=False)
+    assert not store.bump({PROCEDURE_LIST: 8}, late_ms, bypass_breaker=False)
 
     assert redis.exists(COUNTER) == 0
 
 
 def test_whoever_comes_a_little_earlier_than_half_a_lease_is_not_refused(store: Store) -> None:
-    nearly_late_ms = store.clock_ms(is_insistent=False) - LEASE_MS // 2 + 10_000
+    nearly_late_ms = store.clock_ms(bypass_breaker=False) - LEASE_MS // 2 + 10_000
 
-    assert store.raise_to({PROCEDURE_LIST: 8}, nearly_late_ms, is_insistent=False)
+    assert store.bump({PROCEDURE_LIST: 8}, nearly_late_ms, bypass_breaker=False)
 
 
 def test_a_payload_comes_back_as_it_was_stored(store: Store, redis: Redis) -> None:
-    store.keep(PROCEDURE_LIST, 7, SHAPE, b'{"a":\n1}')
+    store.store_payload(PROCEDURE_LIST, 7, SHAPE, b'{"a":\n1}')
 
     assert store.payload(PROCEDURE_LIST, 7, SHAPE) == b'{"a":\n1}'
     assert 0 < redis.ttl(PROCEDURE_LIST.payload_key(7)) <= 330
 
 
 def test_a_payload_reads_in_redis_cli_as_json_under_one_line(store: Store, redis: Redis) -> None:
-    store.keep(PROCEDURE_LIST, 7, SHAPE, b"[]")
+    store.store_payload(PROCEDURE_LIST, 7, SHAPE, b"[]")
 
     stored = redis.get(PROCEDURE_LIST.payload_key(7))
     assert isinstance(stored, bytes)
@@ -131,14 +131,14 @@ def test_a_damaged_payload_is_refused(store: Store, redis: Redis, stored: bytes)
 
 
 def test_a_payload_of_another_shape_is_refused(store: Store) -> None:
-    store.keep(PROCEDURE_LIST, 7, SHAPE, b"[]")
+    store.store_payload(PROCEDURE_LIST, 7, SHAPE, b"[]")
 
     with pytest.raises(DamagedPayload):
         store.payload(PROCEDURE_LIST, 7, "ffffffff")
 
 
 def test_a_payload_of_more_than_4_mib_is_not_stored(store: Store, redis: Redis) -> None:
-    is_stored = store.keep(PROCEDURE_LIST, 7, SHAPE, b"x" * (MAX_PAYLOAD_BYTES + 1))
+    is_stored = store.store_payload(PROCEDURE_LIST, 7, SHAPE, b"x" * (MAX_PAYLOAD_BYTES + 1))
 
     assert not is_stored
     assert redis.dbsize() == 0
@@ -151,20 +151,20 @@ def test_only_one_may_claim_a_fill(store: Store) -> None:
 
 
 @pytest.mark.parametrize("held", [7, 8, 9_999_999_999_999, "nonsense", ""])
-def test_a_raise_replaces_what_would_be_believed_for_ever(store: Store, redis: Redis, held: int | str) -> None:
+def test_a_bump_replaces_what_would_be_believed_for_ever(store: Store, redis: Redis, held: int | str) -> None:
     redis.set(COUNTER, held)
-    asked_at_ms = store.clock_ms(is_insistent=False)
+    asked_at_ms = store.clock_ms(bypass_breaker=False)
 
-    store.raise_to({PROCEDURE_LIST: 8}, asked_at_ms, is_insistent=False)
+    store.bump({PROCEDURE_LIST: 8}, asked_at_ms, bypass_breaker=False)
 
     assert redis.get(COUNTER) == b"8"
     assert expiry_of_counter(redis) == asked_at_ms + LEASE_MS
 
 
-def test_a_raise_replaces_what_is_no_number_though_it_expires(store: Store, redis: Redis) -> None:
+def test_a_bump_replaces_what_is_no_number_though_it_expires(store: Store, redis: Redis) -> None:
     redis.set(COUNTER, "nonsense", px=10_000)
 
-    store.raise_to({PROCEDURE_LIST: 8}, store.clock_ms(is_insistent=False), is_insistent=False)
+    store.bump({PROCEDURE_LIST: 8}, store.clock_ms(bypass_breaker=False), bypass_breaker=False)
 
     assert redis.get(COUNTER) == b"8"
 
@@ -172,7 +172,7 @@ def test_a_raise_replaces_what_is_no_number_though_it_expires(store: Store, redi
 def test_a_counter_that_is_no_number_counts_as_absent(store: Store, redis: Redis) -> None:
     redis.set(COUNTER, "nonsense")
 
-    assert store.version(PROCEDURE_LIST) is None
+    assert store.counter(PROCEDURE_LIST) is None
 
 
 def test_a_lease_that_never_ends_is_told(store: Store, redis: Redis) -> None:

@@ -1,4 +1,4 @@
-"""The authority in PostgreSQL: what raises a version, and what does not."""
+"""The authority in PostgreSQL: what bumps a version, and what does not."""
 
 from collections.abc import Callable
 
@@ -7,10 +7,11 @@ from django.core.management.color import no_style
 from django.db import DatabaseError, connection, transaction
 
 from access.roles import Role
+from procedures.caches import PROCEDURE_LIST, procedure_resource
 from procedures.models import Procedure
 from rest import timestamps
+from runs.caches import run_resource
 from tests import factories
-from versioned_cache.keys import PROCEDURE_LIST, procedure_resource, run_resource
 from versioned_cache.versions import committed_version, committed_versions, one_snapshot, settled_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,8 +30,8 @@ def procedure(redis: object) -> Procedure:
     return factories.publish(factories.body("gibson"))
 
 
-def raises_of(write: Callable[[], object]) -> tuple[int, int]:
-    """Return by how much `write` raises the list and the procedure."""
+def bumps_of(write: Callable[[], object]) -> tuple[int, int]:
+    """Return by how much `write` bumps the list and the procedure."""
     before = committed_versions([PROCEDURE_LIST, GIBSON])
     write()
     after = committed_versions([PROCEDURE_LIST, GIBSON])
@@ -63,25 +64,25 @@ def test_a_version_is_born_at_the_clock_in_milliseconds(procedure: Procedure) ->
         IN_A_REPLICATION_ROLE,
     ],
 )
-def test_raw_sql_raises_once(procedure: Procedure, statement: str) -> None:
-    assert raises_of(lambda: execute(statement)) == (1, 1)
+def test_raw_sql_bumps_once(procedure: Procedure, statement: str) -> None:
+    assert bumps_of(lambda: execute(statement)) == (1, 1)
 
 
-def test_a_bulk_update_raises_once(procedure: Procedure) -> None:
-    assert raises_of(lambda: Procedure.objects.update(tags=["lab"])) == (1, 1)
+def test_a_bulk_update_bumps_once(procedure: Procedure) -> None:
+    assert bumps_of(lambda: Procedure.objects.update(tags=["lab"])) == (1, 1)
 
 
-def test_several_writes_in_one_transaction_raise_once(procedure: Procedure) -> None:
+def test_several_writes_in_one_transaction_bump_once(procedure: Procedure) -> None:
     @transaction.atomic
     def write() -> None:
         for tag in ("a", "b", "c"):
             procedure.tags = [tag]
             procedure.save()
 
-    assert raises_of(write) == (1, 1)
+    assert bumps_of(write) == (1, 1)
 
 
-def test_several_writes_in_several_savepoints_raise_once(procedure: Procedure) -> None:
+def test_several_writes_in_several_savepoints_bump_once(procedure: Procedure) -> None:
     @transaction.atomic
     def write() -> None:
         for tag in ("a", "b"):
@@ -90,53 +91,53 @@ def test_several_writes_in_several_savepoints_raise_once(procedure: Procedure) -
                 procedure.save()
                 settled_version(GIBSON)
 
-    assert raises_of(write) == (1, 1)
+    assert bumps_of(write) == (1, 1)
 
 
-def test_a_deleted_head_raises(redis: object) -> None:
+def test_a_deleted_head_bumps(redis: object) -> None:
     now = timestamps.now()
     draft_only = Procedure.objects.create(key="gibson", created_at=now, updated_at=now)
 
-    assert raises_of(draft_only.delete) == (1, 1)
+    assert bumps_of(draft_only.delete) == (1, 1)
 
 
-def test_an_update_of_no_row_raises_nothing(procedure: Procedure) -> None:
-    assert raises_of(lambda: Procedure.objects.filter(key="nobody").update(tags=["x"])) == (0, 0)
+def test_an_update_of_no_row_bumps_nothing(procedure: Procedure) -> None:
+    assert bumps_of(lambda: Procedure.objects.filter(key="nobody").update(tags=["x"])) == (0, 0)
 
 
-def test_a_rolled_back_transaction_raises_nothing(procedure: Procedure) -> None:
+def test_a_rolled_back_transaction_bumps_nothing(procedure: Procedure) -> None:
     def write() -> None:
         with transaction.atomic():
             procedure.save()
             transaction.set_rollback(True)
 
-    assert raises_of(write) == (0, 0)
+    assert bumps_of(write) == (0, 0)
 
 
-def test_a_rolled_back_savepoint_raises_nothing(procedure: Procedure) -> None:
+def test_a_rolled_back_savepoint_bumps_nothing(procedure: Procedure) -> None:
     def write() -> None:
         with transaction.atomic(), transaction.atomic():
             procedure.save()
             transaction.set_rollback(True)
 
-    assert raises_of(write) == (0, 0)
+    assert bumps_of(write) == (0, 0)
 
 
-def test_a_truncated_table_raises_everything_of_its_kind(procedure: Procedure) -> None:
+def test_a_truncated_table_bumps_everything_of_its_kind(procedure: Procedure) -> None:
     flush = connection.ops.sql_flush(no_style(), ["procedures_procedure"], allow_cascade=True)
 
-    assert raises_of(lambda: connection.ops.execute_sql_flush(flush)) == (1, 1)
+    assert bumps_of(lambda: connection.ops.execute_sql_flush(flush)) == (1, 1)
 
 
-def test_a_draft_raises_nothing(procedure: Procedure) -> None:
+def test_a_draft_bumps_nothing(procedure: Procedure) -> None:
     def write() -> None:
         draft = procedure.revisions.create(title="Draft", created_at=timestamps.now())
         draft.steps.create(key="one", position=1, title="One")
 
-    assert raises_of(write) == (0, 0)
+    assert bumps_of(write) == (0, 0)
 
 
-def test_an_event_raises_its_run_alone(procedure: Procedure, person: Callable[..., object]) -> None:
+def test_an_event_bumps_its_run_alone(procedure: Procedure, person: Callable[..., object]) -> None:
     operator = person(Role.OPERATOR)
     run, other = factories.start(operator), factories.start(operator)
     before = committed_versions([run_resource(run.pk), run_resource(other.pk), PROCEDURE_LIST])
@@ -144,8 +145,8 @@ def test_an_event_raises_its_run_alone(procedure: Procedure, person: Callable[..
     factories.commit(run, "measure", operator)
 
     after = committed_versions([run_resource(run.pk), run_resource(other.pk), PROCEDURE_LIST])
-    raised = {resource for resource in after if after[resource] != before[resource]}
-    assert raised == {run_resource(run.pk)}
+    bumped = {resource for resource in after if after[resource] != before[resource]}
+    assert bumped == {run_resource(run.pk)}
 
 
 def test_a_row_that_was_lost_is_born_again_above_every_number_it_had(procedure: Procedure) -> None:

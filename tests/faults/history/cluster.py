@@ -183,7 +183,7 @@ class Cluster:
             return cursor.fetchall() if cursor.description else []
 
     def failed_invalidations(self) -> float:
-        """Return how many raises have failed so far, on all nodes."""
+        """Return how many bumps have failed so far, on all nodes."""
         name = "backend_procedure_cache_errors_total"
         return sum(node.samples().total(name, operation="invalidate") for node in self.nodes)
 

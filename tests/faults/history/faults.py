@@ -150,8 +150,8 @@ def one_node_loses_redis(scene: Scene) -> None:
     scene.recover()
 
 
-def worker_is_killed_between_commit_and_raise(scene: Scene) -> None:
-    """Let a raise hang, and kill the worker after the COMMIT, while the client waits for its answer."""
+def worker_is_killed_between_commit_and_bump(scene: Scene) -> None:
+    """Let a bump hang, and kill the worker after the COMMIT, while the client waits for its answer."""
     for _ in range(ATTEMPTS):
         if _kill_after_commit(scene):
             return
@@ -236,7 +236,7 @@ FAULTS = (
     Fault("old dump", valkey_comes_back_with_an_old_dump),
     Fault("lagging replica", valkey_fails_over_to_a_lagging_replica),
     Fault("one node cut off", one_node_loses_redis),
-    Fault("worker killed", worker_is_killed_between_commit_and_raise, kills_workers=True),
+    Fault("worker killed", worker_is_killed_between_commit_and_bump, kills_workers=True),
     Fault("backends ended", postgresql_backends_are_terminated, breaks_postgresql=True),
     Fault("psql and bulk", sql_goes_past_the_service),
 )

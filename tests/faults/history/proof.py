@@ -21,7 +21,7 @@ class Outcome:
     """What a fault did.
 
     Attributes:
-        failed_invalidations: How many raises failed meanwhile.
+        failed_invalidations: How many bumps failed meanwhile.
     """
 
     fault: Fault

@@ -1,4 +1,4 @@
-"""Raise versions by hand: after a restore, or when in doubt."""
+"""Bump versions by hand: after a restore, or when in doubt."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -7,18 +7,18 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from versioned_cache.engine import cache
-from versioned_cache.inspection import bump, known_resources
-from versioned_cache.keys import NAMES, resource_named
+from versioned_cache.inspection import bump_versions, known_resources
+from versioned_cache.keys import known_names, resource_named
 from versioned_cache.versions import committed_versions
 
 
 class Command(BaseCommand):
     """`manage.py bump_cache RESOURCE…` or `--all`: nothing that is stored under an earlier version is served again."""
 
-    help = "Raise the versions of resources to the clock, and tell Redis."
+    help = "Bump the versions of resources to the clock, and their counters in Redis."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("names", nargs="*", metavar="RESOURCE", help=NAMES)
+        parser.add_argument("names", nargs="*", metavar="RESOURCE", help=known_names())
         parser.add_argument("--all", action="store_true", help="Every resource; to be done after a restore.")
 
     def handle(self, *, names: list[str], all: bool, **_options: Any) -> None:  # noqa: A002  # the option's name
@@ -32,6 +32,6 @@ class Command(BaseCommand):
         if unknown:
             raise CommandError(f"No such resource: {', '.join(sorted(resource.name for resource in unknown))}.")
         with transaction.atomic():
-            bump(resources)
+            bump_versions(resources)
         cache.invalidate(resources)
-        self.stdout.write(f"Raised: {len(resources)}.")
+        self.stdout.write(f"Bumped: {len(resources)}.")

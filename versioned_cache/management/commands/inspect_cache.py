@@ -8,21 +8,21 @@ from django.core.management.base import BaseCommand, CommandError
 
 from versioned_cache.breaker import CacheUnavailable
 from versioned_cache.inspection import Inspection, inspect
-from versioned_cache.keys import NAMES, PROCEDURE_LIST, resource_named
+from versioned_cache.keys import kinds, known_names, resource_named
 from versioned_cache.store import Store
 
 
 class Command(BaseCommand):
-    """`manage.py inspect_cache [RESOURCE…]`, by default of the list."""
+    """`manage.py inspect_cache [RESOURCE…]`, by default of those that are the only ones of their kind."""
 
     help = "Show a resource's version in PostgreSQL and Redis, its lease, and its payload."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("names", nargs="*", metavar="RESOURCE", default=[PROCEDURE_LIST.name], help=NAMES)
+        parser.add_argument("names", nargs="*", metavar="RESOURCE", help=known_names())
 
     def handle(self, *, names: list[str], **_options: Any) -> None:
         try:
-            for name in names:
+            for name in names or [kind.key for kind in kinds.values() if not kind.has_identifiers]:
                 self.stdout.write(_text_of(inspect(resource_named(name), Store())))
         except (ValueError, CacheUnavailable) as error:
             raise CommandError(str(error)) from None

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from procedures_project.audit import Verdict, audit
+from versioned_cache.audit import Verdict, audit
 from versioned_cache.breaker import CacheUnavailable
 from versioned_cache.inspection import sampled_resources
 from versioned_cache.store import Store
@@ -15,10 +15,15 @@ from versioned_cache.store import Store
 class Command(BaseCommand):
     """`manage.py audit_cache [--sample N]`: exit code 1 if a stale body was found."""
 
-    help = "Compare cached bodies with the database, exactly; counts backend_procedure_cache_stale_total."
+    help = "Compare cached bodies with the database, exactly; counts those that differ."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--sample", type=int, default=100, help="How many resources beside the list (100).")
+        parser.add_argument(
+            "--sample",
+            type=int,
+            default=100,
+            help="How many resources beside those that are the only ones of their kind (100).",
+        )
 
     def handle(self, *, sample: int, **_options: Any) -> None:
         if sample < 0:

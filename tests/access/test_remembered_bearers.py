@@ -9,9 +9,9 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from access import bearers as module
+from access import authentication as module
 from access.actions import issue_token, revoke_token
-from access.bearers import BEARER_TTL_SECONDS, Bearers
+from access.authentication import BEARER_TTL_SECONDS, Bearers
 from access.models import ApiToken
 from access.rights import Right
 from access.roles import Role
@@ -54,9 +54,9 @@ def test_who_was_met_is_known_without_asking(bearers: Bearers, secret: str, djan
     with django_assert_num_queries(0):
         bearer = bearers.recent(secret, timezone.now())
         assert bearer is not None
-        assert bearer.may(Right.READ_RUNS)
+        assert Right.READ_RUNS in bearer.rights
         assert bearer.user.has_perm(Right.READ_RUNS)
-        assert not bearer.may(Right.EXECUTE_RUNS)
+        assert Right.EXECUTE_RUNS not in bearer.rights
 
 
 def test_a_stranger_is_never_remembered(bearers: Bearers, mkoch: User, django_assert_num_queries: Any) -> None:
@@ -109,7 +109,7 @@ def test_a_change_of_groups_takes_effect_after_five_seconds_at_the_latest(
     bearer = bearers.recent(secret, timezone.now())
 
     assert bearer is not None
-    assert bearer.may(Right.EXECUTE_RUNS)
+    assert Right.EXECUTE_RUNS in bearer.rights
 
 
 def test_the_memory_is_bounded(

@@ -1,32 +1,14 @@
 """Holding cached bodies against the database, exactly: both sides carry the version they belong to."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from uuid import UUID
 
-from django.conf import settings
-
-from procedures import caches as procedures_caches
-from procedures.bodies import body_of_list, body_of_procedure
-from runs import caches as runs_caches
-from runs.bodies import body_of_run
-from versioned_cache import metrics
-from versioned_cache.keys import Kind, Resource
+from versioned_cache import configuration, metrics
+from versioned_cache.keys import Resource
+from versioned_cache.reads import declared_reads
 from versioned_cache.store import Store
 from versioned_cache.versions import committed_version, one_snapshot
-
-BODIES: dict[Kind, Callable[[Resource], bytes | None]] = {
-    Kind.LIST: lambda _: body_of_list(),
-    Kind.PROCEDURE: lambda resource: body_of_procedure(resource.id),
-    Kind.RUN: lambda resource: body_of_run(UUID(resource.id)),
-}
-FINGERPRINTS = {
-    Kind.LIST: procedures_caches.FINGERPRINT,
-    Kind.PROCEDURE: procedures_caches.FINGERPRINT,
-    Kind.RUN: runs_caches.FINGERPRINT,
-}
 
 
 class Verdict(StrEnum):
@@ -57,25 +39,26 @@ def audit(resource: Resource, store: Store) -> AuditOutcome:
     """
     outcome = _compare(resource, store)
     if outcome.verdict is Verdict.STALE and (left_ms := store.lease_left_ms(resource)) is not None:
-        time.sleep(min(left_ms, settings.CACHE_LEASE_MS) / 1000)
+        time.sleep(min(left_ms, configuration.lease_ms()) / 1000)
         outcome = _compare(resource, store)
     if outcome.verdict is Verdict.STALE:
-        metrics.STALE.labels(resource.kind).inc()
+        metrics.STALE.labels(resource.kind.label).inc()
     return outcome
 
 
 def _compare(resource: Resource, store: Store) -> AuditOutcome:
+    read = declared_reads[resource.kind.label]
     # The counter first: one that is behind what the database says *afterwards* may just have been overtaken.
-    counter = store.version(resource)
+    counter = store.counter(resource)
     with one_snapshot():
         version = committed_version(resource)
-        body = BODIES[resource.kind](resource)
+        body = read.body_of(resource)
     # Without a lease, the next read would be answered with what is stored under PostgreSQL's version.
     payload = None if version is None else store.stored_payload(resource, counter or version)
-    if payload is None or payload.fingerprint != FINGERPRINTS[resource.kind]:
+    if payload is None or payload.fingerprint != read.fingerprint:
         return AuditOutcome(resource, Verdict.UNCACHED)
     if counter is not None and counter != version:
-        has_moved = store.version(resource) != counter
+        has_moved = store.counter(resource) != counter
         return AuditOutcome(
             resource,
             Verdict.SUPERSEDED if has_moved else Verdict.STALE,

@@ -8,11 +8,10 @@ from prometheus_client import REGISTRY
 from pytest_django import Settings
 from redis import Redis
 
-from procedures.caches import FINGERPRINT, read_procedure
+from procedures.caches import FINGERPRINT, procedure_resource, read_procedure
 from procedures.models import Procedure
-from procedures_project.audit import Verdict, audit
 from tests import factories
-from versioned_cache.keys import procedure_resource
+from versioned_cache.audit import Verdict, audit
 from versioned_cache.store import Store
 from versioned_cache.versions import committed_version
 
@@ -38,8 +37,8 @@ def stale() -> float:
 
 def plant(store: Store, version: int) -> None:
     """Store a wrong body under a version, and make sure that it is believed."""
-    store.keep(GIBSON, version, FINGERPRINT, b"wrong")
-    store.raise_to({GIBSON: version}, store.clock_ms(is_insistent=True) + 60_000, is_insistent=True)
+    store.store_payload(GIBSON, version, FINGERPRINT, b"wrong")
+    store.bump({GIBSON: version}, store.clock_ms(bypass_breaker=True) + 60_000, bypass_breaker=True)
 
 
 def test_what_is_right_matches(cached: int, store: Store) -> None:
@@ -53,7 +52,7 @@ def test_what_nobody_reads_is_not_cached(cached: int, store: Store, redis: Redis
 
 
 def test_a_wrong_body_is_found_though_no_lease_runs(cached: int, store: Store, redis: Redis) -> None:
-    store.keep(GIBSON, cached, FINGERPRINT, b"wrong")
+    store.store_payload(GIBSON, cached, FINGERPRINT, b"wrong")
     redis.delete(GIBSON.counter_key)
 
     assert audit(GIBSON, store).verdict is Verdict.STALE
@@ -78,7 +77,7 @@ def test_a_body_that_differs_under_its_own_version_is_stale(
     cached: int, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(store, cached)
-    monkeypatch.setattr("procedures_project.audit.time.sleep", lambda _: None)
+    monkeypatch.setattr("versioned_cache.audit.time.sleep", lambda _: None)
     before = stale()
 
     finding = audit(GIBSON, store)
@@ -88,9 +87,9 @@ def test_a_body_that_differs_under_its_own_version_is_stale(
 
 
 def test_a_counter_that_outlives_its_lease_is_stale(cached: int, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.raise_to({GIBSON: cached}, store.clock_ms(is_insistent=True) + 60_000, is_insistent=True)
+    store.bump({GIBSON: cached}, store.clock_ms(bypass_breaker=True) + 60_000, bypass_breaker=True)
     Procedure.objects.update(tags=["unseen"])
-    monkeypatch.setattr("procedures_project.audit.time.sleep", lambda _: None)
+    monkeypatch.setattr("versioned_cache.audit.time.sleep", lambda _: None)
 
     assert audit(GIBSON, store).verdict is Verdict.STALE
 
@@ -106,7 +105,7 @@ def test_the_command_counts_verdicts(cached: int) -> None:
 
 def test_the_command_fails_when_something_is_stale(cached: int, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(store, cached)
-    monkeypatch.setattr("procedures_project.audit.time.sleep", lambda _: None)
+    monkeypatch.setattr("versioned_cache.audit.time.sleep", lambda _: None)
 
     with pytest.raises(CommandError, match="Stale"):
         call_command("audit_cache", "--sample", "100000", stdout=io.StringIO(), stderr=io.StringIO())

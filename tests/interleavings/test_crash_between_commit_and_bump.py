@@ -1,4 +1,4 @@
-"""A writer's process dies after COMMIT, before it has told Redis. So looks a lost raise, and so does psql.
+"""A writer's process dies after COMMIT, before it has told Redis. So looks a lost bump, and so does psql.
 
     reader   leases v, and stores its body
     writer   commits v+1, and is gone
@@ -27,7 +27,7 @@ def test_reads_are_late_by_the_lease_at_most(
     old_version = stage.version
     expiry = stage.redis.pexpiretime(RESOURCE.counter_key)
 
-    stage.write_without_raise("new")
+    stage.write_without_bump("new")
     meanwhile = stage.read(cache)
     expiry_after_a_read = stage.redis.pexpiretime(RESOURCE.counter_key)
     stage.let_the_lease_end()

@@ -10,23 +10,23 @@ from versioned_cache.versions import committed_versions
 TRIES = 3
 
 
-def raise_counters(store: Store, resources: Sequence[Resource], *, is_insistent: bool) -> dict[Resource, int]:
-    """Bring Redis's counters up to the committed versions, and return those (Note [Raising]).
+def bump_counters(store: Store, resources: Sequence[Resource], *, bypass_breaker: bool = False) -> dict[Resource, int]:
+    """Bump Redis's counters up to the committed versions, and return those (Note [Bumping]).
 
     Resources without a version are left out.
 
     Args:
         store: Redis.
         resources: Whose counters.
-        is_insistent: Whether to try though Redis is not trusted at present, and to wait for longer.
+        bypass_breaker: Whether to try even while the breaker is open, and with more patience.
 
     Raises:
-        CacheUnavailable: Redis is unusable, or this process was held up each time for half a lease.
+        CacheUnavailable: Redis is unusable, or this process was delayed each time for half a lease.
     """
     for _ in range(TRIES):
         # Note [The fence]: the time is asked before the versions.
-        asked_at_ms = store.clock_ms(is_insistent=is_insistent)
+        asked_at_ms = store.clock_ms(bypass_breaker=bypass_breaker)
         versions = committed_versions(resources)
-        if store.raise_to(versions, asked_at_ms, is_insistent=is_insistent):
+        if store.bump(versions, asked_at_ms, bypass_breaker=bypass_breaker):
             return versions
-    raise CacheUnavailable(f"held up for half a lease, {TRIES} times")
+    raise CacheUnavailable(f"delayed for half a lease, {TRIES} times")

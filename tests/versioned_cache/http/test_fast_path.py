@@ -1,4 +1,4 @@
-"""Which views say of themselves that plain reads may be answered ahead of them, and what is plain."""
+"""Which requests the fast path recognises: plain ones, of known senders, to view sets with the usual rules."""
 
 from typing import Any
 
@@ -6,17 +6,29 @@ import pytest
 from rest_framework.throttling import UserRateThrottle
 
 from procedures import caches
-from procedures.quick_reads import is_plain, quick_read, quick_read_of
-from procedures.views import ProcedureViewSet
+from procedures.views import ProcedureViewSet, RevisionViewSet
 from rest.renderers import CSVRenderer
+from versioned_cache.http.fast_path import cached_read_of, is_plain
 
 
-def test_a_view_with_the_usual_rules_may_be_read_quickly() -> None:
-    view = quick_read(ProcedureViewSet.as_view({"get": "list"}), caches.read_procedure_list)
+def test_a_cached_read_under_the_usual_rules_is_on_the_fast_path() -> None:
+    view = ProcedureViewSet.as_view({"get": "list", "post": "create"})
 
-    read = quick_read_of(view)
-    assert read is not None
-    assert (read.cached_read, read.right) == (caches.read_procedure_list, ProcedureViewSet.read_right)
+    assert cached_read_of(view) is caches.read_procedure_list
+
+
+@pytest.mark.parametrize("actions", [{"post": "create"}, {"get": "other"}])
+def test_an_action_that_is_no_cached_read_is_not(actions: dict[str, Any]) -> None:
+    class WithAnother(ProcedureViewSet):
+        def other(self) -> None:
+            """Answer something else."""
+
+    assert cached_read_of(WithAnother.as_view(actions)) is None
+
+
+@pytest.mark.parametrize("view", [RevisionViewSet.as_view({"get": "list"}), lambda request: None])
+def test_a_view_without_cached_reads_is_not(view: Any) -> None:
+    assert cached_read_of(view) is None
 
 
 @pytest.mark.parametrize(
@@ -28,10 +40,8 @@ def test_a_view_with_the_usual_rules_may_be_read_quickly() -> None:
         {"renderer_classes": [CSVRenderer]},
     ],
 )
-def test_a_view_with_rules_of_its_own_is_never_read_quickly(rules: dict[str, Any]) -> None:
-    view = quick_read(ProcedureViewSet.as_view({"get": "list"}, **rules), caches.read_procedure_list)
-
-    assert quick_read_of(view) is None
+def test_a_view_with_rules_of_its_own_is_not(rules: dict[str, Any]) -> None:
+    assert cached_read_of(ProcedureViewSet.as_view({"get": "list"}, **rules)) is None
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

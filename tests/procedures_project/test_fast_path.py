@@ -1,4 +1,4 @@
-"""A quick read is answered exactly as Django and the view set answer it, and whatever is unusual is left to them."""
+"""The fast path answers exactly as Django and the view set do, and leaves to them whatever is unusual."""
 
 import gzip
 from collections.abc import Callable, Iterator
@@ -15,24 +15,24 @@ from structlog.testing import capture_logs
 
 from access.actions import issue_token
 from access.roles import Role
-from procedures.quick_reads import QuickRead
-from procedures_project.short_cut import MAX_PATH_LENGTH, MIDDLEWARE, ShortCut
+from procedures_project.fast_path import MIDDLEWARES, WithFastPath
 from procedures_project.wsgi import with_whole_bodies
 from runs.models import Run
 from tests import factories
 from tests.conftest import ApiClient
 from tests.served import ServedClient
+from versioned_cache.http.fast_path import MAX_PATH_LENGTH, FastRequest
 
-UNUSUAL_ACCEPT = "application/json, */*;q=0.1"  # asks for the same, and is not looked at by a quick read
+UNUSUAL_ACCEPT = "application/json, */*;q=0.1"  # asks for the same, and is no request for the fast path
 HTTPS = {"X-Forwarded-Proto": "https"}
-# The first is the record, which quick reads have too; the others are for pages, forms and files.
+# The first is the record, which the fast path keeps too; the others are for pages, forms and files.
 WITHOUT_A_SAY = {
-    "procedures_project.middleware.RequestRecordMiddleware",
+    "procedures_project.request_records.RequestRecordMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "procedures_project.middleware.PageSessionMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "procedures_project.middleware.PageAuthenticationMiddleware",
-    "procedures_project.middleware.PageMessageMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
 }
 RESPONSES = "django_http_responses_total_by_status_view_method_total"
 OF_THIS_ANSWER = {"X-Request-ID", "Server-Timing"}
@@ -46,7 +46,7 @@ def viewer(viewer: ApiClient) -> ServedClient:
 
 @pytest.fixture
 def paths(person: Callable[[Role], User], transactional_db: None) -> list[str]:
-    """What can be read quickly."""
+    """What the fast path answers."""
     run: Run = factories.start(person(Role.OPERATOR), factories.body("gibson"))
     return ["/procedures", "/procedures/gibson", f"/runs/{run.pk}"]
 
@@ -59,7 +59,7 @@ def answered(client: ApiClient, path: str, method: str = "GET", **headers: str) 
 
 
 def assert_both_ways_alike(client: ApiClient, path: str, method: str = "GET", **headers: str) -> dict[str, str]:
-    """Hold a quick answer against that of Django, and return its headers."""
+    """Hold an answer of the fast path against that of Django, and return its headers."""
     status, quick, body = answered(client, path, method, **headers)
     slow_status, slow, slow_body = answered(client, path, method, Accept=UNUSUAL_ACCEPT, **headers)
 
@@ -75,7 +75,7 @@ def warm(client: ApiClient, paths: list[str]) -> dict[str, str]:
     return {path: client.get(path)["ETag"] for path in paths}
 
 
-def test_a_quick_read_asks_postgresql_nothing(
+def test_a_read_on_the_fast_path_asks_postgresql_nothing(
     viewer: ApiClient, paths: list[str], django_assert_num_queries: Any
 ) -> None:
     warm(viewer, paths)
@@ -191,7 +191,7 @@ def test_a_change_is_seen_at_once(viewer: ApiClient, paths: list[str]) -> None:
 
 def freshly_served(client: ApiClient) -> ServedClient:
     """Return a client of an application that remembers nothing of others' settings."""
-    return ServedClient(client, ShortCut(with_whole_bodies(get_wsgi_application())))
+    return ServedClient(client, WithFastPath(with_whole_bodies(get_wsgi_application())))
 
 
 @pytest.fixture
@@ -219,8 +219,8 @@ def test_plain_http_is_sent_to_https_as_ever(behind_a_proxy: ServedClient, paths
     assert [behind_a_proxy.get(path).status_code for _ in range(2)] == [301, 301]
 
 
-def test_every_middleware_has_no_say_in_a_quick_read_or_is_asked() -> None:
-    asked = [f"{middleware.__module__}.{middleware.__name__}" for middleware in MIDDLEWARE]
+def test_every_middleware_has_no_say_on_the_fast_path_or_is_asked() -> None:
+    asked = [f"{middleware.__module__}.{middleware.__name__}" for middleware in MIDDLEWARES]
 
     assert [name for name in settings.MIDDLEWARE if name not in WITHOUT_A_SAY] == asked
 
@@ -247,30 +247,30 @@ def test_a_path_that_leads_elsewhere_is_left_to_django(
     assert [viewer.get(path).status_code for _ in range(2)] == [status, status]
 
 
-def test_no_path_is_remembered_that_is_longer_than_any_quick_read(viewer: ServedClient, paths: list[str]) -> None:
-    short_cut = ShortCut(with_whole_bodies(get_wsgi_application()))
-    served = ServedClient(viewer, short_cut)
+def test_no_path_is_remembered_that_is_longer_than_any_cached_reads(viewer: ServedClient, paths: list[str]) -> None:
+    application = WithFastPath(with_whole_bodies(get_wsgi_application()))
+    served = ServedClient(viewer, application)
     warm(served, paths)
-    before = short_cut.paths_remembered
+    before = application.fast_path.paths_remembered
 
     for length in (MAX_PATH_LENGTH, MAX_PATH_LENGTH + 1):
         served.get("/".ljust(length, "x"))
 
-    assert short_cut.paths_remembered == before + 1
+    assert application.fast_path.paths_remembered == before + 1
 
 
 def test_what_goes_wrong_is_left_to_django(
     viewer: ServedClient, paths: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warm(viewer, paths)
-    monkeypatch.setattr(QuickRead, "answer", lambda *_: 1 / 0)
+    monkeypatch.setattr(FastRequest, "answer", lambda *_: 1 / 0)
 
     with capture_logs() as events:
         answer = viewer.get("/procedures")
 
     assert answer.status_code == 200
     assert "Allow" in answer
-    assert [event["event"] for event in events] == ["quick_read_failed", "procedure_cache_hit", "request_finished"]
+    assert [event["event"] for event in events] == ["fast_path_failed", "procedure_cache_hit", "request_finished"]
 
 
 def test_what_does_not_exist_is_left_to_the_view_set(viewer: ServedClient, paths: list[str]) -> None:
@@ -281,7 +281,7 @@ def test_what_does_not_exist_is_left_to_the_view_set(viewer: ServedClient, paths
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/procedure-not-found")
 
 
-def test_a_quick_read_leaves_a_record_like_any_other(viewer: ServedClient, paths: list[str]) -> None:
+def test_a_read_on_the_fast_path_leaves_a_record_like_any_other(viewer: ServedClient, paths: list[str]) -> None:
     warm(viewer, paths)
     labels = {"status": "200", "view": "procedure-detail", "method": "GET"}
     before = REGISTRY.get_sample_value(RESPONSES, labels) or 0
@@ -298,7 +298,7 @@ def test_a_quick_read_leaves_a_record_like_any_other(viewer: ServedClient, paths
     assert REGISTRY.get_sample_value(RESPONSES, labels) == before + 1
 
 
-def test_a_read_that_was_tried_quickly_has_one_record(viewer: ServedClient, paths: list[str], redis: Redis) -> None:
+def test_a_read_that_left_the_fast_path_has_one_record(viewer: ServedClient, paths: list[str], redis: Redis) -> None:
     warm(viewer, paths)
     redis.flushdb()
 

@@ -1,22 +1,48 @@
-"""Cached representations over HTTP: bytes as they are stored, and what clients may do with them."""
+"""The answers to cached reads and to the writes behind them: bytes as they are stored, under their entity tags."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 from django.http import HttpResponse
+from rest_framework.exceptions import NotAcceptable
 from rest_framework.request import Request
 
-from rest.codings import Coding, preferred_coding
-from rest.conditional import etag, etag_held, holds_anything, versions_held
-from rest.problems import Problem
 from versioned_cache.engine import Representation, cache
+from versioned_cache.http.codings import Coding, preferred_coding
+from versioned_cache.http.validators import etag, etag_of_304, known_versions, wants_nothing
 from versioned_cache.reads import CachedRead
 
 CONTENT_TYPE = "application/json"
 # Clients may keep a body but must ask before each use; to whom it was given, and in what form, is part of the question.
 HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept, Accept-Encoding"}
+
+
+class CachedReadMixin:
+    """Answers the actions of a view set that are cached reads.
+
+    A view set says which they are, and has no method for them:
+
+        class BookViewSet(CachedReadMixin, ViewSet):
+            cached_reads = {"list": read_book_list, "retrieve": read_book}
+
+    The fast path reads the same attribute, and answers ahead of the view set what the process has in memory. So a
+    breakpoint here sees every read but those.
+    """
+
+    cached_reads: ClassVar[Mapping[str, CachedRead]] = {}
+    """The cached read of each action that is one; the arguments of the path are the read's."""
+
+    action: str
+
+    def list(self, request: Request, **path: object) -> HttpResponse:
+        """Answer the collection."""
+        return read_response(request, self.cached_reads[self.action], **path)
+
+    def retrieve(self, request: Request, **path: object) -> HttpResponse:
+        """Answer one item."""
+        return read_response(request, self.cached_reads[self.action], **path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,43 +54,31 @@ class Answer:
     body: bytes
 
 
-class NoAcceptableCoding(Problem):
-    """The client takes the body neither as it is nor compressed."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            HTTPStatus.NOT_ACCEPTABLE,
-            "not-acceptable",
-            "No acceptable content coding",
-            f"Accept-Encoding must leave one of {', '.join(Coding)}.",
-        )
-
-
-def representation_response(request: Request, read: CachedRead, **path: object) -> HttpResponse:
-    """Answer a cached read: 304 where the client holds the current version, for which no body is looked for.
+def read_response(request: Request, read: CachedRead, **path: object) -> HttpResponse:
+    """Answer a cached read: 304 where the client has the current version, for which no body is looked for.
 
     Raises:
-        NoAcceptableCoding: the client excludes every coding.
+        NotAcceptable: the client excludes every coding.
     """
     coding = coding_for(request.META)
     if coding is None:
-        raise NoAcceptableCoding
-    answer = answer_of(read(versions_held(request.META, read.fingerprint), **path), request.META, coding)
+        raise NotAcceptable(f"Accept-Encoding must leave one of {', '.join(Coding)}.")
+    answer = answer_of(read(known_versions(request.META, read.fingerprint), **path), request.META, coding)
     return HttpResponse(answer.body, status=answer.status, headers=answer.headers)
 
 
 def coding_for(meta: Mapping[str, Any]) -> Coding | None:
-    """Return the coding that the client prefers, or None."""
+    """Return the coding that the client prefers, or None where it excludes every one."""
     return preferred_coding(meta.get("HTTP_ACCEPT_ENCODING"))
 
 
 def answer_of(representation: Representation, meta: Mapping[str, Any], coding: Coding) -> Answer:
-    """Answer with a representation, or tell that the client holds it already."""
+    """Answer with a representation, or with 304 where the client has it already."""
     headers = {"Content-Type": CONTENT_TYPE, **HEADERS, "Server-Timing": _server_timing(representation)}
     version, fingerprint = representation.version, representation.fingerprint
-    if representation.body is None or holds_anything(meta):
+    if representation.body is None or wants_nothing(meta):
         if version is not None:
-            headers["ETag"] = etag_held(meta, version, fingerprint, coding)
+            headers["ETag"] = etag_of_304(meta, version, fingerprint, coding)
         return Answer(HTTPStatus.NOT_MODIFIED, headers, b"")
     if version is not None:
         headers["ETag"] = etag(version, fingerprint, coding)

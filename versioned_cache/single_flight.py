@@ -8,39 +8,39 @@ Result = TypeVar("Result")
 
 
 class _Flight(Generic[Result]):
-    """A build under way."""
+    """A call under way."""
 
     def __init__(self) -> None:
-        self.landed = threading.Event()
+        self.ended = threading.Event()
         self.result: Result | None = None
 
 
-class Flights(Generic[Result]):
-    """The builds under way in this process, by what they build."""
+class SingleFlight(Generic[Result]):
+    """The calls under way in this process, by key. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._flights: dict[Hashable, _Flight[Result]] = {}
 
-    def lead(self, key: Hashable, build: Callable[[], Result], patience_seconds: float) -> tuple[Result | None, bool]:
-        """Run `build`, or wait for whoever already runs it.
+    def call(self, key: Hashable, function: Callable[[], Result], wait_seconds: float) -> tuple[Result | None, bool]:
+        """Call `function`, or wait for whoever already does so under this key.
 
         Returns:
-            The result, and whether this caller built it. No result where the other's build failed, or took
-            longer than `patience_seconds`.
+            The result, and whether this caller made the call. No result where another's call failed, or took
+            longer than `wait_seconds`.
         """
         with self._lock:
             flight = self._flights.get(key)
-            leads = flight is None
+            is_first = flight is None
             if flight is None:
                 flight = self._flights[key] = _Flight()
-        if not leads:
-            flight.landed.wait(patience_seconds)
+        if not is_first:
+            flight.ended.wait(wait_seconds)
             return flight.result, False
         try:
-            flight.result = build()
+            flight.result = function()
             return flight.result, True
         finally:
             with self._lock:
                 del self._flights[key]
-            flight.landed.set()
+            flight.ended.set()

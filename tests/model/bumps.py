@@ -1,23 +1,23 @@
-"""What Redis does to a counter: raising it by the script of `store.RAISE`, or what stands in for that."""
+"""What Redis does to a counter: bumping it by the script of `store.BUMP`, or what stands in for that."""
 
 from tests.model.state import FOREVER, Counter, Redis, Rules
 
 
 def lent(rules: Rules, redis: Redis, version: int, left: int) -> Redis:
-    """A reader's raise; or, in its place, SET counter version NX PXAT deadline."""
+    """A reader's bump; or, in its place, SET counter version NX PXAT deadline."""
     if not rules.protocol.lends_if_absent:
-        return raised(rules, redis, version, left)
+        return bumped(rules, redis, version, left)
     if redis.counter is not None:
         return redis
     return redis._replace(counter=Counter(version, rules.scenario.lease if rules.protocol.without_fence else left))
 
 
-def raised(rules: Rules, redis: Redis, version: int, left: int) -> Redis:
-    """EVAL the raise script: value := max(value, version), expiry := max(expiry, deadline)."""
+def bumped(rules: Rules, redis: Redis, version: int, left: int) -> Redis:
+    """EVAL the bump script: value := max(value, version), expiry := max(expiry, deadline)."""
     held = redis.counter
     if rules.protocol.without_fence:
         left = rules.scenario.lease
-    if held is None or rules.protocol.raise_lowers:
+    if held is None or rules.protocol.bump_lowers:
         return redis._replace(counter=Counter(version, left) if left else None)
     longest = held.left if rules.protocol.without_growing_expiry else max(held.left, left)
     return redis._replace(counter=Counter(max(held.version, version), longest))

@@ -1,0 +1,1 @@
+"""How cached reads are served."""
