@@ -6,6 +6,7 @@ expiry is looked at each time. Only safe requests rely on it: whoever writes is 
 *not* to be let in, so that guessing fills no memory and a fresh token works at once.
 """
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,10 +22,11 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
-from access.models import ApiToken, digest_of
+from access.models import ApiToken
 
 BEARER_TTL_SECONDS = 5.0
 MAX_BEARERS = 1_000
+HEADER = "HTTP_AUTHORIZATION"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,14 @@ class Bearer:
         return self.token.expires_at is None or self.token.expires_at > instant
 
 
-def bearer_of(secret: str, now: datetime) -> Bearer | None:
-    """Ask PostgreSQL who holds a token; None for one that is unknown, expired or revoked, or whose user is gone."""
+def bearer_of(authorization: str, now: datetime) -> Bearer | None:
+    """Ask PostgreSQL who sends this Authorization header.
+
+    None where it holds no bearer token, or one that is unknown, expired or revoked, or whose user is gone.
+    """
+    secret = _secret_in(authorization)
+    if secret is None:
+        return None
     asked_at = time.monotonic()
     token = ApiToken.objects.with_secret(secret).valid_at(now).select_related("user").first()
     if token is None:
@@ -64,7 +72,7 @@ def bearer_of(secret: str, now: datetime) -> Bearer | None:
 
 
 class Bearers:
-    """The bearers that this process has met, by the digests of their tokens. Safe to share between threads.
+    """The bearers that this process has met, by the digests of the headers they sent. Safe to share between threads.
 
     Args:
         clock: Seconds that never go back.
@@ -76,18 +84,18 @@ class Bearers:
             MAX_BEARERS, ttu=lambda _digest, bearer, _now: bearer.asked_at + BEARER_TTL_SECONDS, timer=clock
         )
 
-    def remembered(self, secret: str, now: datetime) -> Bearer | None:
-        """Return who holds the token, if that was asked a moment ago. Asks nobody."""
+    def remembered(self, authorization: str, now: datetime) -> Bearer | None:
+        """Return who sends this Authorization header, if that was asked a moment ago. Asks nobody."""
         with self._lock:
-            bearer = self._by_digest.get(digest_of(secret))
+            bearer = self._by_digest.get(_digest_of(authorization))
         return bearer if bearer is not None and bearer.is_valid_at(now) else None
 
-    def recent(self, secret: str, now: datetime) -> Bearer | None:
-        """Return who holds the token, at most 5 s ago; None where nobody did."""
-        bearer = self.remembered(secret, now)
-        if bearer is None and (bearer := bearer_of(secret, now)) is not None:
+    def recent(self, authorization: str, now: datetime) -> Bearer | None:
+        """Return who sends this Authorization header, as of 5 s ago at most; None where it opens no door."""
+        bearer = self.remembered(authorization, now)
+        if bearer is None and (bearer := bearer_of(authorization, now)) is not None:
             with self._lock:
-                self._by_digest[bearer.token.digest] = bearer
+                self._by_digest[_digest_of(authorization)] = bearer
         return bearer
 
 
@@ -103,10 +111,11 @@ class BearerTokenAuthentication(BaseAuthentication):
         Raises:
             AuthenticationFailed: the token does not open the door.
         """
-        secret = _secret_in(request.META)
-        if secret is None:
+        authorization = request.META.get(HEADER, "")
+        if _secret_in(authorization) is None:
             return None
-        bearer = (bearers.recent if request.method in SAFE_METHODS else bearer_of)(secret, timezone.now())
+        ask = bearers.recent if request.method in SAFE_METHODS else bearer_of
+        bearer = ask(authorization, timezone.now())
         if bearer is None:
             raise AuthenticationFailed("The token is unknown, expired or revoked.")
         return bearer.user, bearer.token
@@ -116,10 +125,15 @@ class BearerTokenAuthentication(BaseAuthentication):
         return "Bearer"
 
 
+def bearer_in(meta: Mapping[str, Any]) -> Bearer | None:
+    """Ask PostgreSQL who sends a request, given its headers as WSGI has them; see `bearer_of`."""
+    return bearer_of(meta.get(HEADER, ""), timezone.now())
+
+
 def remembered_bearer(meta: Mapping[str, Any]) -> Bearer | None:
     """Return who sends a request, given its headers as WSGI has them, if this process was told a moment ago."""
-    secret = _secret_in(meta)
-    return None if secret is None else bearers.remembered(secret, timezone.now())
+    authorization = meta.get(HEADER)
+    return None if authorization is None else bearers.remembered(authorization, timezone.now())
 
 
 def actor_of(request: Request) -> User:
@@ -127,7 +141,12 @@ def actor_of(request: Request) -> User:
     return cast(User, request.user)
 
 
-def _secret_in(meta: Mapping[str, Any]) -> str | None:
-    """Return the token of the Authorization header; None where it holds no bearer token."""
-    scheme, _, secret = meta.get("HTTP_AUTHORIZATION", "").partition(" ")
+def _secret_in(authorization: str) -> str | None:
+    """Return the token of an Authorization header; None where it holds no bearer token."""
+    scheme, _, secret = authorization.partition(" ")
     return secret.strip() if scheme.lower() == "bearer" else None
+
+
+def _digest_of(authorization: str) -> str:
+    """Return what a header is remembered by, so that no secret stays in memory."""
+    return hashlib.sha256(authorization.encode()).hexdigest()

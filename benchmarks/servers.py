@@ -1,4 +1,4 @@
-"""The subjects, each a granian of its own with the service's options; only what it serves differs."""
+"""The subjects, each a granian of its own: the service as production starts it, the others under WSGI, four threads."""
 
 import contextlib
 import os
@@ -15,7 +15,6 @@ import psutil
 from benchmarks.load import Connection, LoadError, request_bytes
 from benchmarks.peers import PEERS
 from procedures_project.embedded import HOST, start_child
-from procedures_project.server import granian_argv
 from tests.system.demo import PROJECT_DIR, free_port, is_gone
 
 START_SECONDS = 90.0
@@ -35,7 +34,12 @@ class Subject:
         """Return the command that serves it; the service is started as production starts it."""
         if self.application is None:
             return [sys.executable, "manage.py", "serve", "--port", str(port), "--workers", str(workers)]
-        return granian_argv(host=HOST, port=port, workers=workers, application=self.application)
+        return [
+            *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port)),
+            *("--http", "1", "--no-ws", "--workers", str(workers), "--blocking-threads", "4"),
+            *("--blocking-threads-idle-timeout", "600", "--backlog", "1024", "--backpressure", "256"),
+            *("--workers-kill-timeout", "5", "--no-access-log", self.application),
+        ]
 
 
 def peer(module: str, *, is_gzip: bool = False) -> Subject:

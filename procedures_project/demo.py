@@ -35,7 +35,7 @@ from procedures_project.embedded import (
     start_child,
     write_private_file,
 )
-from procedures_project.server import WORKERS_KILL_TIMEOUT_SECONDS, granian_argv
+from procedures_project.server import WORKERS_KILL_TIMEOUT_SECONDS, server_argv
 
 if TYPE_CHECKING:
     import psutil
@@ -210,7 +210,12 @@ def _prepare_application(data_dir: Path, admin_password: str, *, sample_data: bo
 
 @contextlib.contextmanager
 def _granian(port: int, workers: int, services_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    argv = granian_argv(host=HOST, port=port, workers=workers, application="procedures_project.demo_wsgi:application")
+    argv = server_argv(
+        host=HOST,
+        port=port,
+        workers=workers,
+        application="procedures_project.demo_asgi:application",
+    )
     env = {**os.environ, "DEMO_SERVICES_FILE": str(services_path)}
     # It logs to its standard output, which is for our banner alone.
     stderr = sys.stderr.fileno()

@@ -1,10 +1,10 @@
 """What probes and scrapers ask: liveness, readiness, metrics."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import Error as DatabaseError
@@ -14,14 +14,18 @@ from django.utils.crypto import constant_time_compare
 from django_prometheus.exports import ExportToDjangoView
 
 from procedures_project.postgresql.waiting import PROBE_PATIENCE_SECONDS, patience
-from rest.error_answers import plain_problem_response
+from rest import exact_json
+from rest.error_answers import MEDIA_TYPE
 from rest.problems import Problem
 from versioned_cache.engine import cache
 
 EXPORT_ATTEMPTS = 3
 SAFE_METHODS = ("GET", "HEAD")
+READY = frozenset({"ok", "degraded"})
 
 View = Callable[[HttpRequest], HttpResponse]
+Meta = Mapping[str, Any]
+"""A request's headers as WSGI has them (PEP 3333)."""
 
 
 def safe_only(view: View) -> View:
@@ -29,50 +33,58 @@ def safe_only(view: View) -> View:
 
     @wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:
-        if request.method in SAFE_METHODS:
-            return view(request)
-        problem = Problem(
-            HTTPStatus.METHOD_NOT_ALLOWED,
-            "method-not-allowed",
-            "This method is not allowed here",
-            headers={"Allow": ", ".join(SAFE_METHODS)},
-        )
-        return plain_problem_response(problem, request)
+        return view(request) if request.method in SAFE_METHODS else method_not_allowed(request.META)
 
     return wrapped
 
 
-@safe_only
-def healthz(request: HttpRequest) -> HttpResponse:
+def method_not_allowed(meta: Meta) -> HttpResponse:
+    """Refuse every method but those that read."""
+    problem = Problem(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        "This method is not allowed here",
+        headers={"Allow": ", ".join(SAFE_METHODS)},
+    )
+    return problem_answer(problem, meta)
+
+
+def healthz(meta: Meta) -> HttpResponse:
     """Tell that the process answers. Asks nobody else, so a broken database does not get workers killed."""
     return JsonResponse({"status": "ok"})
 
 
-@safe_only
-def readyz(request: HttpRequest) -> HttpResponse:
-    """Tell whether requests should be sent here: 503 without PostgreSQL, degraded but ready without Redis."""
+def readyz(meta: Meta) -> HttpResponse:
+    """Tell whether requests should be sent here."""
+    return readiness_answer(readiness())
+
+
+def readiness() -> dict[str, str]:
+    """Look what requests need: PostgreSQL, without which nothing is ready, and Redis, without which it is degraded."""
     postgresql, redis = _postgresql_answers(), cache.is_reachable()
     status = "ok" if postgresql and redis else "degraded" if postgresql else "unavailable"
-    return JsonResponse(
-        {"status": status, "postgresql": "ok" if postgresql else "down", "redis": "ok" if redis else "down"},
-        status=HTTPStatus.OK if postgresql else HTTPStatus.SERVICE_UNAVAILABLE,
-    )
+    return {"status": status, "postgresql": "ok" if postgresql else "down", "redis": "ok" if redis else "down"}
 
 
-@safe_only
-def metrics(request: HttpRequest) -> HttpResponse:
+def readiness_answer(found: Mapping[str, str]) -> HttpResponse:
+    """Answer what was found: 503 where requests should be sent elsewhere."""
+    is_ready = found["status"] in READY
+    return JsonResponse(found, status=HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def metrics(meta: Meta) -> HttpResponse:
     """Export the Prometheus series of all workers, to whoever may see them."""
-    if not _may_see_metrics(request):
+    if not _may_see_metrics(meta):
         problem = Problem(
             HTTPStatus.UNAUTHORIZED,
             "unauthenticated",
             "The metrics token is required",
             headers={"WWW-Authenticate": "Bearer"},
         )
-        return plain_problem_response(problem, request)
+        return problem_answer(problem, meta)
     for attempt in range(1, EXPORT_ATTEMPTS + 1):
         try:
-            return cast(HttpResponse, ExportToDjangoView(request))
+            return cast(HttpResponse, ExportToDjangoView(None))
         except (struct.error, FileNotFoundError, RuntimeError):
             # A worker that is just starting has created its file and not yet written it.
             if attempt == EXPORT_ATTEMPTS:
@@ -80,12 +92,19 @@ def metrics(request: HttpRequest) -> HttpResponse:
     raise AssertionError("unreachable")
 
 
-def _may_see_metrics(request: HttpRequest) -> bool:
+def problem_answer(problem: Problem, meta: Meta) -> HttpResponse:
+    """Answer a problem from outside Django."""
+    return HttpResponse(
+        exact_json.dumps(problem.document(meta["PATH_INFO"])), MEDIA_TYPE, problem.status, headers=problem.headers
+    )
+
+
+def _may_see_metrics(meta: Meta) -> bool:
     # The socket's address, never a header: those are the client's to write.
-    if settings.METRICS_OPEN_TO_LOOPBACK and request.META.get("REMOTE_ADDR") in {"127.0.0.1", "::1"}:
+    if settings.METRICS_OPEN_TO_LOOPBACK and meta.get("REMOTE_ADDR") in {"127.0.0.1", "::1"}:
         return True
     expected = f"Bearer {settings.METRICS_TOKEN}"
-    return bool(settings.METRICS_TOKEN) and constant_time_compare(request.headers.get("Authorization", ""), expected)
+    return bool(settings.METRICS_TOKEN) and constant_time_compare(meta.get("HTTP_AUTHORIZATION", ""), expected)
 
 
 def _postgresql_answers() -> bool:
@@ -95,3 +114,12 @@ def _postgresql_answers() -> bool:
     except DatabaseError:
         return False
     return True
+
+
+MACHINES: dict[str, Callable[[Meta], HttpResponse]] = {"healthz": healthz, "readyz": readyz, "metrics": metrics}
+"""What machines ask for, by the path without its slash."""
+
+
+def machine_view(answer: Callable[[Meta], HttpResponse]) -> View:
+    """Return the view of a machine's path, for servers without the gate."""
+    return safe_only(lambda request: answer(request.META))

@@ -49,6 +49,10 @@ class RequestRecord:
     def __init__(self) -> None:
         self.id = uuid.uuid4().hex
         self._started = time.perf_counter()
+        self.bind()
+
+    def bind(self) -> None:
+        """Put the id into all further log lines of this thread, or of this task."""
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=self.id)
 
@@ -87,6 +91,7 @@ class RequestRecordMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         record = record_of(request.META)
+        record.bind()  # it may have been begun in another thread
         response = self.get_response(request)
         response[ID_HEADER] = record.id
         match = request.resolver_match

@@ -1,25 +1,96 @@
-"""How the web server is run, in production and in the demo alike.
+"""The web server: granian with the options that the gate needs, in production and in the demo alike (ADR 12).
 
-The reasons for each option are in docs/adr/0003-granian.md.
+`python -m procedures_project.server` runs it. On SIGTERM, /readyz first says `draining` for a while, so that whoever
+sends requests here has time to send them elsewhere; then the listener closes, and what is under way is finished.
 """
 
+import os
+import signal
 import sys
+import tempfile
+import threading
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-# Requests in the database at once are workers x threads, and so are its connections.
-BLOCKING_THREADS = 4
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server import MPServer
+
+HEADER_SECONDS = 10
+HEADER_BYTES = 16_384
+BACKLOG = 4_096
+APPLICATION = "procedures_project.asgi:application"
+CONNECTIONS = 8_192  # of a worker, at once; an idle one costs a few KB
 WORKERS_KILL_TIMEOUT_SECONDS = 5
 
 
-def granian_argv(
-    *, host: str, port: int, workers: int, application: str = "procedures_project.wsgi:application"
-) -> list[str]:
-    """Return the command line that serves the WSGI application."""
-    return [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port)),
-        *("--http", "1", "--no-ws", "--workers", str(workers), "--blocking-threads", str(BLOCKING_THREADS)),
-        *("--blocking-threads-idle-timeout", "600", "--backlog", "1024", "--backpressure", "64"),
-        *("--http1-buffer-size", "16384", "--http1-header-read-timeout", "10000"),
-        *("--respawn-failed-workers", "--respawn-interval", "1"),
-        *("--workers-kill-timeout", str(WORKERS_KILL_TIMEOUT_SECONDS), "--no-access-log"),
-        application,
-    ]
+class Server(MPServer):
+    """granian, which drains before it stops."""
+
+    def __init__(self, target: str, *, drain_seconds: float, **options: Any) -> None:
+        super().__init__(
+            target,
+            interface=Interfaces.ASGI,
+            http=HTTPModes.http1,
+            websockets=False,
+            backlog=BACKLOG,
+            http1_settings=HTTP1Settings(max_buffer_size=HEADER_BYTES, header_read_timeout=HEADER_SECONDS * 1000),
+            respawn_failed_workers=True,
+            respawn_interval=1,
+            workers_kill_timeout=WORKERS_KILL_TIMEOUT_SECONDS,
+            log_access=False,
+            **options,
+        )
+        self._drain_seconds = drain_seconds
+        self._drain_file = Path(tempfile.mkdtemp(prefix="procedures-")) / "draining"
+        os.environ["DRAIN_FILE"] = str(self._drain_file)  # the workers look for it
+
+    def signal_handler_interrupt(self, signum: int = signal.SIGINT, *_frame: Any) -> None:
+        """Stop; on SIGTERM only after a while in which /readyz says so. A second signal stops at once."""
+        if signum != signal.SIGTERM or not self._drain_seconds or self._drain_file.exists():
+            super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
+            return
+        self._drain_file.touch()
+        timer = threading.Timer(self._drain_seconds, super().signal_handler_interrupt)
+        timer.daemon = True
+        timer.start()
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Stop, and leave nothing behind."""
+        self._drain_file.unlink(missing_ok=True)
+        self._drain_file.parent.rmdir()
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
+
+
+def server_argv(application: str = APPLICATION, **options: object) -> list[str]:
+    """Return the command line that serves an application; `options` are those of `main`."""
+    named = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    return [sys.executable, "-m", "procedures_project.server", *named, application]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until a signal comes."""
+    parser = ArgumentParser(prog="procedures_project.server")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--socket", type=Path, help="a Unix socket, in place of host and port")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--connections", type=int, default=CONNECTIONS, help="of a worker, at once")
+    parser.add_argument("--drain-seconds", type=float, default=0.0)
+    parser.add_argument("application")
+    options = parser.parse_args(arguments)
+    Server(
+        options.application,
+        address=options.host,
+        port=options.port,
+        uds=options.socket,
+        workers=options.workers,
+        backpressure=options.connections,
+        drain_seconds=options.drain_seconds,
+    ).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -224,6 +224,21 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 
+# --- the gate: how many requests are in Django at once, and how many wait for that ---
+
+DJANGO_THREADS = envint("DJANGO_THREADS", default=4)  # a worker's; each may hold a connection to PostgreSQL
+if DJANGO_THREADS < 1:
+    raise ImproperlyConfigured("DJANGO_THREADS must be at least 1.")
+DJANGO_QUEUE_LENGTH = envint("DJANGO_QUEUE_LENGTH", default=64)
+DJANGO_QUEUE_SECONDS = 2.0
+SERVE_HOST = envstr("SERVE_HOST", default="127.0.0.1")
+SERVE_PORT = envint("SERVE_PORT", default=8000)
+SERVE_SOCKET = os.environ.get("SERVE_SOCKET", "")
+SERVE_WORKERS = envint("SERVE_WORKERS", default=2)
+SERVE_CONNECTIONS = envint("SERVE_CONNECTIONS", default=8_192)
+SERVE_DRAIN_SECONDS = envint("SERVE_DRAIN_SECONDS", default=0)
+DRAIN_FILE = Path(os.environ["DRAIN_FILE"]) if os.environ.get("DRAIN_FILE") else None
+
 # --- language and time ---
 
 LANGUAGE_CODE = "en"

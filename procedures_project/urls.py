@@ -3,16 +3,15 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from procedures_project import documentation, operations
+from procedures_project import documentation
+from procedures_project.operations import MACHINES, machine_view
 
 urlpatterns = [
     path("", include("procedures.urls")),
     path("", include("runs.urls")),
     path("openapi.json", documentation.openapi, name="openapi"),
     path("docs", documentation.docs, name="docs"),
-    path("healthz", operations.healthz, name="healthz"),
-    path("readyz", operations.readyz, name="readyz"),
-    path("metrics", operations.metrics, name="metrics"),
+    *(path(name, machine_view(answer), name=name) for name, answer in MACHINES.items()),
     path("admin/", admin.site.urls),
 ]
 

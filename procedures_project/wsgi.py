@@ -1,15 +1,16 @@
-"""The WSGI application: Django, what servers and Django get wrong put right, and the fast path ahead of Django."""
+"""The WSGI application: Django, and what servers and Django get wrong put right. The gate calls it in threads.
+
+Under another server it stands alone: without the fast path, and without the gate's bounds on what clients can hold.
+"""
 
 import gc
 import io
 import os
 from collections.abc import Iterable
-from contextlib import closing
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
-from django.http import HttpResponse
 from django.urls import get_resolver
 
 from procedures_project.postgresql.waiting import REQUEST_PATIENCE_SECONDS, patience
@@ -41,26 +42,6 @@ def with_patience(application: WSGIApplication) -> WSGIApplication:
     return wrapped
 
 
-def with_whole_bodies(application: WSGIApplication) -> WSGIApplication:
-    """Hand over in one piece what is in one piece: granian sends a list at once, and all else piece by piece."""
-
-    def wrapped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        response = application(environ, start_response)
-        if not isinstance(response, HttpResponse):  # but a stream, or a file in a server's own wrapper
-            return response
-        with closing(response):
-            return list(response)
-
-    return wrapped
-
-
-def with_fast_path(application: WSGIApplication) -> WSGIApplication:
-    """Answer on the fast path what can be answered there."""
-    from procedures_project.fast_path import WithFastPath  # noqa: PLC0415  # its modules need the apps
-
-    return WithFastPath(application)
-
-
 def warm_up() -> None:
     """Do now what would be done at the first request or later, so that no client pays for it."""
     from versioned_cache.engine import cache  # noqa: PLC0415  # its modules need the apps
@@ -73,5 +54,6 @@ def warm_up() -> None:
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "procedures_project.settings")
-application = with_patience(with_chunked_bodies(with_fast_path(with_whole_bodies(get_wsgi_application()))))
+django = get_wsgi_application()
+application = with_patience(with_chunked_bodies(django))
 warm_up()

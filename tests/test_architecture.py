@@ -14,7 +14,7 @@ SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 
 # These start processes of their own, or run before there are settings.
 MAY_READ_THE_ENVIRONMENT = re.compile(
-    r"procedures_project/(settings|demo\w*|embedded|wsgi|management/commands/serve)\.py"
+    r"procedures_project/(settings|demo\w*|embedded|wsgi|server|management/commands/serve)\.py"
 )
 # What .env.example explains although the settings do not read it, and who does.
 READ_ELSEWHERE = {

@@ -43,19 +43,21 @@ class Breaker:
             BreakerOpen: Redis is not trusted at present; nothing was tried.
         """
         if not bypass:
-            self._enter()
+            self.enter()
         started = time.monotonic()
         try:
             yield
         except CacheUnavailable as error:
-            self._fail(FAILURES_TO_OPEN if time.monotonic() - started > SLOW_SECONDS else 1, str(error))
+            self.learn(time.monotonic() - started, error)
             raise
-        if time.monotonic() - started > SLOW_SECONDS:
-            self._fail(1, "it answers slowly")
-        else:
-            self._failures = 0
+        self.learn(time.monotonic() - started)
 
-    def _enter(self) -> None:
+    def enter(self) -> None:
+        """Return if Redis is trusted, or if this caller is the one probe; it owes a call of `learn`.
+
+        Raises:
+            BreakerOpen: Redis is not trusted at present; nothing may be tried.
+        """
         if self._failures < FAILURES_TO_OPEN:
             return
         with self._lock:
@@ -63,6 +65,16 @@ class Breaker:
                 raise BreakerOpen(f"not asked, since it failed: {self._cause}")
             # This caller is the probe; whoever comes while it is under way is turned away.
             self._closed_again_at = time.monotonic() + OPEN_SECONDS
+
+    def learn(self, seconds: float, error: CacheUnavailable | None = None) -> None:
+        """Take note of how an operation ended, and of how long it took."""
+        is_slow = seconds > SLOW_SECONDS
+        if error is not None:
+            self._fail(FAILURES_TO_OPEN if is_slow else 1, str(error))
+        elif is_slow:
+            self._fail(1, "it answers slowly")
+        else:
+            self._failures = 0
 
     def _fail(self, failures: int, cause: str) -> None:
         with self._lock:

@@ -55,11 +55,6 @@ def lease_ms() -> int:
     return int(getattr(settings, "CACHE_LEASE_MS", 5000))
 
 
-def logs_hits() -> bool:
-    """Tell whether each hit is an event in the log."""
-    return bool(getattr(settings, "CACHE_LOG_HITS", True))
-
-
 def metric_prefix() -> str:
     """Return what the names of all series begin with; read once, at start."""
     return str(getattr(settings, "CACHE_METRIC_PREFIX", "versioned_cache"))

@@ -57,6 +57,12 @@ class DeadlineParser(DefaultParser):  # type: ignore[misc,valid-type]  # its typ
         return super().read_from_socket(remaining_seconds, raise_on_timeout)
 
 
+def new_connection(redis: Redis) -> Any:
+    """Return a connection like those of the client's pool, not connected yet and not of the pool."""
+    pool = cast(Any, redis.connection_pool)
+    return pool.connection_class(**pool.connection_kwargs)
+
+
 class ThreadConnection(threading.local):
     """A connection to Redis for each thread that uses it.
 
@@ -65,8 +71,7 @@ class ThreadConnection(threading.local):
     """
 
     def __init__(self, redis: Redis) -> None:
-        pool = cast(Any, redis.connection_pool)
-        self._connection = pool.connection_class(**pool.connection_kwargs)
+        self._connection = new_connection(redis)
 
     def get(self, key: str) -> bytes | None:
         """Return the text under an ASCII key, or None.

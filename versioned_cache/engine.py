@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
+from django.conf import settings
 from django.db import Error as DatabaseFailure
 from django.db import connection
 
-from versioned_cache import configuration, events, metrics
+from versioned_cache import events, metrics
 from versioned_cache.breaker import CacheUnavailable
 from versioned_cache.bumps import bump_counters
+from versioned_cache.codings import Coding
 from versioned_cache.keys import Resource
 from versioned_cache.metrics import RedisOperation, Source
 from versioned_cache.outage import OutageLog
@@ -83,34 +85,37 @@ class VersionedCache:
             payload = self._loader.at_hand(request, known) or self._loader.load(request, fetcher)
         return _answer(resource, fingerprint, payload, started)
 
-    def peek(self, resource: Resource, fingerprint: str, known: frozenset[int]) -> Representation | None:
-        """Return the resource's current body if this process has it, with the same promise as `read`.
+    def at_hand(
+        self, request: PayloadRequest, known: frozenset[int], coding: Coding, started: float
+    ) -> Representation | None:
+        """Return a body that this process has in that coding, with the same promise as `read`. Asks nobody.
 
-        At most one question to Redis, or without it one to PostgreSQL. None where more would have to be asked;
-        such a read counts nothing.
+        None where it has none; such a read counts nothing.
+
+        Args:
+            request: What to read; its version was told after the read had begun.
+            known: Versions that the caller already has.
+            coding: How the body is to be coded.
+            started: When the read began, by `time.perf_counter`.
         """
-        if connection.in_atomic_block:
-            return None
-        started = time.perf_counter()
-        outage: CacheUnavailable | None = None
-        try:
-            version = self._store.counter(resource)
-        except CacheUnavailable as error:
-            outage, version = error, _committed_version_if_any(resource)
-        payload = None
-        if version is not None:
-            request = PayloadRequest(resource, version, fingerprint, redis_usable=outage is None)
-            payload = self._loader.at_hand(request, known)
-        if outage and payload is None:
-            self._outage.count(RedisOperation.READ, outage)
-        elif outage:
-            self._outage.report(RedisOperation.READ, resource, outage)
-        return None if payload is None else _answer(resource, fingerprint, payload, started)
+        payload = self._loader.at_hand(request, known, coding)
+        return None if payload is None else _answer(request.resource, request.fingerprint, payload, started)
 
-    def compressed(self, representation: Representation) -> bytes:
-        """Return the gzip form of a body; made once for each version in this process."""
-        return self._loader.compressed(
-            representation.resource, representation.version, representation.fingerprint, representation.body or b""
+    def note_outage(self, resource: Resource, error: CacheUnavailable, *, is_answered: bool) -> None:
+        """Count that Redis could not be asked for a version; log it if the read ends with that."""
+        if is_answered:
+            self._outage.report(RedisOperation.READ, resource, error)
+        else:
+            self._outage.count(RedisOperation.READ, error)
+
+    def coded(self, representation: Representation, coding: Coding) -> bytes:
+        """Return the body in a coding; made once for each version in this process."""
+        return self._loader.coded(
+            representation.resource,
+            representation.version,
+            representation.fingerprint,
+            representation.body or b"",
+            coding,
         )
 
     def invalidate(self, resources: Sequence[Resource]) -> None:
@@ -141,6 +146,11 @@ class VersionedCache:
                 version=versions.get(resource),
                 duration_ms=_milliseconds_since(started),
             )
+
+    @property
+    def store(self) -> Store:
+        """Redis."""
+        return self._store
 
     @property
     def memory_bytes(self) -> int:
@@ -179,7 +189,7 @@ def _answer(resource: Resource, fingerprint: str, payload: Payload, started: flo
     label, version = resource.kind.label, payload.version
     metrics.READS[label, payload.is_built].inc()
     metrics.FETCHES[label, payload.source].observe(seconds)
-    if payload.is_built or configuration.logs_hits():
+    if payload.is_built or getattr(settings, "CACHE_LOG_HITS", True):
         logger.info(
             events.MISS if payload.is_built else events.HIT,
             resource=label,
@@ -189,14 +199,6 @@ def _answer(resource: Resource, fingerprint: str, payload: Payload, started: flo
             duration_ms=round(seconds * 1000, 3),
         )
     return Representation(resource, fingerprint, version, payload.body, payload.source, seconds)
-
-
-def _committed_version_if_any(resource: Resource) -> int | None:
-    """Return the resource's version, or None also where PostgreSQL fails: whoever reads next will tell."""
-    try:
-        return committed_version(resource)
-    except DatabaseFailure:
-        return None
 
 
 def _milliseconds_since(started: float) -> float:

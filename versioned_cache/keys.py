@@ -117,3 +117,8 @@ def known_names() -> str:
     """Return how the names of resources look, for people."""
     *others, last = [kind.key for kind in kinds.values()]
     return f"{', '.join(others)} or {last}" if others else last
+
+
+def number_in(text: bytes | None) -> int | None:
+    """Return the number that a counter's text is; None where there is no counter, or it is no number."""
+    return int(text) if text is not None and text.isdigit() else None

@@ -12,6 +12,7 @@ import structlog
 from versioned_cache import events, metrics
 from versioned_cache.breaker import CacheUnavailable
 from versioned_cache.bumps import bump_counters
+from versioned_cache.codings import Coding
 from versioned_cache.keys import Resource
 from versioned_cache.memory import Memory
 from versioned_cache.metrics import RedisOperation, Source
@@ -77,12 +78,14 @@ class PayloadLoader:
         """How many bytes of bodies are in memory."""
         return self._memory.size_bytes
 
-    def at_hand(self, request: PayloadRequest, known: frozenset[int]) -> Payload | None:
+    def at_hand(
+        self, request: PayloadRequest, known: frozenset[int], coding: Coding = Coding.IDENTITY
+    ) -> Payload | None:
         """Return the payload without asking anybody: the caller knows the version, or its body is in memory."""
         if request.version in known:
             source = Source.REDIS if request.redis_usable else Source.FALLBACK
             return Payload(None, request.version, source)
-        body = self._memory.get(request.resource, request.version, request.fingerprint)
+        body = self._memory.get(request.resource, request.version, _shape(request.fingerprint, coding))
         return None if body is None else Payload(body, request.version, request.memory_source)
 
     def load(self, request: PayloadRequest, fetcher: Fetcher) -> Payload:
@@ -96,11 +99,13 @@ class PayloadLoader:
             return self._build(request, fetcher, redis_usable=request.redis_usable, is_claimed=False)
         return payload if is_ours else Payload(payload.body, payload.version, request.memory_source)
 
-    def compressed(self, resource: Resource, version: int | None, fingerprint: str, body: bytes) -> bytes:
-        """Return the gzip form of a version's body, which memory keeps as another shape of it."""
+    def coded(self, resource: Resource, version: int | None, fingerprint: str, body: bytes, coding: Coding) -> bytes:
+        """Return a version's body in a coding, which memory keeps as another shape of it."""
+        if coding is Coding.IDENTITY:
+            return body
         if version is None:
             return gzip.compress(body, GZIP_LEVEL)
-        shape = f"{fingerprint}-gzip"
+        shape = _shape(fingerprint, coding)
         coded = self._memory.get(resource, version, shape)
         if coded is not None:
             return coded
@@ -212,3 +217,8 @@ class PayloadLoader:
         else:
             if is_stored:
                 metrics.STORES.labels(request.resource.kind.label).inc()
+
+
+def _shape(fingerprint: str, coding: Coding) -> str:
+    """Return the name under which memory keeps a body in a coding."""
+    return fingerprint if coding is Coding.IDENTITY else f"{fingerprint}-{coding}"

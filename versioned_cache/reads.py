@@ -46,10 +46,6 @@ class CachedRead:
 
         return cache.read(resource, self.fingerprint, fetch_existing, known)
 
-    def peek(self, known: frozenset[int], **path: object) -> Representation | None:
-        """Return the current body if this process has it; see `VersionedCache.peek`."""
-        return cache.peek(self.kind(*path.values()), self.fingerprint, known)
-
     def body_of(self, resource: Resource) -> bytes | None:
         """Build the body from PostgreSQL; None where there is no such thing."""
         return self.fetch(resource.identifier) if self.kind.has_identifiers else self.fetch()

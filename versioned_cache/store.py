@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from django_redis import get_redis_connection
 from redis import Redis
@@ -15,8 +15,8 @@ from redis.exceptions import RedisError
 
 from versioned_cache import configuration
 from versioned_cache.breaker import Breaker, CacheUnavailable
-from versioned_cache.connection import ThreadConnection, time_limit
-from versioned_cache.keys import Resource
+from versioned_cache.connection import ThreadConnection, new_connection, time_limit
+from versioned_cache.keys import Resource, number_in
 
 PAYLOAD_TTL_SECONDS = 300
 PAYLOAD_TTL_JITTER = 0.1  # spreads the expiries of payloads that were stored together
@@ -97,11 +97,22 @@ class Store:
     def _connection(self) -> ThreadConnection:
         return ThreadConnection(self._client)
 
+    @property
+    def breaker(self) -> Breaker:
+        """What this process has learned of Redis."""
+        return self._breaker
+
+    def connect(self) -> Any:
+        """Return a new connection of redis-py, connected; not to be called in an event loop."""
+        connection = new_connection(self._client)
+        with time_limit(configuration.READ_TIMEOUT_SECONDS):
+            connection.connect()
+        return connection
+
     def counter(self, resource: Resource) -> int | None:
         """Return the leased copy of the resource's version; None where no lease runs, or what is there is no number."""
         connection = self._connection
-        text = self._run(lambda _client: connection.get(resource.counter_key))
-        return int(text) if text is not None and text.isdigit() else None
+        return number_in(self._run(lambda _client: connection.get(resource.counter_key)))
 
     def clock_ms(self, *, bypass_breaker: bool = False) -> int:
         """Return the time by Redis's clock, the only one that leases are measured by."""

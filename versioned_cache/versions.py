@@ -7,6 +7,8 @@ from django.db import connection, transaction
 
 from versioned_cache.keys import Resource
 
+SELECT_VERSIONS = "SELECT resource, version FROM resource_version WHERE resource = ANY(%s)"
+
 
 def committed_versions(resources: Sequence[Resource]) -> dict[Resource, int]:
     """Return the versions of those resources that have one, in one statement, from the primary.
@@ -15,7 +17,7 @@ def committed_versions(resources: Sequence[Resource]) -> dict[Resource, int]:
     """
     by_name = {resource.name: resource for resource in resources}
     with connection.cursor() as cursor:
-        cursor.execute("SELECT resource, version FROM resource_version WHERE resource = ANY(%s)", [list(by_name)])
+        cursor.execute(SELECT_VERSIONS, [list(by_name)])
         return {by_name[name]: version for name, version in cursor.fetchall()}
 
 

@@ -1,9 +1,11 @@
 """How long to wait for PostgreSQL. A server that is frozen keeps its connections, and answers nothing for ever.
 
 Neither libpq nor Django has a limit for that: the server's own `statement_timeout` needs a server that runs, and TCP's
-need a host that does not answer. psycopg has one for each wait, which is all that is used here.
+need a host that does not answer. psycopg has one for each wait, which is all that is used here. The limit is on a
+request as a whole, however many statements it takes and however often it connects.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,22 +16,30 @@ from psycopg.errors import OperationalError
 
 REQUEST_PATIENCE_SECONDS = 3.0  # longer than a lock is waited for (lock_timeout), shorter than a client waits
 PROBE_PATIENCE_SECONDS = 1.0
+LEAST_WAIT_SECONDS = 0.001
 
-_patience_seconds: ContextVar[float | None] = ContextVar("patience_seconds", default=None)
+ARRIVED_AT = "procedures.arrived_at"
+"""Where a WSGI environment says when its request arrived, by `time.monotonic`."""
+
+_patience_ends_at: ContextVar[float | None] = ContextVar("patience_ends_at", default=None)
 
 
 @contextmanager
-def patience(seconds: float) -> Iterator[None]:
-    """Let each statement inside wait for so long at most; commands, which do not come here, wait as they must.
+def patience(seconds: float, since: float | None = None) -> Iterator[None]:
+    """Let the statements inside wait for so long, all together; commands, which do not come here, wait as they must.
+
+    Args:
+        seconds: How long.
+        since: From when on, by `time.monotonic`; from now on by default.
 
     Raises:
         OperationalError: PostgreSQL has not answered in time. The connection is closed: what it did is not known.
     """
-    token = _patience_seconds.set(seconds)
+    token = _patience_ends_at.set((time.monotonic() if since is None else since) + seconds)
     try:
         yield
     finally:
-        _patience_seconds.reset(token)
+        _patience_ends_at.reset(token)
 
 
 class ImpatientConnection(psycopg.Connection[Any]):
@@ -37,11 +47,23 @@ class ImpatientConnection(psycopg.Connection[Any]):
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Wait for an answer, no longer than `patience` allows."""
-        limit_seconds = _patience_seconds.get() if timeout is None else timeout
+        limit_seconds = _remaining_seconds() if timeout is None else timeout
         try:
             return super().wait(gen, interval=interval, timeout=limit_seconds)
         except psycopg.errors._WaitTimeout:  # it has no public name
             if timeout is not None:
                 raise  # psycopg's own limit, and its affair
             self.close()
-            raise OperationalError(f"PostgreSQL has not answered within {limit_seconds:g} s.") from None
+            raise OperationalError("PostgreSQL has not answered in time.") from None
+
+
+def check_patience() -> None:
+    """Raise `OperationalError` if there is no time left to connect in."""
+    remaining = _remaining_seconds()
+    if remaining is not None and remaining <= LEAST_WAIT_SECONDS:
+        raise OperationalError("PostgreSQL has not answered in time.")
+
+
+def _remaining_seconds() -> float | None:
+    ends_at = _patience_ends_at.get()
+    return None if ends_at is None else max(ends_at - time.monotonic(), LEAST_WAIT_SECONDS)

@@ -44,15 +44,15 @@ def mkoch(person: Callable[[Role], User]) -> User:
 
 
 @pytest.fixture
-def secret(mkoch: User) -> str:
-    return issue_token(user=mkoch, name="tablet")
+def header(mkoch: User) -> str:
+    return "Bearer " + issue_token(user=mkoch, name="tablet")
 
 
-def test_who_was_met_is_known_without_asking(bearers: Bearers, secret: str, django_assert_num_queries: Any) -> None:
-    bearers.recent(secret, timezone.now())
+def test_who_was_met_is_known_without_asking(bearers: Bearers, header: str, django_assert_num_queries: Any) -> None:
+    bearers.recent(header, timezone.now())
 
     with django_assert_num_queries(0):
-        bearer = bearers.recent(secret, timezone.now())
+        bearer = bearers.recent(header, timezone.now())
         assert bearer is not None
         assert Right.READ_RUNS in bearer.rights
         assert bearer.user.has_perm(Right.READ_RUNS)
@@ -60,23 +60,23 @@ def test_who_was_met_is_known_without_asking(bearers: Bearers, secret: str, djan
 
 
 def test_a_stranger_is_never_remembered(bearers: Bearers, mkoch: User, django_assert_num_queries: Any) -> None:
-    assert bearers.recent("prc_wrong", timezone.now()) is None
+    assert bearers.recent("Bearer prc_wrong", timezone.now()) is None
 
     with django_assert_num_queries(1):
-        assert bearers.recent("prc_wrong", timezone.now()) is None
+        assert bearers.recent("Bearer prc_wrong", timezone.now()) is None
 
 
-def test_who_was_not_met_is_not_remembered(bearers: Bearers, secret: str) -> None:
-    assert bearers.remembered(secret, timezone.now()) is None
+def test_who_was_not_met_is_not_remembered(bearers: Bearers, header: str) -> None:
+    assert bearers.remembered(header, timezone.now()) is None
 
 
 def test_the_tokens_own_expiry_is_looked_at_each_time(bearers: Bearers, mkoch: User) -> None:
     now = timezone.now()
-    secret = issue_token(user=mkoch, name="short", expires_at=now + timedelta(seconds=1))
+    header = "Bearer " + issue_token(user=mkoch, name="short", expires_at=now + timedelta(seconds=1))
 
-    assert bearers.recent(secret, now) is not None
-    assert bearers.recent(secret, now + timedelta(seconds=1)) is None
-    assert bearers.remembered(secret, now + timedelta(seconds=1)) is None
+    assert bearers.recent(header, now) is not None
+    assert bearers.recent(header, now + timedelta(seconds=1)) is None
+    assert bearers.remembered(header, now + timedelta(seconds=1)) is None
 
 
 def revoke(user: User) -> None:
@@ -89,40 +89,40 @@ def deactivate(user: User) -> None:
 
 @pytest.mark.parametrize("change", [revoke, deactivate])
 def test_the_end_of_a_token_takes_effect_after_five_seconds_at_the_latest(
-    bearers: Bearers, clock: Clock, secret: str, mkoch: User, change: Callable[[User], None]
+    bearers: Bearers, clock: Clock, header: str, mkoch: User, change: Callable[[User], None]
 ) -> None:
-    bearers.recent(secret, timezone.now())
+    bearers.recent(header, timezone.now())
     change(mkoch)
 
-    assert bearers.recent(secret, timezone.now()) is not None
+    assert bearers.recent(header, timezone.now()) is not None
     clock.ahead = BEARER_TTL_SECONDS
-    assert bearers.recent(secret, timezone.now()) is None
+    assert bearers.recent(header, timezone.now()) is None
 
 
 def test_a_change_of_groups_takes_effect_after_five_seconds_at_the_latest(
-    bearers: Bearers, clock: Clock, secret: str, mkoch: User
+    bearers: Bearers, clock: Clock, header: str, mkoch: User
 ) -> None:
-    bearers.recent(secret, timezone.now())
+    bearers.recent(header, timezone.now())
     mkoch.groups.set([Group.objects.get_or_create(name=Role.OPERATOR)[0]])
 
     clock.ahead = BEARER_TTL_SECONDS
-    bearer = bearers.recent(secret, timezone.now())
+    bearer = bearers.recent(header, timezone.now())
 
     assert bearer is not None
     assert Right.EXECUTE_RUNS in bearer.rights
 
 
 def test_the_memory_is_bounded(
-    bearers: Bearers, secret: str, mkoch: User, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+    bearers: Bearers, header: str, mkoch: User, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
 ) -> None:
     monkeypatch.setattr(module, "MAX_BEARERS", 3)
     bearers = Bearers()
-    secrets = [issue_token(user=mkoch, name=f"tablet {number}") for number in range(5)]
+    headers = ["Bearer " + issue_token(user=mkoch, name=f"tablet {number}") for number in range(5)]
 
-    for each in secrets:
+    for each in headers:
         bearers.recent(each, timezone.now())
 
-    known = [bearers.remembered(each, timezone.now()) for each in secrets]
+    known = [bearers.remembered(each, timezone.now()) for each in headers]
     assert sum(bearer is not None for bearer in known) == 3
 
 

@@ -1,6 +1,7 @@
 """Looking at the cache and mending it by hand."""
 
 import io
+import re
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -47,7 +48,7 @@ def test_inspect_cache_says_what_is_absent(version: int, redis: Redis) -> None:
 
 
 def test_inspect_cache_explains_the_names_of_resources(version: int) -> None:
-    with pytest.raises(CommandError, match="procedures:procedure:{key}"):
+    with pytest.raises(CommandError, match=re.escape("procedures:procedure:{key}")):
         output_of("inspect_cache", "list")
 
 

@@ -1,16 +1,15 @@
 """The answers to cached reads and to the writes behind them: bytes as they are stored, under their entity tags."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from django.http import HttpResponse
 from rest_framework.exceptions import NotAcceptable
 from rest_framework.request import Request
 
+from versioned_cache.codings import Coding, preferred_coding
 from versioned_cache.engine import Representation, cache
-from versioned_cache.http.codings import Coding, preferred_coding
 from versioned_cache.http.validators import etag, etag_of_304, known_versions, wants_nothing
 from versioned_cache.reads import CachedRead
 
@@ -45,13 +44,26 @@ class CachedReadMixin:
         return read_response(request, self.cached_reads[self.action], **path)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What to answer a cached read with, whoever sends it."""
+class Head(NamedTuple):
+    """What the head of an answer says, to whomever it is sent.
+
+    Attributes:
+        entity_tag: The tag of the version; None where nobody may keep the body.
+        coding: The coding of the body; identity where there is none.
+    """
 
     status: HTTPStatus
-    headers: dict[str, str]
-    body: bytes
+    entity_tag: str | None
+    coding: Coding
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers."""
+        headers = {"Content-Type": CONTENT_TYPE, **HEADERS}
+        if self.entity_tag is not None:
+            headers["ETag"] = self.entity_tag
+        if self.coding is not Coding.IDENTITY:
+            headers["Content-Encoding"] = self.coding.value
+        return headers
 
 
 def read_response(request: Request, read: CachedRead, **path: object) -> HttpResponse:
@@ -63,8 +75,11 @@ def read_response(request: Request, read: CachedRead, **path: object) -> HttpRes
     coding = coding_for(request.META)
     if coding is None:
         raise NotAcceptable(f"Accept-Encoding must leave one of {', '.join(Coding)}.")
-    answer = answer_of(read(known_versions(request.META, read.fingerprint), **path), request.META, coding)
-    return HttpResponse(answer.body, status=answer.status, headers=answer.headers)
+    representation = read(known_versions(request.META, read.fingerprint), **path)
+    head = head_of(representation, request.META, coding)
+    body = b"" if head.status is HTTPStatus.NOT_MODIFIED else cache.coded(representation, coding)
+    headers = head.headers() | {"Server-Timing": server_timing(representation)}
+    return HttpResponse(body, status=head.status, headers=headers)
 
 
 def coding_for(meta: Mapping[str, Any]) -> Coding | None:
@@ -72,20 +87,13 @@ def coding_for(meta: Mapping[str, Any]) -> Coding | None:
     return preferred_coding(meta.get("HTTP_ACCEPT_ENCODING"))
 
 
-def answer_of(representation: Representation, meta: Mapping[str, Any], coding: Coding) -> Answer:
-    """Answer with a representation, or with 304 where the client has it already."""
-    headers = {"Content-Type": CONTENT_TYPE, **HEADERS, "Server-Timing": _server_timing(representation)}
+def head_of(representation: Representation, meta: Mapping[str, Any], coding: Coding) -> Head:
+    """Return the head of the answer with a representation; 304 where the client has it already."""
     version, fingerprint = representation.version, representation.fingerprint
     if representation.body is None or wants_nothing(meta):
-        if version is not None:
-            headers["ETag"] = etag_of_304(meta, version, fingerprint, coding)
-        return Answer(HTTPStatus.NOT_MODIFIED, headers, b"")
-    if version is not None:
-        headers["ETag"] = etag(version, fingerprint, coding)
-    if coding is Coding.IDENTITY:
-        return Answer(HTTPStatus.OK, headers, representation.body)
-    headers["Content-Encoding"] = coding.value
-    return Answer(HTTPStatus.OK, headers, cache.compressed(representation))
+        tag = version and etag_of_304(meta, version, fingerprint, coding)
+        return Head(HTTPStatus.NOT_MODIFIED, tag or None, Coding.IDENTITY)
+    return Head(HTTPStatus.OK, etag(version, fingerprint, coding) if version else None, coding)
 
 
 def written_response(
@@ -100,6 +108,6 @@ def written_response(
     return HttpResponse(body, CONTENT_TYPE, status, headers=headers)
 
 
-def _server_timing(representation: Representation) -> str:
+def server_timing(representation: Representation) -> str:
     """Tell where the body came from, and how long that took (W3C Server Timing)."""
     return f'cache;desc="{representation.source}";dur={representation.seconds * 1000:.3f}'

@@ -10,6 +10,7 @@ What Django would say to such a request is asked of Django, and remembered: whic
 host and its scheme are allowed, and which headers its answer gets.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,9 +25,12 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 from rest_framework.settings import api_settings
 
-from versioned_cache.http.answers import Answer, CachedReadMixin, answer_of, coding_for
-from versioned_cache.http.codings import Coding
+from versioned_cache.codings import Coding
+from versioned_cache.engine import cache
+from versioned_cache.http.answers import CachedReadMixin, Head, coding_for, head_of, server_timing
 from versioned_cache.http.validators import known_versions
+from versioned_cache.loop_versions import LoopVersions
+from versioned_cache.payload_loader import PayloadRequest
 from versioned_cache.reads import CachedRead
 
 PLAIN_METHODS = frozenset({"GET", "HEAD"})
@@ -38,6 +42,7 @@ HEADERS_OF_THE_BODY = {"content-type", "content-length"}
 MAX_PATH_LENGTH = 100  # no cached read's is longer; and so what is remembered is bounded
 MAX_PATHS = 4_096
 MAX_ORIGINS = 64
+MAX_HEADS = 1_024
 
 Meta = Mapping[str, Any]
 """A request's headers as WSGI has them (PEP 3333)."""
@@ -73,6 +78,20 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
+class FastAnswer:
+    """What to answer with, as ASGI has it.
+
+    Attributes:
+        headers: Their names in lower case.
+        body: The whole body.
+    """
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class FastRequest(Generic[SenderT]):
     """A request that may be answered ahead of Django, if the process has the body.
 
@@ -86,17 +105,26 @@ class FastRequest(Generic[SenderT]):
     destination: Destination
     sender: SenderT
     coding: Coding
-    headers: Mapping[str, str]
+    headers: tuple[tuple[str, str], ...]
 
-    def answer(self, meta: Meta) -> Answer | None:
+    async def answer(self, meta: Meta, versions: LoopVersions) -> FastAnswer | None:
         """Answer it; None where the process does not have the body."""
+        started = time.perf_counter()
         read = self.destination.read
-        representation = read.peek(known_versions(meta, read.fingerprint), **self.destination.path)
+        resource = read.kind(*self.destination.path.values())
+        version, outage = await versions.current(resource)
+        representation = None
+        if version is not None:
+            request = PayloadRequest(resource, version, read.fingerprint, redis_usable=outage is None)
+            representation = cache.at_hand(request, known_versions(meta, read.fingerprint), self.coding, started)
+        if outage is not None:
+            cache.note_outage(resource, outage, is_answered=representation is not None)
         if representation is None:
             return None
-        answer = answer_of(representation, meta, self.coding)
-        length = {"Content-Length": str(len(answer.body))}
-        return Answer(answer.status, {**answer.headers, **self.headers, **length}, answer.body)
+        head = head_of(representation, meta, self.coding)
+        body = b"" if head.status is HTTPStatus.NOT_MODIFIED else representation.body or b""
+        timing = (b"server-timing", server_timing(representation).encode())
+        return FastAnswer(head.status.value, [*_encoded_headers(head, len(body), self.headers), timing], body)
 
 
 class FastPath(Generic[SenderT]):
@@ -133,7 +161,7 @@ class FastPath(Generic[SenderT]):
             return None
         return FastRequest(destination, sender, coding, headers)
 
-    def _ask_middlewares(self, *origin: str | None) -> dict[str, str] | None:
+    def _ask_middlewares(self, *origin: str | None) -> tuple[tuple[str, str], ...] | None:
         """Return the headers that the middlewares add for this origin; None where they refuse it, or redirect."""
         environ = {name: value for name, value in zip(self._origin, origin, strict=True) if value is not None}
         request = WSGIRequest({**environ, "REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.input": BytesIO()})
@@ -146,7 +174,7 @@ class FastPath(Generic[SenderT]):
             return None
         if response.status_code != HTTPStatus.OK:
             return None
-        return {name: value for name, value in response.items() if name.lower() not in HEADERS_OF_THE_BODY}
+        return tuple((name, value) for name, value in response.items() if name.lower() not in HEADERS_OF_THE_BODY)
 
 
 def is_plain(meta: Meta) -> bool:
@@ -165,6 +193,13 @@ def cached_read_of(view: Any) -> CachedRead | None:
     if not (isinstance(view_class, type) and issubclass(view_class, CachedReadMixin)) or not _has_the_usual_rules(view):
         return None
     return view_class.cached_reads.get(view.actions.get("get"))
+
+
+@lru_cache(MAX_HEADS)
+def _encoded_headers(head: Head, length: int, more: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
+    """Return the headers as ASGI has them; made once a version, a coding and an origin."""
+    headers = {**head.headers(), **dict(more), "Content-Length": str(length)}
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
 def _destination_of(path: str) -> Destination | None:

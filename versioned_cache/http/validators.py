@@ -15,7 +15,7 @@ from typing import Any
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.request import Request
 
-from versioned_cache.http.codings import Coding
+from versioned_cache.codings import Coding
 
 # Django's `parse_etags` splits at commas, which a tag may contain.
 TAG = re.compile(

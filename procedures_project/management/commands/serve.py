@@ -1,37 +1,52 @@
 """Serve the API and the admin."""
 
 import os
-import socket
 from argparse import ArgumentParser
 from pathlib import Path
+from socket import SO_REUSEADDR, SOL_SOCKET
+from socket import socket as new_socket
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from procedures_project.server import granian_argv
+from procedures_project.server import server_argv
 
 
 class Command(BaseCommand):
     """`manage.py serve` becomes the web server: signals reach it, and its exit code is the command's."""
 
-    help = "Serve the API and the admin with granian."
+    help = "Serve the API and the admin with granian. Each option has an environment variable (.env.example)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--workers", type=int, default=2)
+        parser.add_argument("--host", default=settings.SERVE_HOST)
+        parser.add_argument("--port", type=int, default=settings.SERVE_PORT)
+        parser.add_argument("--socket", default=settings.SERVE_SOCKET, help="A Unix socket, in place of host and port.")
+        parser.add_argument("--workers", type=int, default=settings.SERVE_WORKERS)
+        parser.add_argument("--threads", type=int, default=settings.DJANGO_THREADS, help="Of Django, a worker.")
+        parser.add_argument("--connections", type=int, default=settings.SERVE_CONNECTIONS, help="At once, a worker.")
+        parser.add_argument(
+            "--drain-seconds",
+            type=float,
+            default=settings.SERVE_DRAIN_SECONDS,
+            help="How long /readyz says `draining` after SIGTERM before the listener closes.",
+        )
 
-    def handle(self, *, host: str, port: int, workers: int, **_options: Any) -> None:
-        _refuse_busy_port(host, port)
+    def handle(self, *, host: str, port: int, socket: str, threads: int, **options: Any) -> None:
+        if not socket:
+            _refuse_busy_port(host, port)
         _forget_earlier_metrics()
-        argv = granian_argv(host=host, port=port, workers=workers)
+        os.environ["DJANGO_THREADS"] = str(threads)
+        named = {name: options[name] for name in ("workers", "connections", "drain_seconds")}
+        named |= {"socket": socket} if socket else {"host": host, "port": port}
+        argv = server_argv(**named)
         os.execv(argv[0], argv)
 
 
 def _refuse_busy_port(host: str, port: int) -> None:
     """Say at once that the port is taken; granian would share it with another granian, silently."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with new_socket() as probe:
+        probe.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:

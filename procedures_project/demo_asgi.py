@@ -40,6 +40,6 @@ def _is_listed(services_path: Path) -> bool:
 _end_with_granian()
 _wait_until_listed(Path(os.environ["DEMO_SERVICES_FILE"]))
 
-from procedures_project.wsgi import application  # noqa: E402  only now, see above
+from procedures_project.asgi import application  # noqa: E402  only now, see above
 
 __all__ = ["application"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from versioned_cache.http.codings import Coding, preferred_coding
+from versioned_cache.codings import Coding, preferred_coding
 
 
 @pytest.mark.parametrize(

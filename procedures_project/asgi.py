@@ -1,0 +1,71 @@
+"""The ASGI application: the gate, and Django behind it."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from django.conf import settings
+from django.db import connection
+
+from procedures_project.wsgi import django
+
+# The modules below need the apps, which the one above has loaded.
+# isort: split
+
+from procedures_project.django_pool import DjangoPool
+from procedures_project.gate import Gate, Send
+from procedures_project.listener import drop_answers_that_nobody_takes
+from procedures_project.readiness import Readiness
+from procedures_project.request_bodies import Receive
+from versioned_cache.engine import cache
+from versioned_cache.loop_versions import LoopVersions
+
+
+class Application:
+    """The gate of one worker, from the start of its event loop to the end.
+
+    Args:
+        django: What is behind the gate.
+    """
+
+    def __init__(self, django: WSGIApplication) -> None:
+        self._django = django
+        self._gate: Gate | None = None
+
+    @property
+    def gate(self) -> Gate | None:
+        """The gate, while the application lives."""
+        return self._gate
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer a request, or live from the server's start to its end (ASGI)."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._gate is not None:
+            await self._gate.answer(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        pool = DjangoPool(
+            self._django, settings.DJANGO_THREADS, settings.DJANGO_QUEUE_LENGTH, settings.DJANGO_QUEUE_SECONDS
+        )
+        versions = LoopVersions(cache.store, connection.get_connection_params())
+        readiness = Readiness(settings.DRAIN_FILE)
+        self._gate = Gate(pool, versions, readiness)
+        await receive()
+        await readiness.look_once()
+        tasks = [asyncio.create_task(readiness.keep_looking()), asyncio.create_task(drop_answers_that_nobody_takes())]
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks)
+        await versions.close()
+        readiness.close()
+        await pool.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+application = Application(django)

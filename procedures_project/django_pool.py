@@ -1,0 +1,122 @@
+"""Django behind the gate: a bounded number of threads, and a bounded wait for one of them.
+
+A thread only ever waits for PostgreSQL and Redis: it gets whole request bodies, and gives back whole answers.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from wsgiref.types import WSGIApplication
+
+from django.db import connections
+
+from procedures_project.postgresql.waiting import ARRIVED_AT, REQUEST_PATIENCE_SECONDS, patience
+
+Result = TypeVar("Result")
+Headers = list[tuple[bytes, bytes]]
+
+
+class PoolExhausted(Exception):
+    """No thread became free in time, or too many wait already; nothing was done."""
+
+
+@dataclass(slots=True)
+class WholeAnswer:
+    """An answer as a WSGI application gives it, whole; also its `start_response` (PEP 3333).
+
+    Attributes:
+        headers: As ASGI has them, their names in lower case.
+    """
+
+    status: int = 0
+    headers: Headers = field(default_factory=list)
+    body: bytes = b""
+
+    def __call__(self, status: str, headers: list[tuple[str, str]], _error: Any = None, /) -> Callable[[bytes], object]:
+        self.status = int(status.split(maxsplit=1)[0])
+        self.headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        return self._write
+
+    def _write(self, data: bytes) -> None:
+        self.body += data
+
+
+class DjangoPool:
+    """Calls a WSGI application in threads. For one event loop.
+
+    Args:
+        application: The application.
+        threads: How many requests are in it at once; each may hold a connection to PostgreSQL.
+        queue_length: How many more may wait for a thread.
+        wait_seconds: How long each may.
+    """
+
+    def __init__(self, application: WSGIApplication, threads: int, queue_length: int, wait_seconds: float) -> None:
+        self._application = application
+        self._threads = threads
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="django")
+        self._free = asyncio.Semaphore(threads)
+        self._queue_length = queue_length
+        self._wait_seconds = wait_seconds
+        self.waiting = 0
+
+    async def answer(self, environ: dict[str, Any]) -> WholeAnswer:
+        """Return the application's answer to a request.
+
+        Raises:
+            PoolExhausted: no thread was to be had; nothing was done.
+        """
+        return await self.run(lambda: _called(self._application, environ))
+
+    async def run(self, function: Callable[[], Result]) -> Result:
+        """Call a function in one of the threads.
+
+        Raises:
+            PoolExhausted: no thread was to be had; nothing was done.
+        """
+        await self._wait_for_a_thread()
+        called = asyncio.get_running_loop().run_in_executor(self._executor, function)
+        # Whoever asked may be gone by then; the thread is taken until it is done.
+        called.add_done_callback(lambda _called: self._free.release())
+        return await asyncio.shield(called)
+
+    async def close(self) -> None:
+        """Let the threads end when they have done what they are at, and close their connections."""
+        loop = asyncio.get_running_loop()
+        together = threading.Barrier(self._threads)  # so that each of them is met
+        closing = [loop.run_in_executor(self._executor, _close_connections, together) for _ in range(self._threads)]
+        await asyncio.gather(*closing)
+        self._executor.shutdown()
+
+    async def _wait_for_a_thread(self) -> None:
+        if self._free.locked() and self.waiting >= self._queue_length:
+            raise PoolExhausted
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await self._free.acquire()
+        except TimeoutError:
+            raise PoolExhausted from None
+        finally:
+            self.waiting -= 1
+
+
+def _close_connections(together: threading.Barrier) -> None:
+    together.wait()
+    connections.close_all()
+
+
+def _called(application: WSGIApplication, environ: dict[str, Any]) -> WholeAnswer:
+    answer = WholeAnswer()
+    # The time in the queue counts.
+    with patience(REQUEST_PATIENCE_SECONDS, since=environ[ARRIVED_AT]):
+        response: Any = application(environ, answer)
+        try:
+            answer.body += b"".join(response)
+        finally:
+            if hasattr(response, "close"):
+                response.close()
+    return answer

@@ -1,0 +1,237 @@
+"""The gate: what every request passes first, in one event loop a worker (ADR 12).
+
+It owns everything that waits for a client, so that Django's threads only ever wait for PostgreSQL and Redis. Cached
+reads that the process has in memory are answered here (Note [The fast path]), and so is what machines ask for;
+everything else goes to Django, with its body whole.
+"""
+
+import asyncio
+import io
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from django.conf import settings
+from django.http import HttpResponse
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.common import CommonMiddleware
+from django.middleware.security import SecurityMiddleware
+
+from access.authentication import Bearer, bearer_in, remembered_bearer
+from procedures_project.django_pool import DjangoPool, Headers, PoolExhausted
+from procedures_project.operations import (
+    MACHINES,
+    SAFE_METHODS,
+    healthz,
+    method_not_allowed,
+    metrics,
+    problem_answer,
+    readiness_answer,
+)
+from procedures_project.postgresql.waiting import ARRIVED_AT
+from procedures_project.readiness import Readiness
+from procedures_project.request_bodies import BodyCollector, BodyTooSlow, ClientGone, Receive
+from procedures_project.request_records import ID_HEADER, RequestRecord, record_of
+from rest.problems import Problem
+from versioned_cache.http.fast_path import FastPath, FastRequest
+from versioned_cache.loop_versions import LoopVersions
+
+logger = structlog.get_logger(__name__)
+
+Send = Callable[[Any], Awaitable[None]]
+
+# Those of settings.MIDDLEWARE that have a say in a read by token, in their order.
+MIDDLEWARES = (SecurityMiddleware, CommonMiddleware, XFrameOptionsMiddleware)
+
+GRACE_SECONDS = 0.05  # for a body that came with its head, from whomever it is
+TAKE_SECONDS = 30.0  # in which a client must take a piece of the answer
+WHOLE_BYTES = 512 * 1024  # a longer answer is sent in pieces
+PIECE_BYTES = 64 * 1024
+MAX_HEADER_NAMES = 512
+FORMS = ("/admin/",)
+"""Where bodies are forms of people who are logged in, and not of programs with tokens."""
+
+
+class Gate:
+    """Answers the requests of one worker. For one event loop.
+
+    Args:
+        django: Django and what stands around it.
+        versions: The current versions of what is cached.
+        readiness: Whether requests should be sent here.
+    """
+
+    def __init__(self, django: DjangoPool, versions: LoopVersions, readiness: Readiness) -> None:
+        self._django = django
+        self._versions = versions
+        self._readiness = readiness
+        self.fast_path: FastPath[Bearer] = FastPath(remembered_bearer, MIDDLEWARES)
+
+    async def answer(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer a request (ASGI)."""
+        meta = meta_of(scope)
+        meta[ARRIVED_AT] = time.monotonic()
+        if meta["PATH_INFO"][1:] in MACHINES:
+            await self._answer_machine(meta, send)
+            return
+        try:
+            fast = self.fast_path.recognise(meta)
+            if fast is not None and await self._answer_fast(fast, meta, send):
+                return
+        except Exception:  # whatever it is, Django answers, and answers for it
+            logger.exception("fast_path_failed")
+        await self._answer_by_django(meta, receive, send)
+
+    async def _answer_fast(self, request: FastRequest[Bearer], meta: dict[str, Any], send: Send) -> bool:
+        record = record_of(meta)
+        answer = await request.answer(meta, self._versions)
+        if answer is None:
+            return False
+        record.close(
+            method=meta["REQUEST_METHOD"],
+            route=request.destination.route,
+            view=request.destination.view_name,
+            status=answer.status,
+            user_id=request.sender.user.pk,
+        )
+        await send_answer(send, meta, answer.status, [*answer.headers, _id_header(record)], answer.body)
+        return True
+
+    async def _answer_machine(self, meta: dict[str, Any], send: Send) -> None:
+        """Answer a probe or a scraper, whatever Django and PostgreSQL do."""
+        record, name = RequestRecord(), meta["PATH_INFO"][1:]
+        if meta["REQUEST_METHOD"] not in SAFE_METHODS:
+            response = method_not_allowed(meta)
+        elif name == "readyz":
+            response = readiness_answer(self._readiness.found)
+        elif name == "metrics":
+            response = await asyncio.to_thread(metrics, meta)
+        else:
+            response = healthz(meta)
+        await self._close_and_send(record, name, meta, response, send)
+
+    async def _answer_by_django(self, meta: dict[str, Any], receive: Receive, send: Send) -> None:
+        record = record_of(meta)
+        try:
+            await self._add_body(meta, receive)
+            answer = await self._django.answer(meta)
+        except ClientGone:
+            return
+        except BodyTooSlow:
+            problem = Problem(HTTPStatus.REQUEST_TIMEOUT, "request-timeout", "The body did not arrive in time")
+            await self._refuse(record, meta, problem, send)
+            return
+        except PoolExhausted:
+            problem = Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The service is temporarily unavailable",
+                "Too many requests wait already; nothing was done.",
+                headers={"Retry-After": "1"},
+            )
+            await self._refuse(record, meta, problem, send)
+            return
+        await send_answer(send, meta, answer.status, answer.headers, answer.body)
+
+    async def _add_body(self, meta: dict[str, Any], receive: Receive) -> None:
+        """Put the whole body into the request; of one that is too long, what shows that it is."""
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE if meta["PATH_INFO"].startswith(FORMS) else settings.MAX_BODY_BYTES
+        length = meta.get("CONTENT_LENGTH", "")
+        is_chunked = "HTTP_TRANSFER_ENCODING" in meta
+        meta["wsgi.input"] = io.BytesIO()
+        if not is_chunked and (not length.isdecimal() or length == "0" or int(length) > limit):
+            return
+        collector = BodyCollector(receive, limit)
+        await collector.collect(GRACE_SECONDS)
+        if not collector.is_complete and await self._may_send_a_body(meta):
+            await collector.collect()
+        meta["wsgi.input"] = io.BytesIO(collector.body)
+        if is_chunked:
+            meta["CONTENT_LENGTH"] = str(len(collector.body))
+
+    async def _may_send_a_body(self, meta: dict[str, Any]) -> bool:
+        """Tell whether to wait for a body: who has no good token is refused without."""
+        if meta["PATH_INFO"].startswith(FORMS) or remembered_bearer(meta) is not None:
+            return True
+        return await self._django.run(lambda: bearer_in(meta)) is not None
+
+    async def _refuse(self, record: RequestRecord, meta: dict[str, Any], problem: Problem, send: Send) -> None:
+        response = problem_answer(problem, meta)
+        response["Connection"] = "close"
+        await self._close_and_send(record, None, meta, response, send)
+
+    async def _close_and_send(
+        self, record: RequestRecord, route: str | None, meta: dict[str, Any], response: HttpResponse, send: Send
+    ) -> None:
+        status = response.status_code
+        record.close(method=meta["REQUEST_METHOD"], route=route, view=route, status=status, user_id=None)
+        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
+        headers += [(b"content-length", str(len(response.content)).encode()), _id_header(record)]
+        await send_answer(send, meta, status, headers, response.content)
+
+
+async def send_answer(send: Send, meta: Mapping[str, Any], status: int, headers: Headers, body: bytes) -> None:
+    """Send an answer, to HEAD its head; a long one in pieces, so that no connection holds a copy of it.
+
+    Raises:
+        TimeoutError: the client has not taken a piece in time; the server then closes the connection.
+    """
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    if meta["REQUEST_METHOD"] == "HEAD":
+        body = b""
+    start = 0
+    while len(body) - start > WHOLE_BYTES:
+        piece = body[start : start + PIECE_BYTES]
+        async with asyncio.timeout(TAKE_SECONDS):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        start += PIECE_BYTES
+    await send({"type": "http.response.body", "body": body[start:] if start else body})
+
+
+def meta_of(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request as WSGI has it (PEP 3333), all but its body."""
+    server = scope.get("server") or ("localhost", 80)
+    meta: dict[str, Any] = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": server[0],
+        "SERVER_PORT": str(server[1]),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "REMOTE_ADDR": (scope.get("client") or ("",))[0],
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for name, value in scope["headers"]:
+        variable = _variable_of(name)
+        if variable is not None:
+            text = value.decode("latin-1")
+            separator = "; " if variable == "HTTP_COOKIE" else ","
+            meta[variable] = f"{meta[variable]}{separator}{text}" if variable in meta else text
+    return meta
+
+
+@lru_cache(MAX_HEADER_NAMES)
+def _variable_of(name: bytes) -> str | None:
+    """Return the name under which WSGI has a header; None for one that would imitate another.
+
+    `X_Forwarded_Proto` becomes the variable of `X-Forwarded-Proto`, which only a proxy may say.
+    """
+    if b"_" in name:
+        return None
+    variable = name.decode("latin-1").upper().replace("-", "_")
+    return variable if variable in {"CONTENT_LENGTH", "CONTENT_TYPE"} else f"HTTP_{variable}"
+
+
+def _id_header(record: RequestRecord) -> tuple[bytes, bytes]:
+    return ID_HEADER.lower().encode(), record.id.encode()
