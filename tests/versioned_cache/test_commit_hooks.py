@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -67,6 +67,19 @@ def test_what_was_committed_is_bumped_once_in_one_round_trip_and_nothing_else_is
     assert sorted(resource.name for round_trip in bumps for resource in round_trip) == sorted(
         resource.name for resource in outermost.committed
     )
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("redis")
+def test_however_much_is_written_under_one_savepoint_one_hook_waits_for_the_commit() -> None:
+    with transaction.atomic():
+        for resource in RESOURCES * 10:
+            invalidate_on_commit(resource)
+        with transaction.atomic():
+            for resource in RESOURCES * 10:
+                invalidate_on_commit(resource)
+
+        assert len(connection.run_on_commit) == 2
 
 
 @pytest.fixture
