@@ -30,6 +30,7 @@ class Mode(StrEnum):
     HANG = "hang"  # connections are taken, and nothing passes; what is held passes later
     RESET = "reset"  # connections are taken and reset
     TRICKLE = "trickle"  # one byte now and then
+    LOSE_ONE = "lose one"  # the next command is lost, and its connection with it; then everything passes
 
 
 class Proxy:
@@ -157,6 +158,9 @@ class _Relay:
         with contextlib.suppress(OSError):
             while data := await source.read(CHUNK_BYTES):
                 await self._flows.wait()
+                if self._mode is Mode.LOSE_ONE:
+                    self._mode = Mode.PASS
+                    return
                 await self._deliver(data, sink)
 
     async def _deliver(self, data: bytes, sink: asyncio.StreamWriter) -> None:

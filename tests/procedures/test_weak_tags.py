@@ -1,0 +1,57 @@
+"""A weak entity tag is good enough to read by, and never to write by (RFC 9110 §13.1)."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+
+from access.roles import Role
+from runs.models import Run
+from tests.conftest import ApiClient
+from tests.factories import body, publish, start
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def etag(author: ApiClient) -> str:
+    """The entity tag of a procedure, as a reader was given it."""
+    publish(body("gibson"))
+    return str(author.get("/procedures/gibson").headers["ETag"])
+
+
+@pytest.mark.parametrize("if_match", ["W/{}", 'W/{}, "1-00000000"', '"1-00000000",W/{}'])
+def test_a_write_that_names_the_current_version_weakly_is_refused(author: ApiClient, etag: str, if_match: str) -> None:
+    headers = {"If-Match": if_match.format(etag)}
+
+    answer = author.put("/procedures/gibson", body("gibson", title="New"), headers=headers)
+
+    assert (answer.status_code, answer.json()["type"]) == (412, "/problems/version-mismatch")
+    assert author.get("/procedures/gibson").json()["title"] == "Gibson"
+
+
+@pytest.mark.parametrize("if_match", ["{0}", "W/{0}, {0}", '{0}, W/"1-00000000"'])
+def test_a_write_that_names_the_current_version_strongly_is_done(author: ApiClient, etag: str, if_match: str) -> None:
+    headers = {"If-Match": if_match.format(etag)}
+
+    answer = author.put("/procedures/gibson", body("gibson", title="New"), headers=headers)
+
+    assert answer.status_code == 200
+
+
+def test_a_step_is_not_committed_on_a_version_that_is_named_weakly(
+    operator: ApiClient, person: Callable[[Role], User]
+) -> None:
+    run: Run = start(person(Role.OPERATOR))
+    etag = operator.get(f"/runs/{run.pk}").headers["ETag"]
+
+    answer = operator.post(f"/runs/{run.pk}/steps/measure/commit", {}, headers={"If-Match": f"W/{etag}"})
+
+    assert answer.status_code == 412
+    assert run.events.count() == 1
+
+
+def test_a_reader_who_names_the_current_version_weakly_holds_it(author: ApiClient, etag: str) -> None:
+    answer = author.get("/procedures/gibson", headers={"If-None-Match": f"W/{etag}"})
+
+    assert answer.status_code == 304
