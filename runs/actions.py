@@ -335,7 +335,7 @@ def _record_about_run(order: Order, kind: EventKind, allowed_in: list[RunStatus]
 
 
 def _record(order: Order, head: RunHead, kind: EventKind, step: Step | None) -> Recorded[RunHead]:
-    event = _next_event(head.run, kind, order, head.outline.newest.hash, step)
+    event = _next_event(head.run, kind, order, head.newest_hash, step)
     event.save(force_insert=True)
     after = head.with_event(event)
     run = head.run

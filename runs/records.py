@@ -32,6 +32,11 @@ class RunHead:
         """The seq of the newest event."""
         return self.outline.newest.seq
 
+    @property
+    def newest_hash(self) -> str:
+        """The hash of the newest event, which the next one is chained to."""
+        return self.outline.newest.hash
+
     def with_event(self, event: RunEvent) -> "RunHead":
         """Return where the run stands after one more event."""
         return _head(self.run, self.pinned_steps, self.outline.after(event, self.pinned_steps))
