@@ -253,7 +253,7 @@ def amend_step(order: Order, step_key: str) -> Recorded[RunHead]:
         if head.progress.status not in (RunStatus.IN_PROGRESS, RunStatus.COMPLETED):
             raise RunNotInProgress(head.progress.status)
         _check_has_room(head)
-        effective = head.progress.of(step).effective
+        effective = head.progress.of(step.key).effective
         effective_seq = effective.seq if effective else None
         if order.submission.amends is not None and order.submission.amends != effective_seq:
             raise AmendTargetStale(effective_seq)
@@ -408,9 +408,9 @@ def _check_expected(order: Order) -> None:
 def _check_may_resolve(head: RunHead, step: Step) -> None:
     if head.progress.status is not RunStatus.IN_PROGRESS:
         raise RunNotInProgress(head.progress.status)
-    if head.run.revision.ordering == Ordering.STRICT and (blocking := head.progress.unresolved_before(step)):
+    if head.run.revision.ordering == Ordering.STRICT and (blocking := head.progress.unresolved_before(step.key)):
         raise StepOutOfOrder(blocking)
-    effective = head.progress.of(step).effective
+    effective = head.progress.of(step.key).effective
     if effective is not None:
         raise StepAlreadyCommitted(effective)
 

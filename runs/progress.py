@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import takewhile
 
 from procedures.models import Ordering, Step
 from runs.models import EventKind, RunEvent, RunStatus
@@ -113,15 +114,14 @@ class Progress:
         """The keys of the steps that come next; none in a run that has ended."""
         return [progress.step.key for progress in self.steps if progress.state is StepState.AVAILABLE]
 
-    def of(self, step: Step) -> StepProgress:
-        """Return where `step` stands."""
-        return next(progress for progress in self.steps if progress.step.pk == step.pk)
+    def of(self, step_key: str) -> StepProgress:
+        """Return where the step with this key stands."""
+        return next(progress for progress in self.steps if progress.step.key == step_key)
 
-    def unresolved_before(self, step: Step) -> list[str]:
-        """Return the keys of the steps before `step` that are not resolved yet."""
-        return [
-            earlier.step.key for earlier in self.steps if earlier.step.position < step.position and not earlier.resolved
-        ]
+    def unresolved_before(self, step_key: str) -> list[str]:
+        """Return the keys of the unresolved steps before the one with this key."""
+        earlier = takewhile(lambda progress: progress.step.key != step_key, self.steps)
+        return [progress.step.key for progress in earlier if not progress.resolved]
 
 
 def outline_of(steps: Sequence[Step], events: Sequence[RunEvent]) -> Outline:

@@ -92,21 +92,21 @@ def test_progress_counts_resolved_steps() -> None:
 
 
 def test_the_newest_amendment_is_what_counts() -> None:
-    found = after("commit a", "amend a", "commit b", "amend a").of(BY_KEY["a"])
+    found = after("commit a", "amend a", "commit b", "amend a").of("a")
 
     assert found.effective is not None
     assert (found.effective.seq, found.amended) == (5, True)
 
 
 def test_a_commit_without_amendment_counts_itself() -> None:
-    found = after("commit a").of(BY_KEY["a"])
+    found = after("commit a").of("a")
 
     assert found.effective is not None
     assert (found.effective.seq, found.amended, found.deviated) == (2, False, False)
 
 
 def test_an_unresolved_step_has_nothing_that_counts() -> None:
-    found = after().of(BY_KEY["a"])
+    found = after().of("a")
 
     assert (found.effective, found.resolved, found.amended, found.deviated) == (None, False, False, False)
 
@@ -116,13 +116,13 @@ def test_a_step_deviates_when_what_counts_does() -> None:
     amended = RunEvent(seq=3, kind="amend", step=STEPS[0], deviations=[], recorded_at=NOW)
     started = RunEvent(seq=1, kind="start", recorded_at=NOW)
 
-    assert progress_of("strict", STEPS, outline_of(STEPS, [started, committed])).of(STEPS[0]).deviated
-    assert not progress_of("strict", STEPS, outline_of(STEPS, [started, committed, amended])).of(STEPS[0]).deviated
+    assert progress_of("strict", STEPS, outline_of(STEPS, [started, committed])).of("a").deviated
+    assert not progress_of("strict", STEPS, outline_of(STEPS, [started, committed, amended])).of("a").deviated
 
 
 def test_the_steps_in_the_way_are_the_unresolved_ones_before() -> None:
-    assert after("commit a").unresolved_before(BY_KEY["c"]) == ["b"]
-    assert after("commit a").unresolved_before(BY_KEY["a"]) == []
+    assert after("commit a").unresolved_before("c") == ["b"]
+    assert after("commit a").unresolved_before("a") == []
 
 
 def test_a_run_that_goes_on_has_no_end() -> None:
