@@ -412,7 +412,7 @@ def _check_may_resolve(head: RunHead, step: Step) -> None:
         raise StepOutOfOrder(blocking)
     effective = head.progress.of(step.key).effective
     if effective is not None:
-        raise StepAlreadyCommitted(effective)
+        raise StepAlreadyCommitted(head.event_with_seq(effective.seq))
 
 
 def _check_has_room(head: RunHead) -> None:

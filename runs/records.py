@@ -37,6 +37,10 @@ class RunHead:
         """The hash of the newest event, which the next one is chained to."""
         return self.outline.newest.hash
 
+    def event_with_seq(self, seq: int) -> RunEvent:
+        """Read one event whole, with its step."""
+        return self.run.events.select_related("step").get(seq=seq)
+
     def with_event(self, event: RunEvent) -> "RunHead":
         """Return where the run stands after one more event."""
         return _head(self.run, self.pinned_steps, self.outline.after(event, self.pinned_steps))
