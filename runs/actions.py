@@ -246,7 +246,7 @@ def amend_step(order: Order, step_key: str) -> Recorded[RunHead]:
         if head.progress.status not in (RunStatus.IN_PROGRESS, RunStatus.COMPLETED):
             raise RunNotInProgress(head.progress.status)
         _check_has_room(head)
-        effective = head.progress.of(step).effective
+        effective = head.progress.of(step.key).effective
         effective_seq = effective.seq if effective else None
         if order.submission.amends is not None and order.submission.amends != effective_seq:
             raise AmendTargetStale(effective_seq)
@@ -328,7 +328,7 @@ def _record_about_run(order: Order, kind: EventKind, allowed_in: list[RunStatus]
 
 
 def _record(order: Order, head: RunHead, kind: EventKind, step: Step | None) -> Recorded[RunHead]:
-    event = _next_event(head.run, kind, order, head.outline.newest.hash, step)
+    event = _next_event(head.run, kind, order, head.newest_hash, step)
     event.save(force_insert=True)
     after = head.with_event(event)
     run = head.run
@@ -399,11 +399,11 @@ def _check_expected(order: Order) -> None:
 def _check_may_resolve(head: RunHead, step: Step) -> None:
     if head.progress.status is not RunStatus.IN_PROGRESS:
         raise RunNotInProgress(head.progress.status)
-    if head.run.revision.ordering == Ordering.STRICT and (blocking := head.progress.unresolved_before(step)):
+    if head.run.revision.ordering == Ordering.STRICT and (blocking := head.progress.unresolved_before(step.key)):
         raise StepOutOfOrder(blocking)
-    effective = head.progress.of(step).effective
+    effective = head.progress.of(step.key).effective
     if effective is not None:
-        raise StepAlreadyCommitted(effective)
+        raise StepAlreadyCommitted(head.event_with_seq(effective.seq))
 
 
 def _check_has_room(head: RunHead) -> None:

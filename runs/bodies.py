@@ -3,16 +3,16 @@
 As procedures/bodies.py. What the ledger amounts to is derived as everywhere, from the few events that decide it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
-from procedures.models import Step
 from rest import exact_json
-from runs.models import RunEvent
-from runs.progress import StepProgress, outline_of, progress_of
+from rest.timestamps import to_wire
+from runs.progress import LedgerLine, PinnedStep, StepProgress, progress_of
 
 INSTANT = "to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
 ACTOR = "json_build_object('id', actor_id, 'name', actor_name) AS actor"
@@ -26,8 +26,7 @@ SELECT row_to_json(item)::text FROM (
         procedure.key AS procedure_key, revision.number, revision.title AS revision_title, revision.ordering,
         (
             SELECT json_agg(step) FROM (
-                SELECT id, key, title, position FROM procedures_step
-                WHERE revision_id = revision.id ORDER BY position
+                SELECT key, title FROM procedures_step WHERE revision_id = revision.id ORDER BY position
             ) step
         ) AS steps,
         (
@@ -64,8 +63,8 @@ def body_of_run(run_id: UUID | str) -> bytes | None:
 
 def _body(run: Mapping[str, Any]) -> dict[str, Any]:
     """Return the members of RunSerializer, in its order."""
-    steps = [Step(**step) for step in run["steps"]]
-    progress = progress_of(run["ordering"], steps, outline_of(steps, _deciding_events(run, steps)))
+    steps = [PinnedStep(**step) for step in run["steps"]]
+    progress = progress_of(run["ordering"], steps, [_line(event) for event in _deciding_events(run)])
     return {
         "id": run["id"],
         "title": run["title"],
@@ -75,7 +74,7 @@ def _body(run: Mapping[str, Any]) -> dict[str, Any]:
         "procedure": {"key": run["procedure_key"], "revision": run["number"], "title": run["revision_title"]},
         "started_by": {"id": run["started_by_id"], "name": run["started_by_name"]},
         "started_at": run["started_at"],
-        "ended_at": progress.ended_at,
+        "ended_at": to_wire(progress.ended_at) if progress.ended_at else None,
         "end_reason": progress.end_reason,
         "progress": {"resolved": progress.resolved, "total": progress.total},
         "next_steps": progress.next_steps,
@@ -85,35 +84,32 @@ def _body(run: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _step(found: StepProgress) -> dict[str, Any]:
+def _step(progress: StepProgress) -> dict[str, Any]:
     """Return the members of StepStateSerializer, in its order."""
     return {
-        "key": found.step.key,
-        "title": found.step.title,
-        "state": found.state,
-        "effective_seq": found.effective.seq if found.effective else None,
-        "amended": found.amended,
-        "deviated": found.deviated,
+        "key": progress.step.key,
+        "title": progress.step.title,
+        "state": progress.state,
+        "effective_seq": progress.effective.seq if progress.effective else None,
+        "amended": progress.amended,
+        "deviated": progress.deviated,
     }
 
 
-def _deciding_events(run: Mapping[str, Any], steps: Sequence[Step]) -> list[RunEvent]:
-    """Return as much of the ledger, by seq, as its outline needs: of each step the first event and the newest."""
-    ids = {step.key: step.pk for step in steps}
-    first: dict[str, dict[str, Any]] = {}
-    newest: dict[str, dict[str, Any]] = {}
-    for commit in run["commits"]:
-        first.setdefault(commit["step_key"], commit)
-        newest[commit["step_key"]] = commit
-    deciding = {event["seq"]: event for event in (*first.values(), *newest.values(), *run["status_changes"])}
-    return [
-        RunEvent(
-            seq=seq,
-            kind=event["kind"],
-            step_id=ids.get(event.get("step_key")),
-            deviations=event.get("deviations", []),
-            reason=event["reason"],
-            recorded_at=event["recorded_at"],  # as it is written, since that is all that is done with it
-        )
-        for seq, event in sorted(deciding.items())
-    ]
+def _deciding_events(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the events that `progress_of` needs, by seq: a long history has many amendments that it does not."""
+    first = {commit["step_key"]: commit for commit in reversed(run["commits"])}
+    newest = {commit["step_key"]: commit for commit in run["commits"]}
+    by_seq = {event["seq"]: event for event in (*first.values(), *newest.values(), *run["status_changes"])}
+    return [by_seq[seq] for seq in sorted(by_seq)]
+
+
+def _line(event: Mapping[str, Any]) -> LedgerLine:
+    return LedgerLine(
+        seq=event["seq"],
+        kind=event["kind"],
+        step_key=event.get("step_key"),
+        deviates=bool(event.get("deviations")),
+        reason=event["reason"],
+        recorded_at=datetime.fromisoformat(event["recorded_at"]),
+    )

@@ -21,7 +21,7 @@ from django.db.models import prefetch_related_objects
 from procedures.models import content_of
 from rest import exact_json
 from runs.models import EventKind, Run, RunEvent
-from runs.progress import outline_of, progress_of
+from runs.records import progress_of_run
 
 EVENTS_PER_FETCH = 200
 
@@ -85,9 +85,7 @@ def _faults_of_start(run: Run, event: RunEvent) -> Iterator[str]:
 
 
 def _faults_in_head(run: Run) -> Iterator[str]:
-    steps = list(run.revision.steps.all())
-    events = list(run.events.order_by("seq").defer("values", "checklist", "deviations", "note"))
-    amounts_to = progress_of(run.revision.ordering, steps, outline_of(steps, events))
+    amounts_to = progress_of_run(run, run.events.lines().order_by("seq"))
     for name in ("status", "ended_at", "end_reason"):
         told, kept = getattr(amounts_to, name), getattr(run, name)
         if told != kept:

@@ -114,8 +114,13 @@ class RunEventQuerySet(models.QuerySet["RunEvent"]):
 
     def newest_of_each_step(self, runs: Iterable[Run]) -> "RunEventQuerySet":
         """Return, of each run, the newest event about each step, and the newest about the run as a whole."""
-        newest = self.filter(run__in=runs).order_by("run_id", "step_id", "-seq").distinct("run_id", "step_id")
-        return newest.select_related("step")
+        return self.lines().filter(run__in=runs).order_by("run_id", "step_id", "-seq").distinct("run_id", "step_id")
+
+    def lines(self) -> "RunEventQuerySet":
+        """Return them with their hashes and what decides where their run stands, and nothing else."""
+        return self.select_related("step").only(
+            "run_id", "seq", "kind", "step__key", "deviations", "reason", "recorded_at", "hash"
+        )
 
 
 class RunEvent(models.Model):

@@ -1,12 +1,18 @@
-"""What a run's ledger amounts to: the run's state, each step's, and what comes next. All derived."""
+"""Where a run stands, derived from its ledger: the run's state, the state of each step, and what comes next.
+
+Nothing here knows the database. Whoever reads a ledger, runs/records.py or runs/bodies.py, makes lines of it.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
+from itertools import takewhile
+from typing import NamedTuple
 
-from procedures.models import Ordering, Step
-from runs.models import EventKind, RunEvent, RunStatus
+from procedures.models import Ordering
+from runs.models import EventKind, RunStatus
 
 STATUS_AFTER = {
     EventKind.START: RunStatus.IN_PROGRESS,
@@ -14,7 +20,7 @@ STATUS_AFTER = {
     EventKind.RESUME: RunStatus.IN_PROGRESS,
     EventKind.ABORT: RunStatus.ABORTED,
 }
-"""The state of a run after an event about the run as a whole; unless all steps are resolved by then."""
+"""The run's state after an event about the run as a whole, unless all steps are resolved by then."""
 
 
 class StepState(StrEnum):
@@ -26,8 +32,34 @@ class StepState(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class StepProgress:
+class LedgerLine(NamedTuple):
+    """What decides, of an event, where its run stands.
+
+    Attributes:
+        seq: The number of the event in its run.
+        kind: What happened, as in `EventKind`.
+        step_key: The key of its step; None if the event is about the run as a whole.
+        deviates: Whether a value lies outside its limits, for a reason.
+        reason: Why it happened, where that was asked for.
+        recorded_at: When it was recorded.
+    """
+
+    seq: int
+    kind: str
+    step_key: str | None
+    deviates: bool
+    reason: str | None
+    recorded_at: datetime
+
+
+class PinnedStep(NamedTuple):
+    """What a step of the run's revision is called."""
+
+    key: str
+    title: str
+
+
+class StepProgress(NamedTuple):
     """Where one step stands.
 
     Attributes:
@@ -36,9 +68,9 @@ class StepProgress:
         effective: The event that counts: the original commit or skip, or its newest amendment; None if unresolved.
     """
 
-    step: Step
+    step: PinnedStep
     state: StepState
-    effective: RunEvent | None
+    effective: LedgerLine | None
 
     @property
     def resolved(self) -> bool:
@@ -53,126 +85,111 @@ class StepProgress:
     @property
     def deviated(self) -> bool:
         """Whether a value that counts lies outside its limits, for a reason."""
-        return self.effective is not None and bool(self.effective.deviations)
+        return self.effective is not None and self.effective.deviates
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """What decides, of a ledger, where its run stands: as much of it as there are steps, however long it is.
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands. As large as its procedure, however long its ledger is.
 
     Attributes:
-        newest: The newest event.
+        ordering: Whether its steps are resolved in their order, or in any; as in `Ordering`.
+        pinned_steps: The steps of its revision, in their order.
+        last_seq: The seq of the newest event.
         last_change: The newest event about the run as a whole.
-        effective: By the id of its step, the event that counts: a commit, a skip, or its newest amendment.
+        effective: By the key of its step, the event that counts: a commit, a skip, or its newest amendment.
         completed_at: When the last step was resolved; None while one is not.
     """
 
-    newest: RunEvent
-    last_change: RunEvent
-    effective: Mapping[int, RunEvent]
+    ordering: str
+    pinned_steps: Sequence[PinnedStep]
+    last_seq: int
+    last_change: LedgerLine
+    effective: Mapping[str, LedgerLine]
     completed_at: datetime | None
 
-    def after(self, event: RunEvent, steps: Sequence[Step]) -> "Outline":
-        """Return the outline with one more event, in a run of these steps."""
-        if event.step_id is None:
-            return replace(self, newest=event, last_change=event)
-        effective = {**self.effective, event.step_id: event}
-        is_complete = all(step.pk in effective for step in steps)
-        completed_at = self.completed_at or (event.recorded_at if is_complete else None)
-        return replace(self, newest=event, effective=effective, completed_at=completed_at)
+    @property
+    def status(self) -> RunStatus:
+        """The run's state."""
+        status = STATUS_AFTER[EventKind(self.last_change.kind)]
+        is_completed = status is RunStatus.IN_PROGRESS and self.completed_at is not None
+        return RunStatus.COMPLETED if is_completed else status
 
+    @property
+    def ended_at(self) -> datetime | None:
+        """When the run was completed or aborted."""
+        if self.status is RunStatus.ABORTED:
+            return self.last_change.recorded_at
+        return self.completed_at if self.status is RunStatus.COMPLETED else None
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run stands.
+    @property
+    def end_reason(self) -> str | None:
+        """Why the run was aborted."""
+        return self.last_change.reason if self.status is RunStatus.ABORTED else None
 
-    Attributes:
-        status: The run's state.
-        ended_at: When it was completed or aborted.
-        end_reason: Why it was aborted.
-        steps: Where its steps stand, in their order.
-    """
-
-    status: RunStatus
-    ended_at: datetime | None
-    end_reason: str | None
-    steps: Sequence[StepProgress]
+    @cached_property
+    def steps(self) -> Sequence[StepProgress]:
+        """Where the steps stand, in their order."""
+        steps = []
+        is_blocked = self.ended_at is not None
+        for step in self.pinned_steps:
+            effective = self.effective.get(step.key)
+            steps.append(StepProgress(step, _state(effective, is_blocked=is_blocked), effective))
+            is_blocked = is_blocked or (effective is None and self.ordering == Ordering.STRICT)
+        return steps
 
     @property
     def resolved(self) -> int:
         """How many steps are committed or skipped."""
-        return sum(step.resolved for step in self.steps)
+        return len(self.effective)
 
     @property
     def total(self) -> int:
         """How many steps there are."""
-        return len(self.steps)
+        return len(self.pinned_steps)
 
     @property
     def next_steps(self) -> list[str]:
         """The keys of the steps that come next; none in a run that has ended."""
         return [progress.step.key for progress in self.steps if progress.state is StepState.AVAILABLE]
 
-    def of(self, step: Step) -> StepProgress:
-        """Return where `step` stands."""
-        return next(progress for progress in self.steps if progress.step.pk == step.pk)
+    def of(self, step_key: str) -> StepProgress:
+        """Return where the step with this key stands."""
+        return next(progress for progress in self.steps if progress.step.key == step_key)
 
-    def unresolved_before(self, step: Step) -> list[str]:
-        """Return the keys of the steps before `step` that are not resolved yet."""
-        return [
-            earlier.step.key for earlier in self.steps if earlier.step.position < step.position and not earlier.resolved
-        ]
+    def unresolved_before(self, step_key: str) -> list[str]:
+        """Return the keys of the unresolved steps before the one with this key."""
+        earlier = takewhile(lambda progress: progress.step.key != step_key, self.steps)
+        return [progress.step.key for progress in earlier if not progress.resolved]
 
-
-def outline_of(steps: Sequence[Step], events: Sequence[RunEvent]) -> Outline:
-    """Return the outline of a whole ledger (by seq) of a run of these steps."""
-    return Outline(
-        newest=events[-1],
-        last_change=next(event for event in reversed(events) if event.step_id is None),
-        effective={event.step_id: event for event in events if event.step_id is not None},
-        completed_at=_completed_at(steps, events),
-    )
+    def after(self, line: LedgerLine) -> "Progress":
+        """Return where the run stands after one more event."""
+        if line.step_key is None:
+            return replace(self, last_seq=line.seq, last_change=line)
+        effective = {**self.effective, line.step_key: line}
+        is_complete = len(effective) == self.total
+        completed_at = self.completed_at or (line.recorded_at if is_complete else None)
+        return replace(self, last_seq=line.seq, effective=effective, completed_at=completed_at)
 
 
-def progress_of(ordering: str, steps: Sequence[Step], outline: Outline) -> Progress:
-    """Derive where a run stands from its pinned steps (in their order) and the outline of its ledger."""
-    status = STATUS_AFTER[EventKind(outline.last_change.kind)]
-    ended_at = outline.last_change.recorded_at if status is RunStatus.ABORTED else None
-    if status is RunStatus.IN_PROGRESS and outline.completed_at is not None:
-        status, ended_at = RunStatus.COMPLETED, outline.completed_at
+def progress_of(ordering: str, steps: Sequence[PinnedStep], lines: Sequence[LedgerLine]) -> Progress:
+    """Derive where a run of these steps stands from its ledger, by seq.
+
+    The first and the newest line of each step and the newest about the run as a whole are enough of it.
+    """
+    effective = {line.step_key: line for line in lines if line.step_key is not None}
+    resolving = {line.step_key: line for line in reversed(lines) if line.step_key is not None}
     return Progress(
-        status=status,
-        ended_at=ended_at,
-        end_reason=outline.last_change.reason if status is RunStatus.ABORTED else None,
-        steps=_steps(ordering, steps, outline.effective, has_ended=ended_at is not None),
+        ordering=ordering,
+        pinned_steps=steps,
+        last_seq=lines[-1].seq,
+        last_change=next(line for line in reversed(lines) if line.step_key is None),
+        effective=effective,
+        completed_at=max(resolving.values()).recorded_at if len(resolving) == len(steps) else None,
     )
 
 
-def _completed_at(steps: Sequence[Step], events: Sequence[RunEvent]) -> datetime | None:
-    """Return when the last unresolved step was resolved, if all are."""
-    unresolved = {step.pk for step in steps}
-    for event in events:
-        if event.step_id in unresolved:
-            unresolved.discard(event.step_id)
-            if not unresolved:
-                return event.recorded_at
-    return None
-
-
-def _steps(
-    ordering: str, steps: Sequence[Step], effective: Mapping[int, RunEvent], *, has_ended: bool
-) -> list[StepProgress]:
-    found = []
-    is_blocked = has_ended
-    for step in steps:
-        event = effective.get(step.pk)
-        found.append(StepProgress(step, _state(event, is_blocked=is_blocked), event))
-        if event is None and ordering == Ordering.STRICT:
-            is_blocked = True
-    return found
-
-
-def _state(effective: RunEvent | None, *, is_blocked: bool) -> StepState:
+def _state(effective: LedgerLine | None, *, is_blocked: bool) -> StepState:
     if effective is None:
         return StepState.PENDING if is_blocked else StepState.AVAILABLE
     return StepState.SKIPPED if effective.kind == EventKind.SKIP else StepState.COMMITTED

@@ -1,40 +1,49 @@
 """Runs as they are read: where one stands, with or without the whole ledger behind it."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import attrgetter
 from uuid import UUID
 
 from django.db.models import prefetch_related_objects
 
 from procedures.models import Step
 from runs.models import STEP_KINDS, Run, RunEvent, RunStatus
-from runs.progress import Outline, Progress, outline_of, progress_of
+from runs.progress import LedgerLine, PinnedStep, Progress, progress_of
 
 
 @dataclass(frozen=True, slots=True)
 class RunHead:
-    """Where a run stands. As large as its procedure, however long its ledger is.
+    """Where a run stands.
 
     Attributes:
         run: The row, for what never changes in it.
-        pinned_steps: The steps of its revision, in their order.
-        outline: What counts of its ledger.
-        progress: What that amounts to.
+        progress: Where it stands.
+        newest_hash: The hash of the newest event, which the next one is chained to.
     """
 
     run: Run
-    pinned_steps: Sequence[Step]
-    outline: Outline
     progress: Progress
+    newest_hash: str
 
     @property
     def last_seq(self) -> int:
         """The seq of the newest event."""
-        return self.outline.newest.seq
+        return self.progress.last_seq
+
+    @property
+    def pinned_steps(self) -> list[Step]:
+        """The steps of the run's revision, in their order."""
+        return list(self.run.revision.steps.all())
+
+    def event_with_seq(self, seq: int) -> RunEvent:
+        """Read one event whole, with its step."""
+        return self.run.events.select_related("step").get(seq=seq)
 
     def with_event(self, event: RunEvent) -> "RunHead":
         """Return where the run stands after one more event."""
-        return _head(self.run, self.pinned_steps, self.outline.after(event, self.pinned_steps))
+        return RunHead(self.run, self.progress.after(_line(event)), event.hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +78,12 @@ def head_of(run: Run) -> RunHead:
 
 def heads_of(runs: Iterable[Run]) -> list[RunHead]:
     """Read where runs stand that carry their revisions: two statements, however many there are."""
-    found = list(runs)
-    prefetch_related_objects(found, "revision__steps")
-    newest: dict[UUID, list[RunEvent]] = {run.pk: [] for run in found}
-    for event in RunEvent.objects.newest_of_each_step(found):
+    runs = list(runs)
+    prefetch_related_objects(runs, "revision__steps")
+    newest: dict[UUID, list[RunEvent]] = defaultdict(list)
+    for event in RunEvent.objects.newest_of_each_step(runs):
         newest[event.run_id].append(event)
-    return [_head(run, list(run.revision.steps.all()), _outline(run, newest[run.pk])) for run in found]
+    return [_head(run, newest[run.pk]) for run in runs]
 
 
 def head_with_id(run_id: UUID) -> RunHead:
@@ -101,22 +110,25 @@ def record_with_id(run_id: UUID) -> RunRecord:
 
 
 def new_record(run: Run, events: Sequence[RunEvent]) -> RunRecord:
-    """Return the record of a run whose ledger is `events`."""
-    steps = list(run.revision.steps.all())
-    outline = outline_of(steps, events)
-    return RunRecord(run, steps, outline, progress_of(run.revision.ordering, steps, outline), events)
+    """Return the record of a run whose ledger is `events`, by seq."""
+    return RunRecord(run, progress_of_run(run, events), events[-1].hash, events)
 
 
-def _head(run: Run, steps: Sequence[Step], outline: Outline) -> RunHead:
-    return RunHead(run, steps, outline, progress_of(run.revision.ordering, steps, outline))
+def progress_of_run(run: Run, events: Iterable[RunEvent]) -> Progress:
+    """Derive where a run that carries its revision stands from its whole ledger, by seq."""
+    steps = [PinnedStep(step.key, step.title) for step in run.revision.steps.all()]
+    return progress_of(run.revision.ordering, steps, [_line(event) for event in events])
 
 
-def _outline(run: Run, newest: Sequence[RunEvent]) -> Outline:
-    """Return the outline of a run from the newest event of each step, and the newest about the run as a whole."""
-    return Outline(
-        newest=max(newest, key=lambda event: event.seq),
-        last_change=next(event for event in newest if event.step_id is None),
-        effective={event.step_id: event for event in newest if event.step_id is not None},
-        # Amendments hide which event it was that resolved the last step; the run's row has kept the instant.
-        completed_at=run.ended_at if run.status == RunStatus.COMPLETED else None,
-    )
+def _head(run: Run, newest: Iterable[RunEvent]) -> RunHead:
+    """Return the head of a run from the newest event about each step, and the newest about the run as a whole."""
+    events = sorted(newest, key=attrgetter("seq"))
+    # An amendment hides the event that resolved its step, and so when the run was completed; the run's row says it.
+    completed_at = run.ended_at if run.status == RunStatus.COMPLETED else None
+    return RunHead(run, replace(progress_of_run(run, events), completed_at=completed_at), events[-1].hash)
+
+
+def _line(event: RunEvent) -> LedgerLine:
+    """Return what decides of a saved event; it reads no columns but those of `RunEventQuerySet.lines`."""
+    step_key = event.step.key if event.step else None
+    return LedgerLine(event.seq, event.kind, step_key, bool(event.deviations), event.reason, event.recorded_at)

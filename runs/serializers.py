@@ -186,8 +186,8 @@ class CurrentSerializer(RunAfterEventSerializer):
     @extend_schema_field(StepSerializer(many=True))
     def get_steps(head: RunHead) -> list[dict[str, Any]]:
         """Return the steps that come next."""
-        available = [step.step for step in head.progress.steps if step.state is StepState.AVAILABLE]
-        return [dict(StepSerializer(step).data) for step in available]
+        next_steps = set(head.progress.next_steps)
+        return [dict(StepSerializer(step).data) for step in head.pinned_steps if step.key in next_steps]
 
 
 def submission_from(body: dict[str, Any], serializer_class: type[StrictSerializer]) -> Submission:

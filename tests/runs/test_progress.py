@@ -1,33 +1,30 @@
 """What a ledger amounts to: status, step states, what comes next."""
 
 from datetime import timedelta
-from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procedures.models import Step
 from rest import timestamps
-from runs.models import STEP_KINDS, RunEvent
-from runs.progress import Progress, outline_of, progress_of
+from runs.models import STEP_KINDS
+from runs.progress import LedgerLine, PinnedStep, Progress, progress_of
 from tests.factories import unhurried
 
 NOW = timestamps.now()
-STEPS = [Step(pk=number, key=key, position=number, title=key) for number, key in enumerate("abc", start=1)]
-BY_KEY = {step.key: step for step in STEPS}
+STEPS = [PinnedStep(key, title=key) for key in "abc"]
+
+
+def line(seq: int, entry: str, *, deviates: bool = False) -> LedgerLine:
+    """The line of an event such as `commit a` or `pause`."""
+    kind, _, key = entry.partition(" ")
+    return LedgerLine(seq, kind, key or None, deviates, f"because of {seq}", NOW + timedelta(minutes=seq))
 
 
 def after(*story: str, ordering: str = "strict") -> Progress:
     """Where a run of the steps a, b and c stands after events such as `commit a` or `pause`."""
-    events: list[RunEvent] = []
-    for seq, entry in enumerate(("start", *story), start=1):
-        kind, _, key = entry.partition(" ")
-        event = RunEvent(seq=seq, kind=kind, step=BY_KEY.get(key), recorded_at=NOW + timedelta(minutes=seq))
-        event.reason = f"because of {seq}"
-        events.append(event)
-    return progress_of(ordering, STEPS, outline_of(STEPS, events))
+    return progress_of(ordering, STEPS, [line(seq, entry) for seq, entry in enumerate(("start", *story), start=1)])
 
 
 def states(progress: Progress) -> dict[str, str]:
@@ -92,37 +89,35 @@ def test_progress_counts_resolved_steps() -> None:
 
 
 def test_the_newest_amendment_is_what_counts() -> None:
-    found = after("commit a", "amend a", "commit b", "amend a").of(BY_KEY["a"])
+    found = after("commit a", "amend a", "commit b", "amend a").of("a")
 
     assert found.effective is not None
     assert (found.effective.seq, found.amended) == (5, True)
 
 
 def test_a_commit_without_amendment_counts_itself() -> None:
-    found = after("commit a").of(BY_KEY["a"])
+    found = after("commit a").of("a")
 
     assert found.effective is not None
     assert (found.effective.seq, found.amended, found.deviated) == (2, False, False)
 
 
 def test_an_unresolved_step_has_nothing_that_counts() -> None:
-    found = after().of(BY_KEY["a"])
+    found = after().of("a")
 
     assert (found.effective, found.resolved, found.amended, found.deviated) == (None, False, False, False)
 
 
 def test_a_step_deviates_when_what_counts_does() -> None:
-    committed = RunEvent(seq=2, kind="commit", step=STEPS[0], deviations=[{"slot": "x"}], recorded_at=NOW)
-    amended = RunEvent(seq=3, kind="amend", step=STEPS[0], deviations=[], recorded_at=NOW)
-    started = RunEvent(seq=1, kind="start", recorded_at=NOW)
+    start, commit, amendment = line(1, "start"), line(2, "commit a", deviates=True), line(3, "amend a")
 
-    assert progress_of("strict", STEPS, outline_of(STEPS, [started, committed])).of(STEPS[0]).deviated
-    assert not progress_of("strict", STEPS, outline_of(STEPS, [started, committed, amended])).of(STEPS[0]).deviated
+    assert progress_of("strict", STEPS, [start, commit]).of("a").deviated
+    assert not progress_of("strict", STEPS, [start, commit, amendment]).of("a").deviated
 
 
 def test_the_steps_in_the_way_are_the_unresolved_ones_before() -> None:
-    assert after("commit a").unresolved_before(BY_KEY["c"]) == ["b"]
-    assert after("commit a").unresolved_before(BY_KEY["a"]) == []
+    assert after("commit a").unresolved_before("c") == ["b"]
+    assert after("commit a").unresolved_before("a") == []
 
 
 def test_a_run_that_goes_on_has_no_end() -> None:
@@ -155,14 +150,19 @@ def test_every_step_is_in_one_state_and_the_counts_agree(order: Any, count: int,
     assert (progress.next_steps == []) is (count == 3)
 
 
-@given(st.lists(st.sampled_from(["commit", "skip", "amend", "pause", "resume", "abort"]), max_size=8), st.randoms())
-def test_an_outline_after_an_event_is_the_outline_of_the_longer_ledger(kinds: list[str], chance: Random) -> None:
-    events = [RunEvent(seq=1, kind="start", recorded_at=NOW)]
-    outline = outline_of(STEPS, events)
+entries = st.one_of(
+    st.builds("{} {}".format, st.sampled_from(STEP_KINDS), st.sampled_from("abc")),
+    st.sampled_from(["pause", "resume", "abort"]),
+)
 
-    for seq, kind in enumerate(kinds, start=2):
-        step = chance.choice(STEPS) if kind in STEP_KINDS else None
-        events.append(RunEvent(seq=seq, kind=kind, step=step, recorded_at=NOW + timedelta(minutes=seq)))
-        outline = outline.after(events[-1], STEPS)
 
-    assert outline == outline_of(STEPS, events)
+@given(st.lists(entries, max_size=8), st.sampled_from(["strict", "any"]))
+def test_progress_after_an_event_is_the_progress_of_the_longer_ledger(story: list[str], ordering: str) -> None:
+    lines = [line(1, "start")]
+    progress = progress_of(ordering, STEPS, lines)
+
+    for seq, entry in enumerate(story, start=2):
+        lines.append(line(seq, entry))
+        progress = progress.after(lines[-1])
+
+    assert progress == progress_of(ordering, STEPS, lines)
