@@ -3,18 +3,29 @@
 from http import HTTPStatus
 from typing import Any
 
+from drf_spectacular.utils import OpenApiParameter, extend_schema_serializer
 from rest_framework import serializers
 
+from procedures import examples
 from procedures.serializers import ProcedureSerializer, RevisionHeadSerializer, RevisionSerializer
-from rest.fields import SLUG, SlugField
-from rest.operations import Operation, Parameter, Precondition, ProblemType
+from rest.fields import SLUG_SCHEMA, SlugField
+from rest.headers import (
+    ETAG,
+    IDEMPOTENCY_KEY,
+    IF_NONE_MATCH,
+    LOCATION,
+    NO_CACHE,
+    REPLAYED,
+    REQUIRED_IF_MATCH,
+    answer_header,
+)
+from rest.operations import Operation, ProblemType
 
-SLUG_SCHEMA = {"type": "string", "pattern": SLUG.replace(r"\A", "^").replace(r"\Z", "$"), "maxLength": 63}
-KEY = {"key": Parameter("The procedure's key.", SLUG_SCHEMA)}
-KEY_AND_NUMBER = {**KEY, "number": Parameter("The revision's number.", {"type": "integer", "minimum": 1})}
-
-ASK_EACH_TIME = {"Cache-Control": Parameter("Keep it, and ask before each use.", {"const": "private, no-cache"})}
-LOCATION = {"Location": Parameter("Where to read it.", {"type": "string", "format": "uri-reference"})}
+KEY = OpenApiParameter("key", SLUG_SCHEMA, OpenApiParameter.PATH, description="The procedure's key.")
+NUMBER = OpenApiParameter(
+    "number", {"type": "integer", "minimum": 1}, OpenApiParameter.PATH, description="The revision's number."
+)
+FOR_EVER = answer_header("Cache-Control", {"type": "string"}, "Keep the answer forever.", HTTPStatus.OK)
 
 PROCEDURE_NOT_FOUND = ProblemType(
     HTTPStatus.NOT_FOUND, "procedure-not-found", "There is no such procedure",
@@ -29,64 +40,16 @@ PROCEDURE_KEY_TAKEN = ProblemType(
     "The key belongs to another procedure, perhaps to an archived one or to a draft.",
 )  # fmt: skip
 
-STEPS: list[dict[str, Any]] = [
-    {
-        "key": "incubate",
-        "title": "Incubate at 50 °C",
-        "instructions": "Put the tubes into the preheated block and start the clock when the lid is closed.",
-        "caution": "Do not exceed one hour.",
-        "role": None,
-        "skippable": False,
-        "expected_duration_s": 3600,
-        "slots": [
-            {
-                "key": "minutes",
-                "label": "Actual time",
-                "type": "integer",
-                "required": True,
-                "unit": "min",
-                "min": 15,
-                "max": 65,
-                "out_of_range": "deviation",
-            }
-        ],
-        "checklist": [{"key": "on_ice", "label": "Tubes put on ice afterwards", "required": True}],
-    }
-]
-DEFINITION = {
-    "key": "gibson-assembly",
-    "title": "Gibson assembly cloning",
-    "description": "Joins overlapping DNA fragments in one tube.",
-    "ordering": "strict",
-    "tags": ["laboratory", "cloning"],
-    "steps": STEPS,
-}
-PROCEDURE = {**DEFINITION, "revision": 3, "status": "active", "updated_at": "2026-11-20T08:00:00.000Z"}
-REVISION_HEAD = {
-    "revision": 3,
-    "title": "Gibson assembly cloning",
-    "change_note": "The block may stay hot up to 65 minutes.",
-    "content_sha256": "5b1c7d0c9a8f4be1f3c1f2f0e6a0f1c24d8f9f6f7a3e0b9d1c2e3f405162738a",
-    "published_at": "2026-11-20T08:00:00.000Z",
-}
-REVISION = {
-    **REVISION_HEAD,
-    "key": "gibson-assembly",
-    "based_on": 2,
-    "description": DEFINITION["description"],
-    "ordering": "strict",
-    "steps": STEPS,
-}
-
 
 class ReplacementBodySerializer(ProcedureSerializer):
-    """A procedure as PUT takes it: the key stands in the path already, and may be repeated."""
+    """A procedure as PUT takes it. The key is in the path; the body may repeat it."""
 
     key = SlugField(required=False)
 
 
+@extend_schema_serializer(many=False)  # an object, though the action is `list`
 class RevisionPageSerializer(serializers.Serializer[Any]):
-    """Some of a procedure's revisions, newest first, and where the next page is."""
+    """Some revisions of a procedure, newest first, and the path of the next page."""
 
     revisions = RevisionHeadSerializer(many=True)
     next = serializers.CharField(allow_null=True)
@@ -96,60 +59,51 @@ PROCEDURE_OPERATIONS = {
     "list": Operation(
         id="listProcedures",
         summary="List the active procedures",
-        description="The complete list with all steps, ordered by key; or what the filters leave of it.",
+        description="All active procedures with all their steps, ordered by key, or those that the filters select.",
+        parameters=(IF_NONE_MATCH, ETAG),
         answer=ProcedureSerializer(many=True),
-        example=PROCEDURE,
-        is_revalidated=True,
+        example=examples.PROCEDURE,
     ),
     "retrieve": Operation(
         id="getProcedure",
         summary="Read a procedure",
-        description="An item of the list; an archived procedure too.",
-        path=KEY,
+        description="One procedure as the list shows it. Archived procedures can be read too.",
+        parameters=(KEY, IF_NONE_MATCH, ETAG, NO_CACHE),
         answer=ProcedureSerializer,
-        example=PROCEDURE,
-        is_revalidated=True,
-        headers=ASK_EACH_TIME,
+        example=examples.PROCEDURE,
         problems=(PROCEDURE_NOT_FOUND,),
     ),
     "create": Operation(
         id="createProcedure",
         summary="Create a procedure",
-        description="Publishes revision 1.",
+        description="Creates a procedure and publishes its revision 1.",
+        parameters=(IDEMPOTENCY_KEY, ETAG, LOCATION, REPLAYED),
         body=ProcedureSerializer,
-        body_example={**DEFINITION, "change_note": "First edition."},
+        body_example={**examples.DEFINITION, "change_note": "First edition."},
         status=HTTPStatus.CREATED,
         answer=ProcedureSerializer,
-        example={**PROCEDURE, "revision": 1},
-        answers_etag=True,
-        has_idempotency_key=True,
-        headers=LOCATION,
+        example={**examples.PROCEDURE, "revision": 1},
         problems=(PROCEDURE_KEY_TAKEN,),
     ),
     "update": Operation(
         id="updateProcedure",
         summary="Publish a new revision",
-        description="Replaces the content and the tags, and makes an archived procedure active again. "
-        "Content that is equal to the current revision's makes no new one.",
-        path=KEY,
+        description="Replaces the content and the tags, and reactivates an archived procedure. "
+        "Content that equals the current revision makes no new one.",
+        parameters=(KEY, REQUIRED_IF_MATCH, IDEMPOTENCY_KEY, ETAG, REPLAYED),
         body=ReplacementBodySerializer,
-        body_example={**DEFINITION, "change_note": "The block may stay hot up to 65 minutes."},
+        body_example={**examples.DEFINITION, "change_note": examples.REVISION["change_note"]},
         answer=ProcedureSerializer,
-        example=PROCEDURE,
-        answers_etag=True,
-        precondition=Precondition.REQUIRED,
-        has_idempotency_key=True,
+        example=examples.PROCEDURE,
         problems=(PROCEDURE_NOT_FOUND,),
     ),
     "destroy": Operation(
         id="archiveProcedure",
         summary="Archive a procedure",
-        description="Takes it from the list and refuses new runs; it stays readable, and its runs go on.",
-        path=KEY,
+        description="Removes the procedure from the list and refuses new runs. It stays readable, and its runs go on.",
+        parameters=(KEY, REQUIRED_IF_MATCH, ETAG),
         answer=ProcedureSerializer,
-        example={**PROCEDURE, "status": "archived"},
-        answers_etag=True,
-        precondition=Precondition.REQUIRED,
+        example={**examples.PROCEDURE, "status": "archived"},
         problems=(PROCEDURE_NOT_FOUND,),
     ),
 }
@@ -158,20 +112,20 @@ REVISION_OPERATIONS = {
     "list": Operation(
         id="listRevisions",
         summary="List the revisions of a procedure",
-        description="Newest first, without their steps.",
-        path=KEY,
+        description="A page of revisions without their steps, newest first. "
+        "`next` is the path of the next page, null on the last one.",
+        parameters=(KEY,),
         answer=RevisionPageSerializer,
-        example={"revisions": [REVISION_HEAD], "next": "/procedures/gibson-assembly/revisions?before=3"},
+        example={"revisions": [examples.REVISION_HEAD], "next": "/procedures/gibson-assembly/revisions?before=3"},
         problems=(PROCEDURE_NOT_FOUND,),
     ),
     "retrieve": Operation(
         id="getRevision",
         summary="Read a revision",
-        description="One revision with its steps; it never changes.",
-        path=KEY_AND_NUMBER,
+        description="One revision with its steps. It never changes.",
+        parameters=(KEY, NUMBER, FOR_EVER),
         answer=RevisionSerializer,
-        example=REVISION,
-        headers={"Cache-Control": Parameter("Keep it for ever.", {"type": "string"})},
+        example=examples.REVISION,
         problems=(PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND),
     ),
 }

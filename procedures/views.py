@@ -42,7 +42,9 @@ class ProcedureListParameters(Parameters):
     """Filters of the list."""
 
     tag = serializers.CharField(required=False, max_length=63, help_text="Only procedures with this tag.")
-    q = serializers.CharField(required=False, max_length=200, help_text="A text in the key, title or description.")
+    q = serializers.CharField(
+        required=False, max_length=200, help_text="Only procedures with this text in their key, title or description."
+    )
 
 
 class RevisionListParameters(Parameters):

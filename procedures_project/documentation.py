@@ -6,10 +6,23 @@ from functools import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import condition
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.openapi import AutoSchema
 
+from access.authentication import BearerTokenAuthentication
 from procedures_project.operations import safe_only
 from rest import exact_json
+
+
+class BearerScheme(OpenApiAuthenticationExtension):
+    """How clients send their token."""
+
+    target_class = BearerTokenAuthentication
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "description": "An API token. An administrator issues it."}
 
 
 @cache

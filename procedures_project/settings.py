@@ -208,11 +208,11 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Written procedures, executed as runs, committed step by step: fast reads that are never stale.",
     "TAGS": [
         {"name": "procedures", "description": "What is to be done: ordered steps, published as immutable revisions."},
-        {"name": "runs", "description": "What was done: a run executes one revision; its history is never unwritten."},
+        {"name": "runs", "description": "What was done: a run executes one revision; its history is never rewritten."},
     ],
     "COMPONENT_SPLIT_REQUEST": True,  # what is taken is stricter than what is answered
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "POSTPROCESSING_HOOKS": [],  # enumerations stay where they are used
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enum_id_removal"],  # enumerations stay inline
     "SCHEMA_PATH_PREFIX": "",
     "SORT_OPERATION_PARAMETERS": False,
 }

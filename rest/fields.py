@@ -5,15 +5,26 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
+from rest.exact_json import MAX_SAFE_INTEGER
 from rest.timestamps import to_milliseconds, to_wire
 
 # RFC 3339 §5.6; the offset is required: an instant without one is a guess.
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 SLUG = r"\A[a-z0-9]+(-[a-z0-9]+)*\Z"
 NAME = r"\A[a-z][a-z0-9_]*\Z"
+
+
+def schema_of_text(pattern: str) -> dict[str, Any]:
+    """Return the JSON schema of the texts that match `pattern`, with the anchors of ECMA 262."""
+    return {"type": "string", "pattern": pattern.replace(r"\A", "^").replace(r"\Z", "$")}
+
+
+SLUG_SCHEMA = {**schema_of_text(SLUG), "maxLength": 63}
 
 
 class StrictCharField(serializers.CharField):
@@ -30,6 +41,7 @@ class StrictCharField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+@extend_schema_field(SLUG_SCHEMA)
 class SlugField(StrictCharField):
     """Lower-case words joined by hyphens, at most 63 characters: `gibson-assembly`."""
 
@@ -45,6 +57,7 @@ class SlugField(StrictCharField):
         return text
 
 
+@extend_schema_field(schema_of_text(NAME))
 class NameField(StrictCharField):
     """A name within a step, at most 63 characters: `total_pmol`."""
 
@@ -61,9 +74,12 @@ class NameField(StrictCharField):
 
 
 class StrictIntegerField(serializers.IntegerField):
-    """A JSON integer: neither 12.0, nor "12", nor true."""
+    """A JSON integer that `rest.exact_json` reads: neither 12.0, nor "12", nor true."""
 
     default_error_messages = {"type": "Expected an integer."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"min_value": -MAX_SAFE_INTEGER, "max_value": MAX_SAFE_INTEGER, **kwargs})
 
     def to_internal_value(self, data: object) -> int:
         if not isinstance(data, int) or isinstance(data, bool):
@@ -71,6 +87,7 @@ class StrictIntegerField(serializers.IntegerField):
         return data
 
 
+@extend_schema_field({"type": "number", "description": "At most 15 significant digits, kept as written."})
 class StrictNumberField(serializers.Field[Any, Any, Any, Any]):
     """A JSON number; an integer stays one, a fraction is a `Decimal`."""
 
@@ -105,6 +122,7 @@ class StrictChoiceField(serializers.ChoiceField):
         return data
 
 
+@extend_schema_field(OpenApiTypes.OBJECT)
 class ObjectField(serializers.Field[Any, Any, Any, Any]):
     """A JSON object whose members somebody else checks."""
 
@@ -119,6 +137,7 @@ class ObjectField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
+@extend_schema_field({"type": "string", "format": "date-time", "pattern": f"^{RFC_3339.pattern}$"})
 class InstantField(serializers.DateTimeField):
     """An instant: RFC 3339 with an offset; read and written in UTC, to the millisecond."""
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.serializers import BaseSerializer
 
 JSONSchema: TypeAlias = dict[str, Any]
@@ -42,55 +42,28 @@ class ProblemType:
         return "".join(word.capitalize() for word in self.slug.split("-")) + "Problem"
 
 
-class Precondition(Enum):
-    """Whether an operation looks at If-Match."""
-
-    NONE = "none"
-    OPTIONAL = "optional"
-    REQUIRED = "required"
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A part of the path, or a header."""
-
-    description: str
-    schema: JSONSchema
-    is_required: bool = True
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """One operation; what all operations have in common is not repeated here.
 
     Attributes:
-        id: The name under which generated clients have it.
-        path: The parts of its path.
-        answer: The shape of a success; `example` is one such body, of a list one item.
-        media_type: The media type of a success.
-        body: The serializer of the request's body.
-        is_revalidated: Whether it answers 304 to a client that holds the current version.
-        answers_etag: Whether a success carries an entity tag.
-        has_idempotency_key: Whether a repetition is recognised.
-        headers: Further headers of a success.
-        problems: The types of problem of its own.
+        id: Its name in generated clients.
+        parameters: The parameters of its path, and its headers (`rest.headers`).
+        body: The serializer of the request's body; `body_example` is such a body.
+        answer: The shape of a success; `example` is such a body, or an item of one that is a list.
+        problems: The types of problem that not every operation with such a path, body and headers has.
     """
 
     id: str
     summary: str
     description: str
-    answer: JSONSchema | Shape
-    example: Any
-    media_type: str = "application/json"
-    path: Mapping[str, Parameter] = field(default_factory=dict)
-    status: HTTPStatus = HTTPStatus.OK
+    parameters: tuple[OpenApiParameter, ...] = ()
     body: Shape | None = None
     body_example: Any = None
-    is_revalidated: bool = False
-    answers_etag: bool = False
-    precondition: Precondition = Precondition.NONE
-    has_idempotency_key: bool = False
-    headers: Mapping[str, Parameter] = field(default_factory=dict)
+    status: HTTPStatus = HTTPStatus.OK
+    media_type: str = "application/json"
+    answer: JSONSchema | Shape
+    example: Any
     problems: tuple[ProblemType, ...] = ()
 
 

@@ -34,7 +34,7 @@ class RunNotFinished(Exception):
 
 
 class ExportedEventSerializer(serializers.Serializer[Any]):
-    """An event of any kind, whole but for the keys of its request."""
+    """An event of any kind, without the idempotency key of its request."""
 
     seq = serializers.IntegerField()
     kind = serializers.ChoiceField(choices=EventKind.values)

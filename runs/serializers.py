@@ -52,7 +52,7 @@ class CommitBodySerializer(StrictSerializer):
 
 
 class AmendBodySerializer(CommitBodySerializer):
-    """The body of an amendment: the whole content again, what it replaces, and why."""
+    """The body of an amendment: the whole content again, the event that it replaces, and the reason."""
 
     amends = StrictIntegerField(min_value=1)
     reason = StrictCharField(max_length=MAX_TEXT)
@@ -71,18 +71,18 @@ class PauseBodySerializer(StrictSerializer):
 
 
 class ResumeBodySerializer(StrictSerializer):
-    """The body of a resumption: an empty object."""
+    """The body of a resume: an empty object."""
 
 
 class ActorSerializer(serializers.Serializer[Any]):
-    """Who did it, under the name of that time."""
+    """Who did it, with the name they had then."""
 
     id = serializers.IntegerField(source="actor_id")
     name = serializers.CharField(source="actor_name")
 
 
 class StarterSerializer(serializers.Serializer[Any]):
-    """Who started the run, under the name of that time."""
+    """Who started the run, with the name they had then."""
 
     id = serializers.IntegerField(source="started_by_id")
     name = serializers.CharField(source="started_by_name")
@@ -106,7 +106,7 @@ class CommitSerializer(serializers.Serializer[Any]):
 
 
 class StatusChangeSerializer(serializers.Serializer[Any]):
-    """An event that is about the run as a whole."""
+    """An event that concerns the run as a whole."""
 
     seq = serializers.IntegerField()
     kind = serializers.ChoiceField(choices=[kind.value for kind in STATUS_KINDS])
@@ -148,7 +148,7 @@ class RunHeadSerializer(serializers.Serializer[Any]):
 
 
 class StepStateSerializer(serializers.Serializer[Any]):
-    """Where one step of a run stands."""
+    """The state of one step of a run."""
 
     key = serializers.CharField(source="step.key")
     title = serializers.CharField(source="step.title")
@@ -167,7 +167,7 @@ class RunSerializer(RunHeadSerializer):
 
 
 class RunAfterEventSerializer(serializers.Serializer[Any]):
-    """Where a run stands after an event."""
+    """The state of a run after an event."""
 
     id = serializers.UUIDField(source="run.id")
     status = serializers.ChoiceField(choices=RunStatus.values, source="progress.status")
@@ -177,7 +177,7 @@ class RunAfterEventSerializer(serializers.Serializer[Any]):
 
 
 class CurrentSerializer(RunAfterEventSerializer):
-    """What is to be done now: small enough for a phone or a chat assistant."""
+    """The next steps of a run: small enough for a phone or a chat assistant."""
 
     title = serializers.CharField(source="run.title")
     steps = serializers.SerializerMethodField()

@@ -44,6 +44,11 @@ def contents(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield from place.get("content", {}).values()
 
 
+def problem_schemas(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the schema of every problem type."""
+    return [schema for name, schema in document["components"]["schemas"].items() if name.endswith("Problem")]
+
+
 def faults(document: dict[str, Any], schema: dict[str, Any], value: object) -> list[str]:
     """Return in what `value` differs from `schema`."""
     validator = Draft202012Validator({**schema, "components": document["components"]})
@@ -124,15 +129,25 @@ def test_every_error_is_problem_details(document: dict[str, Any]) -> None:
 
 
 def test_every_problem_of_the_code_is_in_the_document_and_the_other_way_round(document: dict[str, Any]) -> None:
-    schemas = document["components"]["schemas"]
     described = {
-        member["properties"]["type"]["const"].removeprefix("/problems/")
-        for name, schema in schemas.items()
-        if name.endswith("Problem")
-        for member in schema.get("allOf", [])[1:]
+        schema["properties"]["type"]["const"].removeprefix("/problems/") for schema in problem_schemas(document)
     }
 
     assert described == slugs_in_the_code()
+
+
+def test_every_problem_is_one_flat_schema_of_all_its_members(document: dict[str, Any]) -> None:
+    for schema in problem_schemas(document):
+        assert schema.keys() == {"type", "description", "properties", "required"}
+        assert {"type", "title", "status", "detail", "instance"} <= schema["properties"].keys()
+        assert set(schema["required"]) == schema["properties"].keys() - {"detail"}
+
+
+def test_every_problem_has_the_status_of_its_answers(document: dict[str, Any]) -> None:
+    for operation in operations(document):
+        for status, answer in operation["responses"].items():
+            for example in answer.get("content", {}).get(PROBLEM_JSON, {"examples": {}})["examples"].values():
+                assert str(example["value"]["status"]) == status
 
 
 def test_every_problem_is_answered_by_an_operation(document: dict[str, Any]) -> None:

@@ -1,0 +1,93 @@
+"""The schemas of /openapi.json that have a name: those of serializers, and those of problem types."""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import ResolvedComponent
+from drf_spectacular.utils import Direction
+from rest_framework.fields import Field, empty
+from rest_framework.serializers import ListSerializer, Serializer
+
+from rest.fields import StrictSerializer
+from rest.operations import JSONSchema, ProblemType
+
+AnyField: TypeAlias = Field[Any, Any, Any, Any]
+
+IGNORED: JSONSchema = {"description": "Ignored, so that you can send back what GET answered."}
+
+RFC_9457: JSONSchema = {
+    "type": {"type": "string", "description": "The problem type. Programs branch on it."},
+    "title": {"type": "string", "description": "The problem type in a few words."},
+    "status": {"type": "integer"},
+    "detail": {"type": "string", "description": "What is special about this occurrence."},
+    "instance": {"type": "string", "format": "uri-reference", "description": "The path of the request."},
+}
+
+
+class SerializerSchema(OpenApiSerializerExtension):
+    """Every serializer's schema: which members are always answered, and which are refused."""
+
+    target_class = Serializer
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: Direction) -> JSONSchema:
+        self.target_class = type(self.target)  # the class that `super` maps
+        schema: JSONSchema = {"properties": {}, **super().map_serializer(auto_schema, direction)}
+        properties = schema["properties"]
+        fields: Mapping[str, AnyField] = self.target.fields
+        for name in properties:
+            properties[name].update(_length_limits(fields[name]))
+        if direction == "response":
+            schema["required"] = sorted(name for name in properties if _is_always_answered(fields[name]))
+        elif isinstance(self.target, StrictSerializer):
+            properties.update({name: IGNORED for name, field in fields.items() if field.read_only})
+            schema["additionalProperties"] = False
+        return schema
+
+
+def _length_limits(field: AnyField) -> JSONSchema:
+    """Return how long a list of nested objects may be. Other fields have validators, which drf-spectacular reads."""
+    if not isinstance(field, ListSerializer):
+        return {}
+    limits = {"minItems": field.min_length, "maxItems": field.max_length}  # type: ignore[attr-defined]  # no stubs
+    return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def _is_always_answered(field: AnyField) -> bool:
+    return field.required or field.read_only or field.default is not empty
+
+
+def problem_component(problem_type: ProblemType, members: Mapping[str, JSONSchema]) -> ResolvedComponent:
+    """Return the component of a problem type, with the schemas of its own members.
+
+    It repeats the members of RFC 9457: generators of clients give up on an `allOf` of them and the problem's own.
+    """
+    constants = {"type": uri_of(problem_type), "status": problem_type.status.value}
+    properties = {**RFC_9457, **members}
+    for name, value in constants.items():
+        properties[name] = {**properties[name], "const": value}
+    schema = {
+        "type": "object",
+        "description": problem_type.when,
+        "properties": properties,
+        "required": [name for name in properties if name != "detail"],
+    }
+    return ResolvedComponent(problem_type.component, ResolvedComponent.SCHEMA, schema, object=problem_type.slug)
+
+
+def problem_example(problem_type: ProblemType) -> dict[str, Any]:
+    """Return a body of a problem type."""
+    return {
+        "type": uri_of(problem_type),
+        "title": problem_type.title,
+        "status": problem_type.status.value,
+        "instance": "/runs/019aa7f2-6c1e-7d3a-9b1f-2f5e8f0a1c11",
+        **{name: member.example for name, member in problem_type.members.items()},
+    }
+
+
+def uri_of(problem_type: ProblemType) -> str:
+    """Return what `type` is in problems of this type."""
+    return f"/problems/{problem_type.slug}"
