@@ -120,16 +120,21 @@ def register(kind: ResourceKind) -> ResourceKind:
     return kind
 
 
+def kind_of(name: str) -> ResourceKind | None:
+    """Return the registered kind of the resource of a name, or None where there is none."""
+    return next((kind for kind in kinds.values() if kind.includes(name)), None)
+
+
 def resource_named(name: str) -> Resource:
     """Return the resource of a name.
 
     Raises:
         ValueError: it is the name of no resource.
     """
-    for kind in kinds.values():
-        if kind.includes(name):
-            return Resource(kind, name)
-    raise ValueError(f"{name!r} is no resource: write {known_names()}.")
+    kind = kind_of(name)
+    if kind is None:
+        raise ValueError(f"{name!r} is no resource: write {known_names()}.")
+    return Resource(kind, name)
 
 
 def known_names() -> str:
