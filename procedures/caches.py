@@ -5,7 +5,7 @@ from procedures.models import ProcedureNotFound
 from procedures.serializers import ProcedureSerializer
 from versioned_cache.http.fingerprints import fingerprint_of
 from versioned_cache.keys import ResourceKind, register
-from versioned_cache.reads import CachedRead
+from versioned_cache.reads import CachedRead, declare
 
 FINGERPRINT = fingerprint_of(ProcedureSerializer)
 
@@ -14,8 +14,8 @@ procedure_resource = register(ResourceKind("procedure", key="procedures:procedur
 
 PROCEDURE_LIST = list_resource()
 
-read_procedure_list = CachedRead(list_resource, body_of_list, FINGERPRINT)
+read_procedure_list = declare(CachedRead(list_resource, body_of_list, FINGERPRINT))
 """The complete list of active procedures with their steps, ordered by key."""
 
-read_procedure = CachedRead(procedure_resource, body_of_procedure, FINGERPRINT, not_found=ProcedureNotFound)
+read_procedure = declare(CachedRead(procedure_resource, body_of_procedure, FINGERPRINT, not_found=ProcedureNotFound))
 """One procedure, by its `key`, archived ones too."""

@@ -68,7 +68,7 @@ class ProcedureViewSet(CachedReadMixin, ApiViewSet):
         """Answer the complete list of active procedures with their steps, or those that filters leave."""
         if self.parameters:
             return Response([represent(procedure) for procedure in _filtered(**self.parameters)])
-        return super().list(request, **path)
+        return self.answer_cached_read(request, **path)
 
     def create(self, request: Request) -> HttpResponse:
         """Create a procedure and publish its revision 1."""

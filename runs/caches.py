@@ -5,11 +5,11 @@ from runs.models import RunNotFound
 from runs.serializers import RunSerializer
 from versioned_cache.http.fingerprints import fingerprint_of
 from versioned_cache.keys import ResourceKind, register
-from versioned_cache.reads import CachedRead
+from versioned_cache.reads import CachedRead, declare
 
 FINGERPRINT = fingerprint_of(RunSerializer)
 
 run_resource = register(ResourceKind("run", key="procedures:run:{run_id}"))
 
-read_run = CachedRead(run_resource, body_of_run, FINGERPRINT, not_found=RunNotFound)
+read_run = declare(CachedRead(run_resource, body_of_run, FINGERPRINT, not_found=RunNotFound))
 """One run with its history, by its `run_id`."""

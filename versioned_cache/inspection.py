@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from versioned_cache.keys import Resource, resource_named
+from versioned_cache.keys import Resource, kind_of
 from versioned_cache.store import Store, StoredPayload
 from versioned_cache.versions import committed_version
 
@@ -46,11 +46,12 @@ def inspect(resource: Resource, store: Store) -> Inspection:
 
 
 def known_resources() -> Iterator[Resource]:
-    """Yield every resource that has a version."""
+    """Yield every resource that has a version, but those whose kind the project has given up."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT resource FROM resource_version ORDER BY resource")
         for (name,) in cursor.fetchall():
-            yield resource_named(name)
+            if kind := kind_of(name):
+                yield Resource(kind, name)
 
 
 def sampled_resources(count: int) -> list[Resource]:

@@ -2,11 +2,24 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from versioned_cache import metrics
 
 # ASCII, since the counters' keys are written to the wire by hand; the placeholder, if any, stands last.
-KEY = re.compile(r"(?P<beginning>[\w:.-]+?)(?:\{(?P<placeholder>[a-z_]+)\})?", re.ASCII)
+_KEY = re.compile(r"(?P<beginning>[\w:.-]+)(?:\{(?P<placeholder>[a-z_][a-z0-9_]*)\})?", re.ASCII)
+
+
+def parse_key(key: str) -> tuple[str, str | None]:
+    """Split the key of a kind into its beginning and the name of its placeholder, None where it has none.
+
+    Raises:
+        ValueError: it is no key.
+    """
+    match = _KEY.fullmatch(key)
+    if match is None:
+        raise ValueError(f"{key!r} is no key: letters, digits, : . _ - and at most one {{placeholder}}, last.")
+    return match["beginning"], match["placeholder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +67,25 @@ class ResourceKind:
     key: str
 
     def __post_init__(self) -> None:
-        if not KEY.fullmatch(self.key):
-            raise ValueError(f"{self.key!r} is no key: letters, digits, : . _ - and at most one {{placeholder}}, last.")
+        parse_key(self.key)
 
     def __call__(self, identifier: object = "") -> Resource:
-        """Return the resource with this identifier."""
-        return Resource(self, f"{self.beginning}{identifier}")
+        """Return the resource with this identifier, or the only one of the kind.
 
-    @property
+        Raises:
+            ValueError: the identifier is missing, or the kind has none.
+        """
+        name = f"{self.beginning}{identifier}"
+        if not self.includes(name):
+            raise ValueError(f"{identifier!r} identifies no resource of {self.key}.")
+        return Resource(self, name)
+
+    @cached_property
     def beginning(self) -> str:
         """The key up to the identifier."""
-        return self.key.partition("{")[0]
+        return parse_key(self.key)[0]
 
-    @property
+    @cached_property
     def has_identifiers(self) -> bool:
         """Whether there are many of the kind."""
         return self.beginning != self.key
@@ -101,21 +120,26 @@ def register(kind: ResourceKind) -> ResourceKind:
     return kind
 
 
+def kind_of(name: str) -> ResourceKind | None:
+    """Return the registered kind of the resource of a name, or None where there is none."""
+    return next((kind for kind in kinds.values() if kind.includes(name)), None)
+
+
 def resource_named(name: str) -> Resource:
     """Return the resource of a name.
 
     Raises:
         ValueError: it is the name of no resource.
     """
-    for kind in kinds.values():
-        if kind.includes(name):
-            return Resource(kind, name)
-    raise ValueError(f"{name!r} is no resource: write {known_names()}.")
+    kind = kind_of(name)
+    if kind is None:
+        raise ValueError(f"{name!r} is no resource: write {known_names()}.")
+    return Resource(kind, name)
 
 
 def known_names() -> str:
-    """Return how the names of resources look, for people."""
-    *others, last = [kind.key for kind in kinds.values()]
+    """Return how the names of resources look, for people; empty where nothing is cached."""
+    *others, last = [kind.key for kind in kinds.values()] or [""]
     return f"{', '.join(others)} or {last}" if others else last
 
 

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from django.http import Http404
 
 from versioned_cache.engine import Representation, cache
-from versioned_cache.keys import Resource, ResourceKind
-
-declared_reads: dict[str, "CachedRead"] = {}
-"""Every cached read of the project, by the label of its kind."""
+from versioned_cache.keys import Resource, ResourceKind, kinds
 
 
 @dataclass(frozen=True, slots=True)
 class CachedRead:
-    """A read that goes through the cache, of a resource of one kind; there is one such read a kind.
+    """A read that goes through the cache, of a resource of one kind.
 
     Its calls take what the path has: nothing, or the identifier of the resource as the one keyword argument.
 
@@ -23,16 +20,13 @@ class CachedRead:
         fetch: Builds the body from PostgreSQL; it is given the identifier as text, if the kind has identifiers.
             None where there is no such thing.
         fingerprint: The shape of the body.
-        not_found: Makes what is bumped where there is no such thing.
+        not_found: Makes the exception that is raised where there is no such thing.
     """
 
     kind: ResourceKind
     fetch: Callable[..., bytes | None]
     fingerprint: str
     not_found: Callable[[], Exception] = Http404
-
-    def __post_init__(self) -> None:
-        declared_reads[self.kind.label] = self
 
     def __call__(self, known: frozenset[int] = frozenset(), **path: object) -> Representation:
         """Return the current body, from wherever it is; see `VersionedCache.read`."""
@@ -49,3 +43,22 @@ class CachedRead:
     def body_of(self, resource: Resource) -> bytes | None:
         """Build the body from PostgreSQL; None where there is no such thing."""
         return self.fetch(resource.identifier) if self.kind.has_identifiers else self.fetch()
+
+
+declared_reads: dict[str, CachedRead] = {}
+"""Every cached read of the project, by the label of its kind."""
+
+
+def declare(read: CachedRead) -> CachedRead:
+    """Make a read known to audits, and return it; there is one a kind, since a kind's bodies share their keys.
+
+    Raises:
+        ValueError: its kind is not registered, or has a read already.
+    """
+    label = read.kind.label
+    if kinds.get(label) is not read.kind:
+        raise ValueError(f"{read.kind} is not registered.")
+    if label in declared_reads:
+        raise ValueError(f"{read.kind} has a cached read already.")
+    declared_reads[label] = read
+    return read

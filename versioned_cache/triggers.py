@@ -5,15 +5,17 @@ since replication roles (a restore, logical apply) skip ordinary ones, and their
 in the schema they were made in, whatever the search_path of who writes.
 """
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from django.db import router
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations.operations.base import Operation
+from django.db.migrations.operations.base import Operation, OperationCategory
 from django.db.migrations.state import ProjectState
 
-TEMPLATE = """
+from versioned_cache.keys import parse_key
+
+FORWARD = """
 CREATE FUNCTION {table}_bump_versions() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF TG_OP <> 'INSERT' THEN
@@ -41,14 +43,12 @@ ALTER TABLE {table}
     ENABLE ALWAYS TRIGGER {table}_truncation_bumps_versions;
 """
 
-REVERSAL = """
+BACKWARD = """
 DROP TRIGGER {table}_truncation_bumps_versions ON {table};
 DROP TRIGGER {table}_bumps_versions ON {table};
 DROP FUNCTION {table}_bump_all_versions();
 DROP FUNCTION {table}_bump_versions();
 """
-
-NAME = re.compile(r"(?P<beginning>[\w:.-]+?)(?:\{(?P<column>[a-z_]+)\})?", re.ASCII)
 
 
 class WatchTable(Operation):
@@ -56,15 +56,20 @@ class WatchTable(Operation):
 
     Args:
         table: The table; lower-case letters, digits and underscores.
-        resources: The names of the resources that show its rows, as their kinds spell them. A column of the
-            row stands where the kind has its identifier: `["books:list", "books:book:{slug}"]`.
+        resources: The keys of the kinds of resource that show its rows. In place of an identifier stands the
+            column that has it: `["books:list", "books:book:{slug}"]`.
+
+    Raises:
+        ValueError: one of `resources` is no key.
     """
 
     reversible = True
+    category = OperationCategory.SQL
 
     def __init__(self, table: str, resources: Sequence[str]) -> None:
         self.table = table
         self.resources = list(resources)
+        self._keys = [parse_key(key) for key in resources]
 
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
         """Change no model."""
@@ -73,45 +78,56 @@ class WatchTable(Operation):
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
     ) -> None:
         """Make the triggers, and a version for everything that the table has already."""
-        schema_editor.execute(
-            TEMPLATE.format(
-                table=self.table,
-                bumps_of_old=self._bumps_of_row("OLD"),
-                bumps_of_new=self._bumps_of_row("NEW"),
-                bumps_of_all=self._bumps_of_all(),
-            )
+        triggers = FORWARD.format(
+            table=self.table,
+            bumps_of_old=self._bumps_of_row("OLD"),
+            bumps_of_new=self._bumps_of_row("NEW"),
+            bumps_of_all=self._bumps_of_all(),
         )
-        for beginning, column in self._names():
-            rows = f" || {column} FROM {self.table}" if column else ""
-            schema_editor.execute(f"SELECT raise_resource_version('{beginning}'{rows})")
+        _execute(app_label, schema_editor, [triggers, *self._first_bumps()])
 
     def database_backwards(
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
     ) -> None:
-        """Remove the triggers; the versions stay."""
-        schema_editor.execute(REVERSAL.format(table=self.table))
+        """Remove the triggers, and the versions, which nothing would bump any more.
+
+        What another table bumps too is not cached until it is written again.
+        """
+        _execute(app_label, schema_editor, [BACKWARD.format(table=self.table), *self._removals()])
 
     def describe(self) -> str:
         return f"Bump {', '.join(self.resources)} whenever {self.table} is written"
 
-    def _names(self) -> Iterator[tuple[str, str | None]]:
-        """Yield the beginning of each name, and the column that completes it."""
-        for resource in self.resources:
-            name = NAME.fullmatch(resource)
-            if name is None:
-                raise ValueError(f"{resource!r} is no name of resources.")
-            yield name["beginning"], name["column"]
-
     def _bumps_of_row(self, row: str) -> str:
-        return ";\n        ".join(
-            f"PERFORM raise_resource_version('{beginning}'{f' || {row}.{column}' if column else ''})"
-            for beginning, column in self._names()
-        )
+        return ";\n        ".join(f"PERFORM {_bump(beginning, column, row)}" for beginning, column in self._keys)
 
     def _bumps_of_all(self) -> str:
-        return ";\n    ".join(
-            f"PERFORM raise_resource_versions_like('{beginning}%')"
-            if column
-            else f"PERFORM raise_resource_version('{beginning}')"
-            for beginning, column in self._names()
-        )
+        return ";\n    ".join(f"PERFORM raise_resource_versions_like('{pattern}')" for pattern in self._patterns())
+
+    def _first_bumps(self) -> list[str]:
+        rows = f"FROM {self.table}"
+        return [f"SELECT {_bump(beginning, column, self.table, rows)}" for beginning, column in self._keys]
+
+    def _removals(self) -> list[str]:
+        return [
+            f"DELETE FROM resource_version WHERE resource LIKE '{pattern}'"  # noqa: S608  # a key has no quotes
+            for pattern in self._patterns()
+        ]
+
+    def _patterns(self) -> list[str]:
+        """Return the patterns of the resources' names, as LIKE reads them."""
+        return [beginning.replace("_", r"\_") + ("%" if column else "") for beginning, column in self._keys]
+
+
+def _bump(beginning: str, column: str | None, row: str, rows: str = "") -> str:
+    """Return the call that bumps what a row shows, or each of some rows; a column without a value names nothing."""
+    if column is None:
+        return f"raise_resource_version('{beginning}')"
+    return f"raise_resource_version('{beginning}' || {row}.{column}) {rows} WHERE {row}.{column} IS NOT NULL"
+
+
+def _execute(app_label: str, schema_editor: BaseDatabaseSchemaEditor, statements: Sequence[str]) -> None:
+    """Run the statements, where the project's database routers let the app have tables."""
+    if router.allow_migrate(schema_editor.connection.alias, app_label):
+        for statement in statements:
+            schema_editor.execute(statement, params=None)  # so that % stands for itself

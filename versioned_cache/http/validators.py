@@ -61,7 +61,7 @@ class ExpectedVersions:
     fingerprint: str
 
     def check(self, version: int | None) -> None:
-        """Bump `VersionMismatch` unless the current `version` is among them."""
+        """Raise `VersionMismatch` unless the current `version` is among them."""
         if version not in self.versions:
             raise VersionMismatch(None if version is None else etag(version, self.fingerprint))
 
@@ -116,6 +116,6 @@ def expected_versions(request: Request, fingerprint: str) -> ExpectedVersions | 
 
 
 def require_precondition(request: Request) -> None:
-    """Bump `PreconditionRequired` unless the request has If-Match."""
+    """Raise `PreconditionRequired` unless the request has If-Match."""
     if "If-Match" not in request.headers:
         raise PreconditionRequired
