@@ -20,7 +20,7 @@ from procedures_project.listener import drop_answers_that_nobody_takes
 from procedures_project.readiness import Readiness
 from procedures_project.request_bodies import Receive
 from versioned_cache.engine import cache
-from versioned_cache.loop_versions import LoopVersions
+from versioned_cache.loop_reader import LoopReader
 
 
 class Application:
@@ -50,9 +50,9 @@ class Application:
         pool = DjangoPool(
             self._django, settings.DJANGO_THREADS, settings.DJANGO_QUEUE_LENGTH, settings.DJANGO_QUEUE_SECONDS
         )
-        versions = LoopVersions(cache.store, connection.get_connection_params())
+        reader = LoopReader(cache, connection.get_connection_params())
         readiness = Readiness(settings.DRAIN_FILE)
-        self._gate = Gate(pool, versions, readiness)
+        self._gate = Gate(pool, reader, readiness)
         await receive()
         await readiness.look_once()
         tasks = [asyncio.create_task(readiness.keep_looking()), asyncio.create_task(drop_answers_that_nobody_takes())]
@@ -62,7 +62,7 @@ class Application:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks)
-        await versions.close()
+        await reader.close()
         readiness.close()
         await pool.close()
         await send({"type": "lifespan.shutdown.complete"})

@@ -39,7 +39,7 @@ from procedures_project.request_bodies import BodyCollector, BodyTooSlow, Client
 from procedures_project.request_records import ID_HEADER, RequestRecord, record_of
 from rest.problems import Problem
 from versioned_cache.http.fast_path import FastPath, FastRequest
-from versioned_cache.loop_versions import LoopVersions
+from versioned_cache.loop_reader import LoopReader
 
 logger = structlog.get_logger(__name__)
 
@@ -62,13 +62,13 @@ class Gate:
 
     Args:
         django: Django and what stands around it.
-        versions: The current versions of what is cached.
+        reader: Reads what this process has in memory.
         readiness: Whether requests should be sent here.
     """
 
-    def __init__(self, django: DjangoPool, versions: LoopVersions, readiness: Readiness) -> None:
+    def __init__(self, django: DjangoPool, reader: LoopReader, readiness: Readiness) -> None:
         self._django = django
-        self._versions = versions
+        self._reader = reader
         self._readiness = readiness
         self.fast_path: FastPath[Bearer] = FastPath(remembered_bearer, MIDDLEWARES)
 
@@ -89,7 +89,7 @@ class Gate:
 
     async def _answer_fast(self, request: FastRequest[Bearer], meta: dict[str, Any], send: Send) -> bool:
         record = record_of(meta)
-        answer = await request.answer(meta, self._versions)
+        answer = await request.answer(meta, self._reader)
         if answer is None:
             return False
         record.close(

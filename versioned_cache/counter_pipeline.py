@@ -57,6 +57,11 @@ class CounterPipeline:
         self._under_way: deque[_Question] = deque()
         self._deadline: asyncio.TimerHandle | None = None
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return self._connection is not None
+
     async def get(self, key: str) -> bytes | None:
         """Return the text under an ASCII key, or None, as Redis has it after the call.
 

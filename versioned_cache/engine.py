@@ -85,21 +85,19 @@ class VersionedCache:
             payload = self._loader.at_hand(request, known) or self._loader.load(request, fetcher)
         return _answer(resource, fingerprint, payload, started)
 
-    def at_hand(
-        self, request: PayloadRequest, known: frozenset[int], coding: Coding, started: float
-    ) -> Representation | None:
-        """Return a body that this process has in that coding, with the same promise as `read`. Asks nobody.
-
-        None where it has none; such a read counts nothing.
+    def at_hand(self, request: PayloadRequest, known: frozenset[int], coding: Coding) -> Payload | None:
+        """Return a body that this process has in that coding, or none where the caller knows its version. Asks nobody.
 
         Args:
             request: What to read; its version was told after the read had begun.
             known: Versions that the caller already has.
             coding: How the body is to be coded.
-            started: When the read began, by `time.perf_counter`.
         """
-        payload = self._loader.at_hand(request, known, coding)
-        return None if payload is None else _answer(request.resource, request.fingerprint, payload, started)
+        return self._loader.at_hand(request, known, coding)
+
+    def answer(self, request: PayloadRequest, payload: Payload, started: float) -> Representation:
+        """Return what a read is answered with that found its body at hand, and count it."""
+        return _answer(request.resource, request.fingerprint, payload, started)
 
     def note_outage(self, resource: Resource, error: CacheUnavailable, *, is_answered: bool) -> None:
         """Count that Redis could not be asked for a version; log it if the read ends with that."""

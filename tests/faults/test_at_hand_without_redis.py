@@ -7,10 +7,11 @@ from prometheus_client import REGISTRY
 from pytest_django import Settings
 from structlog.testing import capture_logs
 
+from procedures.caches import procedure_resource
 from tests import factories
 from tests.faults.test_redis_errors import FAULTS, redis_at, server
+from tests.peeking import peek
 from versioned_cache.engine import VersionedCache
-from versioned_cache.keys import procedure_resource
 from versioned_cache.metrics import Source
 from versioned_cache.versions import committed_version
 
@@ -37,7 +38,7 @@ def test_a_known_version_is_at_hand_and_the_outage_is_logged_and_counted(cache: 
     version, before = committed_version(GIBSON) or 0, failed_reads()
 
     with capture_logs() as logs:
-        representation = cache.held(GIBSON, SHAPE, frozenset({version}))
+        representation = peek(cache, GIBSON, SHAPE, frozenset({version}))
 
     assert representation is not None
     assert (representation.version, representation.body, representation.source) == (version, None, Source.FALLBACK)
@@ -49,7 +50,7 @@ def test_a_known_version_is_at_hand_and_the_outage_is_logged_and_counted(cache: 
 def test_a_body_is_at_hand_that_was_built_meanwhile(cache: VersionedCache) -> None:
     cache.read(GIBSON, SHAPE, lambda: b"body")
 
-    representation = cache.held(GIBSON, SHAPE, frozenset())
+    representation = peek(cache, GIBSON, SHAPE, frozenset())
 
     assert representation is not None
     assert (representation.body, representation.source) == (b"body", Source.FALLBACK)
@@ -59,7 +60,7 @@ def test_a_body_of_an_older_version_is_not_at_hand(cache: VersionedCache) -> Non
     cache.read(GIBSON, SHAPE, lambda: b"body")
     factories.publish(factories.body("gibson", title="New"))
 
-    assert cache.held(GIBSON, SHAPE, frozenset()) is None
+    assert peek(cache, GIBSON, SHAPE, frozenset()) is None
 
 
 def test_a_read_counts_as_built_once_and_as_a_hit_after_that(cache: VersionedCache) -> None:

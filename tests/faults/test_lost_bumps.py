@@ -9,12 +9,12 @@ from pytest_django import Settings
 from redis import Redis
 from structlog.testing import capture_logs
 
+from procedures.caches import procedure_resource
 from tests import factories
 from tests.faults.proxy import Mode, Proxy
 from tests.faults.test_redis_errors import redis_at
 from tests.system.demo import free_port
 from versioned_cache.engine import VersionedCache
-from versioned_cache.keys import procedure_resource
 from versioned_cache.versions import committed_version
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -3,7 +3,6 @@
 Each fault is a small server of the test's own that speaks, or refuses to speak, Redis's protocol.
 """
 
-import asyncio
 import socket
 import threading
 import time
@@ -11,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from django.db import connection
 from django_redis import get_redis_connection
 from prometheus_client import REGISTRY
 from pytest_django import Settings
@@ -20,9 +18,9 @@ from structlog.testing import capture_logs
 from procedures.bodies import body_of_procedure
 from procedures.caches import procedure_resource
 from tests import factories
+from tests.peeking import peek
 from versioned_cache.configuration import redis_caches
 from versioned_cache.engine import VersionedCache
-from versioned_cache.loop_versions import LoopVersions
 from versioned_cache.metrics import Source
 from versioned_cache.store import Store
 
@@ -129,20 +127,6 @@ def read(cache: VersionedCache) -> tuple[bytes | None, Source]:
     return representation.body, representation.source
 
 
-def peek(cache: VersionedCache, times: int = 1) -> None:
-    """Ask for the procedure's version as the fast path does, of a process that does not have its body."""
-
-    async def ask() -> None:
-        versions = LoopVersions(cache.store, connection.get_connection_params())
-        for _ in range(times):
-            _version, outage = await versions.current(GIBSON)
-            assert outage is not None
-            cache.note_outage(GIBSON, outage, is_answered=False)
-        await versions.close()
-
-    asyncio.run(ask())
-
-
 @pytest.mark.parametrize("fault", FAULTS)
 def test_reads_fall_back_to_postgresql(fault: str, settings: Settings, redis: object) -> None:
     factories.publish(factories.body("gibson", title="There"))
@@ -208,7 +192,7 @@ def test_a_read_that_peeked_first_waits_once(fault: str, settings: Settings, red
     factories.publish(factories.body("gibson"))
 
     with counting(fault) as (url, connections), redis_at(url, settings) as cache:
-        peek(cache)
+        assert peek(cache, GIBSON, "0123abcd") is None
         read(cache)
 
     assert len(connections) == 1
@@ -222,7 +206,7 @@ def test_a_failure_that_a_peek_met_is_counted_and_its_cause_is_named(
     before = failed_reads()
 
     with server(FAULTS[fault]) as url, redis_at(url, settings) as cache, capture_logs() as logs:
-        peek(cache, times=3)
+        assert peek(cache, GIBSON, "0123abcd", times=3) is None
         tried = failed_reads() - before
         read(cache)
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.interleavings.conftest import RESOURCE, SHAPE, Stage
+from tests.peeking import peek
 from versioned_cache.engine import VersionedCache
 
 
@@ -26,7 +27,7 @@ def processes(stage: Stage, process: Callable[[], VersionedCache]) -> tuple[Vers
     dump = stage.redis.dump(RESOURCE.counter_key)
     expiry = stage.redis.pexpiretime(RESOURCE.counter_key)
     stage.redis.delete(RESOURCE.payload_key(old_version))
-    stage.write_without_raise("new")
+    stage.write_without_bump("new")
     stage.read(reader)
     stage.redis.restore(RESOURCE.counter_key, expiry, dump, replace=True, absttl=True)  # type: ignore[arg-type]
     return other, reader
@@ -45,7 +46,7 @@ def test_the_newer_body_is_not_at_hand_under_the_older_version(
 ) -> None:
     _, reader = processes
 
-    assert reader.held(RESOURCE, SHAPE, frozenset()) is None
+    assert peek(reader, RESOURCE, SHAPE, frozenset()) is None
 
 
 def test_the_newer_body_is_at_hand_under_its_own_version(
@@ -54,7 +55,7 @@ def test_the_newer_body_is_at_hand_under_its_own_version(
     _, reader = processes
     reader.invalidate([RESOURCE])
 
-    at_hand = reader.held(RESOURCE, SHAPE, frozenset())
+    at_hand = peek(reader, RESOURCE, SHAPE, frozenset())
 
     assert at_hand is not None
     assert at_hand.version == stage.version

@@ -15,8 +15,7 @@ from threading import Event
 import pytest
 from django.db import connections
 
-from procedures.caches import fetch_procedure
-from tests.interleavings.conftest import PATIENCE_SECONDS, RESOURCE, Stage
+from tests.interleavings.conftest import PATIENCE_SECONDS, RESOURCE, Stage, fetch_gibson
 from versioned_cache.engine import Representation, VersionedCache
 from versioned_cache.metrics import Source
 
@@ -50,7 +49,7 @@ class Builder:
     def _build(self) -> bytes:
         self._is_building.set()
         assert self._may_go_on.wait(PATIENCE_SECONDS)
-        return fetch_procedure("gibson")
+        return fetch_gibson()
 
 
 @pytest.fixture
@@ -58,7 +57,7 @@ def builder(stage: Stage, process: Callable[[], VersionedCache]) -> Iterator[Bui
     """A process that builds v+1, having been told v."""
     stage.read(process())
     stage.redis.delete(RESOURCE.payload_key(stage.version))
-    stage.write_without_raise("new")
+    stage.write_without_bump("new")
     builder = Builder(stage, process())
     yield builder
     builder.close()

@@ -17,7 +17,7 @@ from django.db import connections
 from prometheus_client import REGISTRY
 
 from tests.interleavings.conftest import PATIENCE_SECONDS, RESOURCE, Stage
-from versioned_cache import fills
+from versioned_cache import payload_loader
 from versioned_cache.engine import Representation, VersionedCache
 from versioned_cache.metrics import Source
 
@@ -57,7 +57,7 @@ def waiter(stage: Stage, process: Callable[[], VersionedCache], monkeypatch: pyt
         return wait(event, timeout)
 
     monkeypatch.setattr(Event, "wait", tell_and_wait)
-    monkeypatch.setattr(fills, "FILL_WAIT_SECONDS", 2.0 * PATIENCE_SECONDS)
+    monkeypatch.setattr(payload_loader, "FILL_WAIT_SECONDS", 2.0 * PATIENCE_SECONDS)
     yield waiter
     waiter.pool.shutdown()
 

@@ -19,7 +19,10 @@ CLOCK_STEP = frozenset({Fault.CLOCK_STEP})
 
 TWO_PROCESSES = Scenario("no fault, two processes", FAULT_FREE)
 TWO_THREADS = Scenario("no fault, two threads of a process, waiters", FAULT_FREE, threads=(0, 0), waits=True)
-HEALTHY = (TWO_PROCESSES, TWO_THREADS)
+SHARED_QUESTIONS = Scenario(
+    "no fault, two reads of a process that share questions", FAULT_FREE, threads=(0, 0), shares_questions=True
+)
+HEALTHY = (TWO_PROCESSES, TWO_THREADS, SHARED_QUESTIONS)
 
 BROKEN = (
     Scenario("the bump never comes", DEGRADED, NO_BUMP, has_memory=False),
@@ -87,6 +90,8 @@ CASES = (
     _case("without_bumping_newer", Property.MONOTONIC, TWO_PROCESSES),
     _case("reads_extend_leases", Property.BOUNDED, CRASH),
     _case("bump_lowers", Property.FRESH, TWO_WRITES),
+    _case("takes_answers_under_way", Property.FRESH, SHARED_QUESTIONS),
+    _case("takes_answers_under_way", Property.MONOTONIC, SHARED_QUESTIONS),
 )
 """Each must be found broken."""
 

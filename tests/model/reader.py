@@ -1,4 +1,6 @@
-"""The steps of a read, as in `engine.py` and `fills.py`. A thread may pause before any of them for as long as it likes.
+"""The steps of a read, as in `engine.py`, `counter_pipeline.py` and `payload_loader.py`.
+
+A thread may pause before any of them for as long as it likes.
 
 Three pauses are left out, since they could only make the promise easier to keep. Beginning a read is one step with its
 first command, and answering it with its last. Looking for a body is one step with learning the version: a body that
@@ -40,9 +42,40 @@ def begin(rules: Rules, state: State, thread: int) -> Iterator[Step]:
     if rules.protocol.rows_before_version:
         reader = reader._replace(rows=state.database)
         yield _went(state, thread, reader, f"begins, reads the rows of {reader.rows}")
+    elif rules.scenario.shares_questions:
+        yield _went(state, thread, reader._replace(at=At.ASK), "begins, waits for its process to ask")
+        yield from take_an_answer_under_way(rules, state, thread, reader)
     else:
         for step in get_counter(rules, _with(state, thread, reader), thread):
             yield _prefixed(step, "begins")
+
+
+def take_an_answer_under_way(rules: Rules, state: State, thread: int, reader: Reader) -> Iterator[Step]:
+    """Take what another reader of the process is being told, though that was asked for before."""
+    for other, told in enumerate(state.readers):
+        if rules.protocol.takes_answers_under_way and _share(rules, thread, other) and told.at is At.TOLD:
+            late = reader._replace(at=At.TOLD, wanted=told.wanted)
+            yield _went(state, thread, late, f"begins, takes the answer that reader {other} waits for")
+
+
+def ask_for_all(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """GET counter, for all readers of the process who wait; the answer is on its way when Redis has executed it."""
+    version = ABSENT if state.redis.counter is None else state.redis.counter.version
+    readers = tuple(
+        each._replace(at=At.TOLD, wanted=version) if each.at is At.ASK and _share(rules, thread, other) else each
+        for other, each in enumerate(state.readers)
+    )
+    label = f"reader {thread}: GET counter for all who wait: {shown(state.redis)}"
+    yield Step(label, state._replace(readers=readers))
+
+
+def be_told(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """Take the answer to the shared question: believe it, or ask PostgreSQL."""
+    reader = state.readers[thread]
+    if reader.wanted == ABSENT:
+        yield _went(state, thread, reader._replace(at=At.TIME, wanted=0), "is told that there is no counter")
+    else:
+        yield from _look_for(rules, state, thread, reader.wanted, f"is told {reader.wanted}")
 
 
 def get_counter(rules: Rules, state: State, thread: int) -> Iterator[Step]:
@@ -220,6 +253,8 @@ def build_without_redis(rules: Rules, state: State, thread: int) -> Iterator[Ste
 
 STEPS: dict[At, Callable[[Rules, State, int], Iterator[Step]]] = {
     At.BEGIN: begin,
+    At.ASK: ask_for_all,
+    At.TOLD: be_told,
     At.GET_COUNTER: get_counter,
     At.TIME: ask_time,
     At.SELECT: select_version,
@@ -256,6 +291,11 @@ def _floor(rules: Rules, state: State) -> tuple[int, int]:
     floors = ((state.responded, Property.FRESH), (state.answered, Property.MONOTONIC), (aged, Property.BOUNDED))
     version, because = max(floors, key=lambda floor: floor[0])
     return (version, because) if version else (0, 0)
+
+
+def _share(rules: Rules, thread: int, other: int) -> bool:
+    """Tell whether two threads are of one process."""
+    return rules.scenario.threads[thread] == rules.scenario.threads[other]
 
 
 def _is_known(rules: Rules, state: State, version: int) -> bool:

@@ -63,6 +63,7 @@ class Protocol:
     lends_if_absent: bool = False  # a reader's SET NX leaves a counter that came meanwhile as it is
     late_fence: bool = False  # refused is only what is older than X, not X/2
     # Put in:
+    takes_answers_under_way: bool = False  # with shared questions: whoever begins takes an answer asked for before
     losers_follow: bool = False  # with lends_if_absent: whose SET NX fails uses the counter that is there
 
 
@@ -76,6 +77,7 @@ class Scenario:
         has_payloads: Whether Redis does. A body that is found says what a 304 says; so where bodies are known to be
             pure, a world without them is smaller and not easier.
         waits: Whether a reader may wait for another's build and read the counter again.
+        shares_questions: Whether the readers of a process wait for one GET, which is asked for all who wait.
         bound: After how many ticks BOUNDED takes effect, X if None.
     """
 
@@ -88,6 +90,7 @@ class Scenario:
     has_payloads: bool = True
     lease: int = 2
     waits: bool = False
+    shares_questions: bool = False
     bound: int | None = None
 
 
@@ -128,6 +131,8 @@ class At(StrEnum):
     """The step that a reader takes next."""
 
     BEGIN = "begin"
+    ASK = "ask"
+    TOLD = "told"
     GET_COUNTER = "get counter"
     TIME = "time"
     SELECT = "select"

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 
 import pytest
-from django.db import transaction
 from prometheus_client import REGISTRY
 from pytest_django import Settings
 from redis import Redis
 from structlog.testing import capture_logs
 
+from procedures.caches import procedure_resource
 from tests import factories
+from tests.peeking import peek
 from versioned_cache.engine import VersionedCache
-from versioned_cache.keys import procedure_resource
 from versioned_cache.metrics import Source
 from versioned_cache.versions import committed_version
 
@@ -45,7 +45,7 @@ def counts() -> dict[str, float]:
 def test_a_body_is_at_hand_after_a_read(cache: VersionedCache) -> None:
     before = counts()
 
-    representation = cache.held(GIBSON, SHAPE, NOTHING)
+    representation = peek(cache, GIBSON, SHAPE, NOTHING)
 
     assert representation is not None
     assert (representation.body, representation.source) == (b"body", Source.MEMORY)
@@ -56,7 +56,7 @@ def test_a_caller_who_knows_the_current_version_needs_no_body(process: Callable[
     factories.publish(factories.body("gibson"))
     version = committed_version(GIBSON) or 0
 
-    representation = process().held(GIBSON, SHAPE, frozenset({version}))
+    representation = peek(process(), GIBSON, SHAPE, frozenset({version}))
 
     assert representation is not None
     assert (representation.version, representation.body, representation.source) == (version, None, Source.REDIS)
@@ -69,7 +69,8 @@ def test_what_is_not_at_hand_counts_and_logs_nothing(cache: VersionedCache, redi
     before = counts()
 
     with capture_logs() as logs:
-        representation = cache.held(
+        representation = peek(
+            cache,
             NOBODY if case == "no version" else GIBSON,
             SHAPE if case == "no lease" else "ffffffff",
             frozenset({1}) if case == "another version known" else NOTHING,
@@ -77,16 +78,6 @@ def test_what_is_not_at_hand_counts_and_logs_nothing(cache: VersionedCache, redi
 
     assert representation is None
     assert (logs, counts()) == ([], before)
-
-
-def test_nothing_is_at_hand_inside_a_transaction(cache: VersionedCache) -> None:
-    before = counts()
-
-    with transaction.atomic():
-        representation = cache.held(GIBSON, SHAPE, NOTHING)
-
-    assert representation is None
-    assert counts() == before
 
 
 def test_what_has_no_version_makes_no_key_while_it_is_built(

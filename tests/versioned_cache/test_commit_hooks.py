@@ -8,10 +8,11 @@ from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from procedures.caches import procedure_resource
 from tests.factories import unhurried
 from versioned_cache.engine import VersionedCache
 from versioned_cache.invalidation import invalidate_on_commit
-from versioned_cache.keys import Resource, procedure_resource
+from versioned_cache.keys import Resource
 
 RESOURCES = [procedure_resource(key) for key in "abcd"]
 GIBSON = procedure_resource("gibson")
@@ -100,10 +101,6 @@ def write_among_other_hooks(hook: Callable[[], object]) -> None:
         transaction.on_commit(hook)
 
 
-@pytest.mark.xfail(
-    reason="Django names a robust hook that failed by its __qualname__, which an instance of a class does not have.",
-    raises=AttributeError,
-)
 @pytest.mark.usefixtures("failing_bump")
 def test_a_bump_that_fails_fails_neither_the_write_nor_other_hooks() -> None:
     ran: list[int] = []

@@ -56,7 +56,6 @@ def test_nobody_waits_for_longer_than_its_purpose_allows(
     ("read", "name", "default", "own"),
     [
         (configuration.lease_ms, "CACHE_LEASE_MS", 5000, 250),
-        (configuration.logs_hits, "CACHE_LOG_HITS", True, False),
         (configuration.metric_prefix, "CACHE_METRIC_PREFIX", "versioned_cache", "books_cache"),
         (configuration.event_prefix, "CACHE_EVENT_PREFIX", "versioned_cache", "books_cache"),
     ],

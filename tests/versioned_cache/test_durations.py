@@ -8,9 +8,9 @@ from django.db import transaction
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from procedures.caches import procedure_resource
 from tests import factories
 from versioned_cache.engine import VersionedCache
-from versioned_cache.keys import procedure_resource
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

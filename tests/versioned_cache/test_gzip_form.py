@@ -7,10 +7,11 @@ from threading import Barrier, BrokenBarrierError
 
 import pytest
 
+from procedures.caches import procedure_resource
 from tests import factories
 from tests.conftest import ApiClient
+from versioned_cache.codings import Coding
 from versioned_cache.engine import VersionedCache
-from versioned_cache.keys import procedure_resource
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,7 +68,7 @@ def cache(process: Callable[[], VersionedCache]) -> VersionedCache:
 def test_each_shape_has_its_own(cache: VersionedCache) -> None:
     shapes = [SHAPE, "ffffffff"]
 
-    forms = [cache.compressed(cache.read(GIBSON, shape, shape.encode)) for shape in shapes]
+    forms = [cache.coded(cache.read(GIBSON, shape, shape.encode), Coding.GZIP) for shape in shapes]
 
     assert [gzip.decompress(form).decode() for form in forms] == shapes
 
@@ -75,7 +76,7 @@ def test_each_shape_has_its_own(cache: VersionedCache) -> None:
 def test_that_of_what_has_no_version_is_never_kept(cache: VersionedCache) -> None:
     bodies = ["one", "other"]
 
-    forms = [cache.compressed(cache.read(NOBODY, SHAPE, body.encode)) for body in bodies]
+    forms = [cache.coded(cache.read(NOBODY, SHAPE, body.encode), Coding.GZIP) for body in bodies]
 
     assert [gzip.decompress(form).decode() for form in forms] == bodies
 
@@ -95,7 +96,7 @@ def test_two_who_want_it_at_once_have_it_made_once(cache: VersionedCache, monkey
 
     with monkeypatch.context() as patch, ThreadPoolExecutor(2) as threads:
         patch.setattr(gzip, "compress", meet)
-        forms = list(threads.map(cache.compressed, [representation, representation]))
+        forms = list(threads.map(cache.coded, [representation] * 2, [Coding.GZIP] * 2))
 
     assert alone == [True]
     assert forms[0] is forms[1]

@@ -6,9 +6,10 @@ import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 
+from procedures.caches import procedure_resource
 from tests import factories
+from tests.peeking import peek
 from versioned_cache.engine import VersionedCache
-from versioned_cache.keys import procedure_resource
 from versioned_cache.metrics import Source
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,7 +37,7 @@ def test_a_read_is_answered_as_if_nothing_had_happened(cache: VersionedCache) ->
 
 
 def test_what_is_at_hand_is_found_as_if_nothing_had_happened(cache: VersionedCache) -> None:
-    representation = cache.held(GIBSON, SHAPE, frozenset())
+    representation = peek(cache, GIBSON, SHAPE, frozenset())
 
     assert representation is not None
     assert (representation.body, representation.source) == (b"body", Source.MEMORY)

@@ -92,25 +92,10 @@ def test_the_body_of_a_resource_is_built_past_the_cache() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_peek_returns_what_this_process_has_read_before(redis: object) -> None:
-    factories.publish(factories.body("gibson"))
-    assert read_procedure.peek(frozenset(), key="gibson") is None
-    read = read_procedure(key="gibson")
-
-    peeked = read_procedure.peek(frozenset(), key="gibson")
-
-    assert peeked is not None
-    assert (peeked.version, peeked.body) == (read.version, read.body)
-
-
-@pytest.mark.django_db(transaction=True)
 def test_whoever_knows_the_version_is_given_no_body(redis: object) -> None:
     factories.publish(factories.body("gibson"))
     version = read_procedure(key="gibson").version or 0
 
-    answers = [
-        read_procedure(frozenset({version}), key="gibson"),
-        read_procedure.peek(frozenset({version}), key="gibson"),
-    ]
+    answer = read_procedure(frozenset({version}), key="gibson")
 
-    assert [(answer.version, answer.body) for answer in answers if answer] == [(version, None)] * 2
+    assert (answer.version, answer.body) == (version, None)

@@ -10,7 +10,6 @@ What Django would say to such a request is asked of Django, and remembered: whic
 host and its scheme are allowed, and which headers its answer gets.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,11 +25,9 @@ from django.urls import Resolver404, resolve
 from rest_framework.settings import api_settings
 
 from versioned_cache.codings import Coding
-from versioned_cache.engine import cache
 from versioned_cache.http.answers import CachedReadMixin, Head, coding_for, head_of, server_timing
 from versioned_cache.http.validators import known_versions
-from versioned_cache.loop_versions import LoopVersions
-from versioned_cache.payload_loader import PayloadRequest
+from versioned_cache.loop_reader import LoopReader
 from versioned_cache.reads import CachedRead
 
 PLAIN_METHODS = frozenset({"GET", "HEAD"})
@@ -107,18 +104,12 @@ class FastRequest(Generic[SenderT]):
     coding: Coding
     headers: tuple[tuple[str, str], ...]
 
-    async def answer(self, meta: Meta, versions: LoopVersions) -> FastAnswer | None:
+    async def answer(self, meta: Meta, reader: LoopReader) -> FastAnswer | None:
         """Answer it; None where the process does not have the body."""
-        started = time.perf_counter()
         read = self.destination.read
         resource = read.kind(*self.destination.path.values())
-        version, outage = await versions.current(resource)
-        representation = None
-        if version is not None:
-            request = PayloadRequest(resource, version, read.fingerprint, redis_usable=outage is None)
-            representation = cache.at_hand(request, known_versions(meta, read.fingerprint), self.coding, started)
-        if outage is not None:
-            cache.note_outage(resource, outage, is_answered=representation is not None)
+        known = known_versions(meta, read.fingerprint)
+        representation = await reader.peek(resource, read.fingerprint, known, self.coding)
         if representation is None:
             return None
         head = head_of(representation, meta, self.coding)

@@ -1,55 +1,82 @@
-"""Current versions for an event loop: from Redis, or while Redis is unusable from PostgreSQL.
+"""Cached reads for an event loop, of what the process has in memory.
 
-Reads share a statement as they share a question to Redis (Note [Shared questions]): those that arrived before it was
-sent. Whoever comes while one is under way waits for the next.
+The current version is told by Redis, or by PostgreSQL while Redis is unusable. Reads share a statement as they share a
+question to Redis (Note [Shared questions]): those that arrived before it was sent. Whoever comes while one is under
+way waits for the next.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import psycopg
 
 from versioned_cache.breaker import CacheUnavailable
+from versioned_cache.codings import Coding
 from versioned_cache.counter_pipeline import CounterPipeline
+from versioned_cache.engine import Representation, VersionedCache
 from versioned_cache.keys import Resource, number_in
-from versioned_cache.store import Store
+from versioned_cache.payload_loader import PayloadRequest
 from versioned_cache.versions import SELECT_VERSIONS
 
 PATIENCE_SECONDS = 1.0
 OF_DJANGOS_CONNECTIONS = frozenset({"cursor_factory", "context"})
 
 
-class LoopVersions:
-    """The current versions of resources, for the reads of one event loop.
+class LoopReader:
+    """Reads what a process has in memory, for one event loop.
 
     Args:
-        store: Redis.
+        cache: The cache of the process.
         database: What Django connects to PostgreSQL with.
     """
 
-    def __init__(self, store: Store, database: Mapping[str, Any]) -> None:
-        self._counters = CounterPipeline(store.connect, store.breaker)
-        self._database = SharedStatement(database)
+    def __init__(self, cache: VersionedCache, database: Mapping[str, Any]) -> None:
+        self._cache = cache
+        self._counters = CounterPipeline(cache.store.connect, cache.store.breaker)
+        self._versions = SharedStatement(database)
 
-    async def current(self, resource: Resource) -> tuple[int | None, CacheUnavailable | None]:
+    async def peek(
+        self, resource: Resource, fingerprint: str, known: frozenset[int], coding: Coding
+    ) -> Representation | None:
+        """Return the resource's current body if this process has it in that coding, with the same promise as `read`.
+
+        At most one question to Redis, or without it one to PostgreSQL. None where more would have to be asked or
+        done; such a read counts nothing.
+
+        Args:
+            resource: What to read.
+            fingerprint: The shape of the body.
+            known: Versions that the caller already has.
+            coding: How the body is to be coded.
+        """
+        started = time.perf_counter()
+        version, outage = await self._current_version(resource)
+        request = PayloadRequest(resource, version or 0, fingerprint, redis_usable=outage is None)
+        payload = None if version is None else self._cache.at_hand(request, known, coding)
+        if outage is not None:
+            self._cache.note_outage(resource, outage, is_answered=payload is not None)
+        return None if payload is None else self._cache.answer(request, payload, started)
+
+    async def close(self) -> None:
+        """Give up the connections."""
+        self._counters.close()
+        await self._versions.close()
+
+    async def _current_version(self, resource: Resource) -> tuple[int | None, CacheUnavailable | None]:
         """Return the version as it is after the call, and why it was not Redis who told.
 
-        None where nobody has a version to tell: no lease runs, or there is no such thing, or PostgreSQL fails too.
+        None where nobody tells: no lease runs, or there is no such thing, or PostgreSQL fails too.
         """
         try:
             return number_in(await self._counters.get(resource.counter_key)), None
         except CacheUnavailable as error:
             outage = error
         try:
-            return await self._database.get(resource), outage
+            return await self._versions.get(resource), outage
         except (psycopg.Error, OSError, TimeoutError):
             return None, outage
-
-    async def close(self) -> None:
-        """Give up the connections."""
-        self._counters.close()
-        await self._database.close()
 
 
 class SharedStatement:
