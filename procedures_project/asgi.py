@@ -54,7 +54,7 @@ class Application:
         readiness = Readiness(settings.DRAIN_FILE)
         self._gate = Gate(pool, reader, readiness)
         await receive()
-        await readiness.look_once()
+        await readiness.look()
         tasks = [asyncio.create_task(readiness.keep_looking()), asyncio.create_task(drop_answers_that_nobody_takes())]
         await send({"type": "lifespan.startup.complete"})
         await receive()

@@ -7,17 +7,14 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from django.conf import settings
-from django.db import Error as DatabaseError
-from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare
 from django_prometheus.exports import ExportToDjangoView
 
-from procedures_project.postgresql.waiting import PROBE_PATIENCE_SECONDS, patience
+from procedures_project.readiness import Looker
 from rest import exact_json
 from rest.error_answers import MEDIA_TYPE
 from rest.problems import Problem
-from versioned_cache.engine import cache
 
 EXPORT_ATTEMPTS = 3
 SAFE_METHODS = ("GET", "HEAD")
@@ -55,15 +52,12 @@ def healthz(meta: Meta) -> HttpResponse:
 
 
 def readyz(meta: Meta) -> HttpResponse:
-    """Tell whether requests should be sent here."""
-    return readiness_answer(readiness())
-
-
-def readiness() -> dict[str, str]:
-    """Look what requests need: PostgreSQL, without which nothing is ready, and Redis, without which it is degraded."""
-    postgresql, redis = _postgresql_answers(), cache.is_reachable()
-    status = "ok" if postgresql and redis else "degraded" if postgresql else "unavailable"
-    return {"status": status, "postgresql": "ok" if postgresql else "down", "redis": "ok" if redis else "down"}
+    """Tell whether requests should be sent here, as it is now; behind the gate it is as it was a second ago."""
+    looker = Looker()
+    try:
+        return readiness_answer(looker.look())
+    finally:
+        looker.close()
 
 
 def readiness_answer(found: Mapping[str, str]) -> HttpResponse:
@@ -105,15 +99,6 @@ def _may_see_metrics(meta: Meta) -> bool:
         return True
     expected = f"Bearer {settings.METRICS_TOKEN}"
     return bool(settings.METRICS_TOKEN) and constant_time_compare(meta.get("HTTP_AUTHORIZATION", ""), expected)
-
-
-def _postgresql_answers() -> bool:
-    try:
-        with patience(PROBE_PATIENCE_SECONDS), connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return False
-    return True
 
 
 MACHINES: dict[str, Callable[[Meta], HttpResponse]] = {"healthz": healthz, "readyz": readyz, "metrics": metrics}

@@ -1,17 +1,78 @@
-"""Whether requests should be sent to this worker, looked at once a second by a task of its own.
+"""Whether requests should be sent here: what requests need, looked at.
 
-So a probe is answered at once, whatever PostgreSQL does, and is at most as old as a look takes.
+PostgreSQL must answer and take writes, under the schema of this code, with the triggers that bump versions; Redis
+should take bumps. The gate looks once a second, in a thread and over a connection of its own, so a probe is answered
+at once, whatever PostgreSQL does.
 """
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache as once
 from pathlib import Path
+from typing import Any
 
-from django.db import connections
+import psycopg
+from django.db import connection as django_connection
+from django.db.migrations.loader import MigrationLoader
 
-from procedures_project.operations import readiness
+from procedures_project.postgresql.waiting import PROBE_PATIENCE_SECONDS, ImpatientConnection, patience
+from versioned_cache.checks import faults_of_triggers
+from versioned_cache.engine import RedisState, cache
 
 LOOK_EVERY_SECONDS = 1.0
+STARTING = {"status": "starting", "postgresql": "unknown", "redis": "unknown"}
+
+TAKES_WRITES = "SELECT NOT pg_is_in_recovery() AND NOT current_setting('default_transaction_read_only')::bool"
+APPLIED = "SELECT app, name FROM django_migrations"
+
+
+class Looker:
+    """Looks at what requests need. To be used by one thread at a time."""
+
+    def __init__(self) -> None:
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def look(self) -> dict[str, str]:
+        """Return the state of the service, and of what it needs.
+
+        `status` is `ok`; `degraded` without Redis, when everything works and is slower; or `unavailable`.
+        """
+        postgresql, redis = self._state_of_postgresql(), cache.state_of_redis()
+        status = "unavailable" if postgresql != "ok" else "ok" if redis is RedisState.OK else "degraded"
+        return {"status": status, "postgresql": postgresql, "redis": redis.value}
+
+    def close(self) -> None:
+        """Give up the connection."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def _state_of_postgresql(self) -> str:
+        try:
+            with patience(PROBE_PATIENCE_SECONDS):
+                return self._fault_in(self._open())
+        except psycopg.Error:
+            self.close()
+            self._connection = None
+            return "down"
+
+    def _open(self) -> psycopg.Connection[Any]:
+        if self._connection is None or self._connection.closed:
+            parameters = django_connection.get_connection_params()
+            own = {name: value for name, value in parameters.items() if name not in {"cursor_factory", "context"}}
+            self._connection = ImpatientConnection.connect(**own | {"autocommit": True})
+        return self._connection
+
+    @staticmethod
+    def _fault_in(connection: psycopg.Connection[Any]) -> str:
+        """Return what stands in the way of requests, or `ok`."""
+        with connection.cursor() as cursor:
+            if cursor.execute(TAKES_WRITES).fetchone() != (True,):
+                return "read-only"
+            if cursor.execute("SELECT to_regclass('django_migrations')").fetchone() == (None,):
+                return "migrations pending"
+            if _migrations_of_this_code() - set(cursor.execute(APPLIED).fetchall()):
+                return "migrations pending"
+            return "triggers missing" if faults_of_triggers(cursor) else "ok"
 
 
 class Readiness:
@@ -23,27 +84,32 @@ class Readiness:
 
     def __init__(self, drain_file: Path | None) -> None:
         self._drain_file = drain_file
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="readiness")
-        self._found: dict[str, str] = {"status": "starting"}
+        self._looker = Looker()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="readiness")
+        self._found = STARTING
 
     @property
     def found(self) -> dict[str, str]:
-        """The state of the service, and of what it needs."""
+        """The state of the service, and of what it needs; see `Looker.look`. `draining` before it stops."""
         is_draining = self._drain_file is not None and self._drain_file.exists()
         return {**self._found, "status": "draining"} if is_draining else self._found
 
+    async def look(self) -> None:
+        """Look now."""
+        self._found = await asyncio.get_running_loop().run_in_executor(self._thread, self._looker.look)
+
     async def keep_looking(self) -> None:
         """Look again and again, until cancelled."""
-        loop = asyncio.get_running_loop()
         while True:
-            self._found = await loop.run_in_executor(self._executor, readiness)
             await asyncio.sleep(LOOK_EVERY_SECONDS)
-
-    async def look_once(self) -> None:
-        """Look now."""
-        self._found = await asyncio.get_running_loop().run_in_executor(self._executor, readiness)
+            await self.look()
 
     def close(self) -> None:
-        """Let the thread end."""
-        self._executor.submit(connections.close_all)
-        self._executor.shutdown()
+        """Let the thread end, and its connection."""
+        self._thread.submit(self._looker.close)
+        self._thread.shutdown()
+
+
+@once
+def _migrations_of_this_code() -> frozenset[tuple[str, str]]:
+    return frozenset(MigrationLoader(None).disk_migrations)

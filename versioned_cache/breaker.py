@@ -19,6 +19,10 @@ class CacheUnavailable(Exception):
     """Redis refused, failed, hung or answered nonsense; nothing may be concluded from it."""
 
 
+class CommandRefused(CacheUnavailable):
+    """Redis answers, and refuses the command."""
+
+
 class BreakerOpen(CacheUnavailable):
     """Redis is not trusted at present; nothing was tried."""
 

@@ -63,6 +63,12 @@ def new_connection(redis: Redis) -> Any:
     return pool.connection_class(**pool.connection_kwargs)
 
 
+def get_command(key: str) -> bytes:
+    """Return a GET as it goes over the wire (RESP, the Redis serialization protocol)."""
+    name = key.encode()
+    return b"*2\r\n$3\r\nGET\r\n$%d\r\n%s\r\n" % (len(name), name)
+
+
 class ThreadConnection(threading.local):
     """A connection to Redis for each thread that uses it.
 
@@ -74,13 +80,12 @@ class ThreadConnection(threading.local):
         self._connection = new_connection(redis)
 
     def get(self, key: str) -> bytes | None:
-        """Return the text under an ASCII key, or None.
+        """Return the text under a key, or None.
 
         Raises:
             RedisError: Redis is unusable.
         """
-        # RESP, the Redis serialization protocol.
-        command = b"*2\r\n$3\r\nGET\r\n$%d\r\n%s\r\n" % (len(key), key.encode("ascii"))
+        command = get_command(key)
         was_connected = self._connection.is_connected
         try:
             self._connection.send_packed_command([command])

@@ -21,6 +21,7 @@ import hiredis
 
 from versioned_cache.breaker import Breaker, CacheUnavailable
 from versioned_cache.configuration import READ_TIMEOUT_SECONDS
+from versioned_cache.connection import get_command
 
 PIECE_BYTES = 65_536
 
@@ -63,7 +64,7 @@ class CounterPipeline:
         return self._connection is not None
 
     async def get(self, key: str) -> bytes | None:
-        """Return the text under an ASCII key, or None, as Redis has it after the call.
+        """Return the text under a key, or None, as Redis has it after the call.
 
         Raises:
             CacheUnavailable: Redis is unusable, or has not answered within 100 ms.
@@ -90,7 +91,7 @@ class CounterPipeline:
         self._under_way.append(question)
         if self._deadline is None:
             self._deadline = self._loop.call_later(READ_TIMEOUT_SECONDS, self._look_at_deadline)
-        command = b"".join(b"*2\r\n$3\r\nGET\r\n$%d\r\n%s\r\n" % (len(key), key.encode()) for key in question.waiters)
+        command = b"".join(map(get_command, question.waiters))
         try:
             sent = self._connection._sock.send(command)
         except OSError as error:

@@ -6,6 +6,7 @@ Notes named in brackets are explained, each with its race and its test, in docs/
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import structlog
 from django.conf import settings
@@ -13,7 +14,7 @@ from django.db import Error as DatabaseFailure
 from django.db import connection
 
 from versioned_cache import events, metrics
-from versioned_cache.breaker import CacheUnavailable
+from versioned_cache.breaker import CacheUnavailable, CommandRefused
 from versioned_cache.bumps import bump_counters
 from versioned_cache.codings import Coding
 from versioned_cache.keys import Resource
@@ -45,6 +46,14 @@ class Representation:
     body: bytes | None
     source: Source
     seconds: float
+
+
+class RedisState(StrEnum):
+    """What Redis is good for."""
+
+    OK = "ok"
+    REFUSES = "refuses bumps"  # it answers, and takes no writes: a replica, out of memory, an access list
+    DOWN = "down"
 
 
 class VersionedCache:
@@ -155,13 +164,15 @@ class VersionedCache:
         """How many bytes of bodies are in this process's memory."""
         return self._loader.memory_bytes
 
-    def is_reachable(self) -> bool:
-        """Tell whether Redis answers right now."""
+    def state_of_redis(self) -> RedisState:
+        """Tell whether Redis takes bumps right now."""
         try:
-            self._store.ping()
+            self._store.try_to_write()
+        except CommandRefused:
+            return RedisState.REFUSES
         except CacheUnavailable:
-            return False
-        return True
+            return RedisState.DOWN
+        return RedisState.OK
 
     def _current_version(self, resource: Resource) -> tuple[int | None, bool]:
         """Return the current version, None where PostgreSQL has none, and whether Redis is usable."""

@@ -11,10 +11,10 @@ from typing import Any, TypeVar, cast
 
 from django_redis import get_redis_connection
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from versioned_cache import configuration
-from versioned_cache.breaker import Breaker, CacheUnavailable
+from versioned_cache.breaker import Breaker, CacheUnavailable, CommandRefused
 from versioned_cache.connection import ThreadConnection, new_connection, time_limit
 from versioned_cache.keys import Resource, number_in
 
@@ -52,6 +52,8 @@ redis.call('PEXPIREAT', key, deadline, 'GT')
 return 1
 """
 
+PROBE_KEY = "versioned_cache:readiness"
+PROBE_SECONDS = 5
 NO_EXPIRY = -1  # what PTTL answers
 
 Result = TypeVar("Result")
@@ -192,9 +194,10 @@ class Store:
 
         return self._run(get)
 
-    def ping(self) -> None:
-        """Return if Redis answers."""
-        self._run(lambda client: client.ping(), bypass_breaker=True)
+    def try_to_write(self) -> None:
+        """Return if Redis takes a write, as a bump is one."""
+        probe: tuple[object, ...] = ("SETEX", PROBE_KEY, PROBE_SECONDS, 1)
+        self._run(lambda client: cast(Any, client).execute_command(*probe), bypass_breaker=True)
 
     def _run(self, operation: Callable[[Redis], Result], *, bypass_breaker: bool = False) -> Result:
         """Run the operation unless the breaker is open; one that bypasses it serves as its probe."""
@@ -210,6 +213,8 @@ class Store:
 def _translated_errors() -> Iterator[None]:
     try:
         yield
+    except ResponseError as error:
+        raise CommandRefused(f"{type(error).__name__}: {error}") from error
     except (RedisError, OSError, ValueError, TypeError) as error:
         raise CacheUnavailable(f"{type(error).__name__}: {error}") from error
 

@@ -6,8 +6,11 @@ import subprocess
 import sys
 from typing import Any
 
+import psycopg
 import pytest
 from django.conf import settings
+from django.db import connection
+from redis import Redis
 
 from tests.conftest import ApiClient
 
@@ -55,8 +58,14 @@ def test_readyz_tells_that_both_servers_answer(anonymous: ApiClient) -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ok", "postgresql": "ok", "redis": "ok"})
 
 
-def test_readyz_is_degraded_but_ready_without_redis() -> None:
-    status, _, _, content = asked("/readyz", REDIS_URL=NOWHERE["REDIS_URL"])
+@pytest.fixture
+def database_url(db: None) -> str:
+    """The URL of the database that the tests use, which has all tables."""
+    return psycopg.conninfo.make_conninfo(os.environ["DATABASE_URL"], dbname=connection.settings_dict["NAME"])
+
+
+def test_readyz_is_degraded_but_ready_without_redis(database_url: str) -> None:
+    status, _, _, content = asked("/readyz", REDIS_URL=NOWHERE["REDIS_URL"], DATABASE_URL=database_url)
 
     assert (status, content) == (200, {"status": "degraded", "postgresql": "ok", "redis": "down"})
 
@@ -65,6 +74,46 @@ def test_readyz_is_503_without_postgresql() -> None:
     status, _, _, content = asked("/readyz", DATABASE_URL=NOWHERE["DATABASE_URL"])
 
     assert (status, content) == (503, {"status": "unavailable", "postgresql": "down", "redis": "ok"})
+
+
+def test_readyz_is_503_on_a_database_without_tables() -> None:
+    status, _, _, content = asked("/readyz")
+
+    assert (status, content) == (503, {"status": "unavailable", "postgresql": "migrations pending", "redis": "ok"})
+
+
+def test_readyz_is_503_while_postgresql_takes_no_writes(database_url: str) -> None:
+    read_only = f"{database_url} options='-c default_transaction_read_only=on'"
+
+    status, _, _, content = asked("/readyz", DATABASE_URL=read_only)
+
+    assert (status, content) == (503, {"status": "unavailable", "postgresql": "read-only", "redis": "ok"})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_readyz_is_503_while_a_trigger_sleeps(anonymous: ApiClient) -> None:
+    switch = "ALTER TABLE runs_run {} TRIGGER run_raises_version"
+    with connection.cursor() as cursor:
+        cursor.execute(switch.format("DISABLE"))
+        try:
+            answer = anonymous.get("/readyz")
+        finally:
+            cursor.execute(switch.format("ENABLE ALWAYS"))
+
+    assert (answer.status_code, answer.json()["postgresql"]) == (503, "triggers missing")
+
+
+def test_readyz_is_degraded_while_redis_refuses_writes(anonymous: ApiClient, redis: Redis) -> None:
+    redis.config_set("min-replicas-to-write", 1)
+    try:
+        answer = anonymous.get("/readyz")
+    finally:
+        redis.config_set("min-replicas-to-write", 0)
+
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"status": "degraded", "postgresql": "ok", "redis": "refuses bumps"},
+    )
 
 
 def test_the_api_is_503_with_retry_after_without_postgresql() -> None:

@@ -69,7 +69,10 @@ def cost_of(demo: Demo, walk: Callable[[], httpx.Response], status: int = 200) -
     assert response.status_code == status, response.text
     after = commands(demo)
     spent = {name: calls - commands_before.get(name, 0) for name, calls in after.items()}
-    return statements(demo) - statements_before, {name: calls for name, calls in spent.items() if calls}
+    # The worker itself asks once a second whether Redis takes writes, by a command that nothing else uses.
+    return statements(demo) - statements_before, {
+        name: calls for name, calls in spent.items() if calls and name != "setex"
+    }
 
 
 @pytest.fixture
@@ -172,7 +175,7 @@ def test_a_hit_without_redis(demo: Demo, viewer: httpx.Client) -> None:
     for _ in range(3):
         warm(viewer, "/procedures")
 
-    # Each: the version.
-    assert statements(demo) - before == 3
+    # Each asks for the version, past Django and over a connection of the event loop.
+    assert statements(demo) == before
     demo.start_valkey()
     eventually(lambda: 'desc="memory"' in demo.get("/procedures").headers["Server-Timing"])
