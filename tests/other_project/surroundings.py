@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import secrets
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from procedures_project.embedded import HOST, start_child
 from tests.system.demo import PROJECT_DIR, Samples, clean_environment, eventually, free_port
 
 BOOKSHOP_DIR = Path(__file__).with_name("bookshop")
+SERVE_OBSERVED = "granian --interface wsgi tests.other_project.observed:application"
 START_SECONDS = 60.0
 
 
@@ -120,22 +122,27 @@ class Surroundings:
 
 
 class Shop:
-    """A process that serves the bookshop, a client of it, and what it has logged."""
+    """A process that serves the bookshop, a client of it, and what it has logged.
 
-    def __init__(
-        self, surroundings: Surroundings, application: str = "tests.other_project.observed:application"
-    ) -> None:
+    Args:
+        surroundings: Its servers and its environment.
+        command: What serves it, run in the project's directory.
+    """
+
+    def __init__(self, surroundings: Surroundings, command: str = SERVE_OBSERVED) -> None:
         self.port = free_port()
+        self.base_url = f"http://{HOST}:{self.port}"
         self._log = surroundings.folder / f"shop-{self.port}.log"
-        argv = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(self.port), application]
-        environment = surroundings.environment | {"PYTHONPATH": f"{BOOKSHOP_DIR}{os.pathsep}{PROJECT_DIR}"}
+        environment = surroundings.environment | {"GRANIAN_PORT": str(self.port)}
         with open(self._log, "wb") as log:
-            self._process = start_child(argv, end_signal=signal.SIGTERM, cwd=BOOKSHOP_DIR, env=environment, output=log)
+            self._process = start_child(
+                shlex.split(command), end_signal=signal.SIGTERM, cwd=BOOKSHOP_DIR, env=environment, output=log
+            )
 
     @cached_property
     def client(self) -> httpx.Client:
         """An HTTP client of this process."""
-        return httpx.Client(base_url=f"http://{HOST}:{self.port}", headers={"Accept-Encoding": "identity"})
+        return httpx.Client(base_url=self.base_url, headers={"Accept-Encoding": "identity"})
 
     def wait_until_ready(self) -> "Shop":
         """Return when it answers."""
@@ -176,5 +183,5 @@ class Shop:
     def _answers(self) -> bool:
         assert self._process.poll() is None, self._log.read_text(encoding="utf-8")
         with contextlib.suppress(httpx.TransportError):
-            return self.get("/modules").is_success
+            return self.get("/metrics").is_success
         return False
