@@ -104,6 +104,10 @@ class Samples:
         """Return the label values of each child of a name."""
         return {tuple(sample.labels.values()) for sample in self._samples if sample.name == name}
 
+    def names_with(self, prefix: str) -> set[str]:
+        """Return the names that begin so."""
+        return {sample.name for sample in self._samples if sample.name.startswith(prefix)}
+
     def cache_counts(self) -> Counter[str]:
         """Return the cache's counters, such as `hits_total list`."""
         return Counter(

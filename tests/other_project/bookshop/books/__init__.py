@@ -1,0 +1,1 @@
+"""A bookshop: a project of one model, whose reads are cached."""
