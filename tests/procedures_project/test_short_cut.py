@@ -13,8 +13,11 @@ from prometheus_client import REGISTRY
 from redis import Redis
 from structlog.testing import capture_logs
 
+from access import authentication
 from access.actions import issue_token
+from access.bearers import Bearers
 from access.roles import Role
+from procedures import quick_reads
 from procedures.quick_reads import QuickRead
 from procedures_project.short_cut import MAX_PATH_LENGTH, MIDDLEWARE, ShortCut
 from procedures_project.wsgi import with_whole_bodies
@@ -84,6 +87,15 @@ def test_a_quick_read_asks_postgresql_nothing(
         assert [viewer.get(path).status_code for path in paths] == [200] * 3
 
 
+@pytest.fixture
+def _nothing_expires(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """Let a test read for as long as it likes: neither a bearer nor a lease comes to its end."""
+    bearers = Bearers(clock=lambda: 0.0)
+    for reader in (authentication, quick_reads):
+        monkeypatch.setattr(reader, "bearers", bearers)
+    settings.CACHE_LEASE_MS = 600_000
+
+
 def asked_for(tag: str) -> Iterator[dict[str, str]]:
     """Yield conditions and codings that clients ask with, of a body whose entity tag is this."""
     tags = [tag, f'{tag[:-1]}-gzip"', f"W/{tag}", '"1-00000000"', f'"1-00000000", {tag}', "*", "nonsense"]
@@ -97,6 +109,7 @@ def accepted(codings: list[str]) -> list[dict[str, str]]:
     return [{}, *({"Accept-Encoding": coding} for coding in codings)]
 
 
+@pytest.mark.usefixtures("_nothing_expires")
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_both_ways_answer_alike(viewer: ApiClient, paths: list[str], method: str) -> None:
     for path, tag in warm(viewer, paths).items():
