@@ -1,6 +1,5 @@
 """The stage of the races: one procedure, its writer, and readers in processes of their own."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,13 +9,13 @@ from redis import Redis
 from procedures.caches import fetch_procedure
 from procedures.models import Procedure
 from tests import factories
+from tests.processes import eventually
 from versioned_cache.engine import Representation, VersionedCache
 from versioned_cache.keys import procedure_resource
 from versioned_cache.versions import committed_version
 
 RESOURCE = procedure_resource("gibson")
 SHAPE = "0123abcd"
-PATIENCE_SECONDS = 10
 
 
 @dataclass
@@ -51,10 +50,7 @@ class Stage:
 
     def let_the_lease_end(self) -> None:
         """Wait until Redis has forgotten the counter."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while self.counter is not None:
-            assert time.monotonic() < deadline, "the lease does not end"
-            time.sleep(0.01)
+        eventually(lambda: self.counter is None)
 
 
 @pytest.fixture
