@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from tests.samples import Samples
 BANNER_END = "Ctrl-C stops everything."
 START_SECONDS = 60.0
 END_SECONDS = 30.0
+LAST_LINES = 20  # of each log of a demo that is gone
 LEASE_SECONDS = 5.0  # how long a fault may delay a change
 
 # Its line for each request hides what the demo says.
@@ -41,6 +43,10 @@ Answer = dict[str, Any]
 
 def _end_with_this_process(parent_pid: int = os.getpid()) -> None:
     end_with_parent(signal.SIGTERM, parent_pid)
+
+
+class DemoGone(Exception):
+    """The demo serves nobody any more; the message says how it ended, and what it said last."""
 
 
 class Demo:
@@ -76,9 +82,21 @@ class Demo:
     def wait_until_ready(self) -> "Demo":
         """Return when the banner has been printed."""
         eventually(lambda: BANNER_END in self.stdout or self.process.poll() is not None, START_SECONDS)
-        assert self.process.poll() is None, self.stderr
+        if self.process.poll() is not None:
+            raise self._gone()
         self.services = self.read_services()
         return self
+
+    @contextlib.contextmanager
+    def expected_to_serve(self) -> Iterator[None]:
+        """Check before and after the block that it serves: a refused connection would not tell why it does not.
+
+        Raises:
+            DemoGone: it does not.
+        """
+        self._check_that_it_serves()
+        yield
+        self._check_that_it_serves()
 
     def wait_until_ended(self) -> int:
         """Return the exit code."""
@@ -108,6 +126,21 @@ class Demo:
             if self.services:  # else the directory may be another demo's
                 for survivor in processes_of(self.data_dir):
                     survivor.kill()
+
+    def _check_that_it_serves(self) -> None:
+        if self.process.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), END_SECONDS):
+                return
+        # Its web server may have ended a moment before it.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(END_SECONDS)
+        raise self._gone()
+
+    def _gone(self) -> DemoGone:
+        code = self.process.poll()
+        fate = "runs, but does not listen" if code is None else f"has ended with exit code {code}"
+        logs = [self._stdout, self._stderr, *sorted(self.data_dir.glob("*.log"))]
+        return DemoGone("\n".join([f"The demo in {self.data_dir} {fate}.", *map(_last_lines, logs)]))
 
     # What it says
 
@@ -292,6 +325,11 @@ class Demo:
             yield key
         finally:
             self.delete_procedure(key)
+
+
+def _last_lines(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join([f"--- the end of {log.name} ---", *lines[-LAST_LINES:]])
 
 
 @contextlib.contextmanager
