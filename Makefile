@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test prove bench scorecard check format clean
+.PHONY: help setup demo test prove bench scorecard check lint types contracts compose migrations format clean
 
 help:  ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,18 +36,32 @@ scorecard: setup  ## Play races and faults with our cache and with its peers, an
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	$(PYTHON) -m benchmarks.scorecard
 
-# The type checker and the migrations check load the settings; nothing connects to these.
-check: export SECRET_KEY := no-secret-only-for-the-static-checks
-check: export ALLOWED_HOSTS := localhost
-check: export DATABASE_URL ?= postgresql:///unused
-check: export REDIS_URL ?= redis://localhost
-check: setup  ## Run the linters, the type checker, the architecture contracts and the migrations check
+# `make check` is the sum of these; the hooks of .pre-commit-config.yaml call them one by one.
+CHECKS := lint types contracts compose migrations
+
+check: $(CHECKS)  ## Run the linters, the type checker, the architecture contracts and the migrations check
+
+lint: setup
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/djade --check $$(git ls-files '*.html')
+
+# These two load the settings; nothing connects to what is said here.
+types migrations: export SECRET_KEY := no-secret-only-for-the-static-checks
+types migrations: export ALLOWED_HOSTS := localhost
+types migrations: export DATABASE_URL ?= postgresql:///unused
+types migrations: export REDIS_URL ?= redis://localhost
+
+types: setup
 	$(VENV)/bin/mypy .
+
+contracts: setup
 	$(VENV)/bin/lint-imports
+
+compose: setup
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+migrations: setup
 	$(PYTHON) -m procedures_project.embedded -- $(PYTHON) manage.py makemigrations --check --dry-run
 
 format: setup  ## Format the code

@@ -5,8 +5,11 @@ import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import psutil
+import psycopg
+from redis import Redis
 
 PACKAGES = (
     "django", "djangorestframework", "granian", "redis", "hiredis", "django-redis", "psycopg", "orjson",
@@ -29,6 +32,14 @@ def describe(server_versions: dict[str, str]) -> dict[str, object]:
             **{name: version(name) for name in PACKAGES},
         },
     }
+
+
+def server_versions(database_url: str, valkey: Redis) -> dict[str, str]:
+    """Return what PostgreSQL and Valkey say they are."""
+    with psycopg.connect(database_url) as connection:
+        postgresql: Any = connection.execute("SHOW server_version").fetchone()
+    told: Any = valkey.info("server")
+    return {"postgresql": postgresql[0], "valkey": told["valkey_version"]}
 
 
 def _cpu_model() -> str:

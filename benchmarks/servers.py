@@ -1,24 +1,18 @@
 """The subjects, each a granian of its own: the service as production starts it, the others under WSGI, four threads."""
 
 import contextlib
-import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from benchmarks.load import Connection, LoadError, request_bytes
 from benchmarks.peers import PEERS
-from procedures_project.embedded import HOST, start_child
-from tests.system.demo import PROJECT_DIR, free_port, is_gone
+from procedures_project.embedded import HOST
+from tests.processes import Granian, free_port, serve_argv
 
 START_SECONDS = 90.0
-END_SECONDS = 15.0
 POLL_SECONDS = 0.1
 
 
@@ -33,7 +27,7 @@ class Subject:
     def argv(self, port: int, workers: int) -> list[str]:
         """Return the command that serves it; the service is started as production starts it."""
         if self.application is None:
-            return [sys.executable, "manage.py", "serve", "--port", str(port), "--workers", str(workers)]
+            return serve_argv(port, workers)
         return [
             *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port)),
             *("--http", "1", "--no-ws", "--workers", str(workers), "--blocking-threads", "4"),
@@ -56,47 +50,23 @@ ALL_PEERS = [peer(module) for module in PEERS]
 GZIP_PEERS = [peer(module, is_gzip=True) for module in PEERS]
 
 
-class Server:
+class Server(Granian):
     """A subject that runs."""
 
     def __init__(self, subject: Subject, folder: Path, environment: dict[str, str], workers: int) -> None:
         self.subject = subject
         self.port = free_port()
-        self._workers = workers
+        self._worker_count = workers
         home = folder / f"{subject.name}-{self.port}"
-        (home / "metrics").mkdir(parents=True)
-        self.log_path = home / "log"
-        own = {"PROMETHEUS_MULTIPROC_DIR": str(home / "metrics"), **subject.environment}
-        with open(self.log_path, "wb") as log:
-            self._granian = start_child(
-                subject.argv(self.port, workers),
-                end_signal=signal.SIGTERM,
-                cwd=PROJECT_DIR,
-                env=environment | own,
-                output=log.fileno(),
-            )
+        super().__init__(subject.argv(self.port, workers), home, environment | subject.environment)
 
     def wait_until_serving(self, path: str, token: str) -> None:
         """Return when a request is answered and all workers are there."""
         deadline = time.monotonic() + START_SECONDS
-        while not (self._answers(path, token) and len(self.workers()) == self._workers):
-            if self._granian.poll() is not None or time.monotonic() > deadline:
+        while not (self._answers(path, token) and len(self.workers()) == self._worker_count):
+            if self.has_ended or time.monotonic() > deadline:
                 raise LoadError(f"{self.subject.name} does not serve: {self.log_path.read_text()[-2000:]}")
             time.sleep(POLL_SECONDS)
-
-    def workers(self) -> list[psutil.Process]:
-        """Return the workers that run."""
-        children = psutil.Process(self._granian.pid).children()
-        return [child for child in children if not is_gone(child) and "resource_tracker" not in str(child.cmdline())]
-
-    def stop(self) -> None:
-        """End granian and its workers."""
-        self._granian.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._granian.wait(END_SECONDS)
-        with contextlib.suppress(ProcessLookupError):  # its session is its own: nobody else is in the group
-            os.killpg(self._granian.pid, signal.SIGKILL)
-        self._granian.wait()
 
     def _answers(self, path: str, token: str) -> bool:
         try:

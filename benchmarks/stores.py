@@ -3,8 +3,6 @@
 import contextlib
 import json
 import re
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,9 +15,10 @@ import psycopg
 from psycopg import sql
 from redis import Redis
 
-from procedures_project.embedded import HOST, EmbeddedServers, embedded_servers
-from tests.faults.history.cluster import Valkey
-from tests.system.demo import PROJECT_DIR, clean_environment
+from benchmarks.machine import server_versions
+from procedures_project.embedded import EmbeddedServers, embedded_servers
+from tests.processes import run_python, service_environment
+from tests.valkey import Valkey
 
 # A statement in PostgreSQL's log, by the simple protocol or the extended one.
 STATEMENT = re.compile(r"LOG:  (?:statement|execute [^:]*): (.*)")
@@ -61,8 +60,7 @@ class Stores:
         self.postgres_log = servers.postgres.log_path
         self.redis_url = servers.redis_url
         self.database_url = servers.database_url
-        port = int(urlsplit(servers.redis_url).netloc.rpartition(":")[2])
-        self.valkey = Valkey(servers.valkey.argv, port, folder / "data", servers.valkey.process)
+        self.valkey = Valkey.of(servers)
         self._workloads: dict[tuple[int, int], Workload] = {}
 
     @property
@@ -106,18 +104,23 @@ class Stores:
 
     def versions(self) -> dict[str, str]:
         """Return what the servers say they are."""
-        told: Any = self.redis.info("server")
-        postgresql = self.sql("SHOW server_version")[0][0]
-        return {"valkey": told.get("valkey_version", told["redis_version"]), "postgresql": postgresql}
+        return server_versions(self.database_url, self.redis)
 
     def _make(self, procedures: int, steps: int) -> Workload:
         name = f"procedures_{procedures}_{steps}"
         self.sql(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         address = urlsplit(self.database_url)
         database_url = address._replace(path=f"/{name}").geturl()
-        environment = _environment(self.folder, database_url, self.redis_url)
-        argv = [sys.executable, "-m", "benchmarks.workload", "--procedures", str(procedures), "--steps", str(steps)]
-        tokens = json.loads(run_python(argv, environment))
+        # As in production, behind a proxy that speaks TLS.
+        environment = service_environment(
+            self.folder,
+            DATABASE_URL=database_url,
+            REDIS_URL=self.redis_url,
+            BEHIND_TLS_PROXY="1",
+            METRICS_OPEN_TO_LOOPBACK="1",
+        )
+        size = ("--procedures", str(procedures), "--steps", str(steps))
+        tokens = json.loads(run_python("benchmarks.workload", *size, environment=environment))
         self.sql("CHECKPOINT")  # now, rather than in somebody's round
         return Workload(database_url, tokens, environment)
 
@@ -146,27 +149,3 @@ def running_stores(folder: Path) -> Iterator[Stores]:
             yield stores
         finally:
             stores.valkey.stop()
-
-
-def run_python(argv: list[str], environment: dict[str, str]) -> str:
-    """Run a process of the project's, and return what it prints."""
-    process = subprocess.run(argv, cwd=PROJECT_DIR, env=environment, capture_output=True, text=True, check=False)
-    if process.returncode != 0:
-        raise RuntimeError(f"{argv[2]} failed: {process.stderr[-4000:]}")
-    return process.stdout
-
-
-def _environment(folder: Path, database_url: str, redis_url: str) -> dict[str, str]:
-    """Return the service's environment, as in production behind a proxy that speaks TLS."""
-    static_root = folder / "static"
-    static_root.mkdir(exist_ok=True)
-    return clean_environment(
-        DATABASE_URL=database_url,
-        REDIS_URL=redis_url,
-        SECRET_KEY="benchmarks-only-" + "0" * 32,
-        ALLOWED_HOSTS=HOST,
-        BEHIND_TLS_PROXY="1",
-        METRICS_OPEN_TO_LOOPBACK="1",
-        LOG_FORMAT="json",
-        STATIC_ROOT=str(static_root),
-    )

@@ -2,15 +2,12 @@
 
 import argparse
 import json
-import os
 import random
-import secrets
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-import django
-from django.core.management import call_command
+from tests.people import migrate_and_make_people
 
 WORDS = (
     "check", "verify", "record", "open", "close", "isolate", "measure", "note", "confirm", "label", "remove", "attach",
@@ -24,13 +21,9 @@ SEED = 2026
 def main(argv: list[str]) -> None:
     """Migrate, publish, and print."""
     options = _options(argv)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "procedures_project.settings")
-    django.setup()
-    call_command("migrate", verbosity=0)
-    from procedures_project import demo_data  # noqa: PLC0415  # its models need django.setup()
-    from tests.factories import publish  # noqa: PLC0415
+    tokens = migrate_and_make_people()
+    from tests.factories import publish  # noqa: PLC0415  # its models need settings
 
-    tokens = demo_data.load(sample_data=False, admin_password=secrets.token_urlsafe(12), known_tokens={})
     for definition in definitions(options.procedures, options.steps):
         publish(definition)
     json.dump(tokens, sys.stdout)

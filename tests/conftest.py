@@ -1,13 +1,15 @@
-"""Fixtures for all tests: an empty Redis, a person of each role, and HTTP clients that carry their tokens."""
+"""Fixtures for all tests: an empty Redis, a person of each role, and HTTP clients that carry their tokens.
+
+Whoever has a demo (system/, faults/) also has a procedure and a run in it.
+"""
 
 import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.db import connections
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client
 from django_redis import get_redis_connection
@@ -15,8 +17,12 @@ from redis import Redis
 
 from access.actions import issue_token
 from access.roles import Role
+from tests.meetings import isolated
 from versioned_cache.engine import VersionedCache
 from versioned_cache.store import Store
+
+if TYPE_CHECKING:  # most tests need no demo
+    from tests.system.demo import Demo
 
 Result = TypeVar("Result")
 
@@ -128,14 +134,8 @@ def elsewhere() -> Callable[[Callable[[], Result]], Result]:
     """Run something to its end in another thread, and so on another connection to PostgreSQL."""
 
     def run(operation: Callable[[], Result]) -> Result:
-        def isolated() -> Result:
-            try:
-                return operation()
-            finally:
-                connections.close_all()
-
         with ThreadPoolExecutor(max_workers=1) as thread:
-            return thread.submit(isolated).result()
+            return thread.submit(isolated, operation).result()
 
     return run
 
@@ -150,3 +150,16 @@ def store(redis: Redis) -> Store:
 def process(redis: Redis) -> Callable[[], VersionedCache]:
     """Return the cache of one more process: it shares Redis and PostgreSQL with the others, and no memory."""
     return lambda: VersionedCache(Store())
+
+
+@pytest.fixture
+def procedure_key(demo: "Demo") -> Iterator[str]:
+    """The key of a procedure of two plain steps in the demo, which nothing has read yet."""
+    with demo.procedure() as key:
+        yield key
+
+
+@pytest.fixture
+def run_id(demo: "Demo", procedure_key: str) -> str:
+    """The id of a run in the demo that nothing has read yet."""
+    return demo.start_run(procedure_key)

@@ -1,13 +1,14 @@
 """Two requests that meet: the first has done its work and holds its locks, the other waits for them."""
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection, connections, transaction
 
-PATIENCE_SECONDS = 10
+from tests.processes import eventually
+
+Result = TypeVar("Result")
 
 
 def meet(first: Callable[[], Any], other: Callable[[], Any]) -> tuple[Any, Any]:
@@ -18,12 +19,13 @@ def meet(first: Callable[[], Any], other: Callable[[], Any]) -> tuple[Any, Any]:
     with ThreadPoolExecutor(1) as thread:
         with transaction.atomic():
             first_outcome = first()
-            waiting = thread.submit(_isolated, other)
+            waiting = thread.submit(isolated, other)
             _wait_until_somebody_waits_for_a_lock()
         return first_outcome, waiting.result()
 
 
-def _isolated(operation: Callable[[], Any]) -> Any:
+def isolated(operation: Callable[[], Result]) -> Result:
+    """Return what comes of an operation; for another thread, whose connections to PostgreSQL are then closed."""
     try:
         return operation()
     finally:
@@ -31,11 +33,10 @@ def _isolated(operation: Callable[[], Any]) -> Any:
 
 
 def _wait_until_somebody_waits_for_a_lock() -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
     with connection.cursor() as cursor:
-        while True:
+
+        def somebody_waits() -> bool:
             cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone() != (0,):
-                return
-            assert time.monotonic() < deadline, "nobody waits"
-            time.sleep(0.01)
+            return bool(cursor.fetchone() != (0,))
+
+        eventually(somebody_waits)

@@ -9,7 +9,7 @@ from benchmarks.load import Answer, Connection, LoadError, request_bytes
 from benchmarks.measurement import LIST, Findings, Measurement, compare
 from benchmarks.servers import OURS, Server, serving
 from procedures_project.embedded import HOST
-from tests.system.demo import Samples
+from tests.samples import Samples
 
 WORKERS = 4
 READERS = 16

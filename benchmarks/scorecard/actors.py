@@ -13,7 +13,7 @@ from typing import IO, cast
 from benchmarks.scorecard.contestants import Contestant
 from benchmarks.scorecard.player import Message, Stop, Way
 from procedures_project.embedded import end_with_parent
-from tests.faults.proxy import PROJECT_DIR
+from tests import PROJECT_DIR
 
 START_SECONDS = 60.0
 ANSWER_SECONDS = 60.0  # a library's defaults can wait that long for a frozen Redis

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.scorecard.contestants import ALL
 from benchmarks.scorecard.scenarios import SCENARIOS
 from benchmarks.scorecard.sightings import Entry, verdict_of
-from tests.faults.proxy import PROJECT_DIR
+from tests import PROJECT_DIR
 
 RESULTS = PROJECT_DIR / "benchmarks" / "results" / "scorecard.json"
 PAGE = PROJECT_DIR / "docs" / "scorecard.md"

@@ -126,7 +126,7 @@ def _write_and_evict(stage: Stage, index: int) -> Sighting:
 def redis_is_frozen(stage: Stage) -> Sighting:
     """Freeze Redis when the rows are written, and thaw it when the writer has its answer, or has waited for long."""
     began = _begin_to_invalidate(stage)
-    with stage.frozen_redis():
+    with stage.servers.valkey.frozen():
         stage.writer.go_on()
         try:
             written = stage.finish_write(began, FREEZE_SECONDS)

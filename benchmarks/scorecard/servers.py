@@ -1,29 +1,25 @@
 """The servers that the contestants share, one after the other, and what is in them."""
 
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import psycopg
-from redis import Redis
-
+from benchmarks.machine import server_versions
 from benchmarks.scorecard.contestants import OURS, Contestant
-from procedures_project.embedded import HOST, EmbeddedServers, embedded_servers
-from tests.faults.proxy import PROJECT_DIR, Proxy
+from procedures_project.embedded import HOST, embedded_servers
+from tests.faults.proxy import Proxy
+from tests.processes import free_port, run_python, service_environment
+from tests.valkey import Valkey
 
 
 @dataclass(frozen=True)
 class Servers:
     """PostgreSQL, Valkey, and the writer's way to it."""
 
-    embedded: EmbeddedServers
-    valkey_port: int
+    database_url: str
+    redis_url: str
+    valkey: Valkey
     proxy: Proxy  # the writer's way to Redis
     folder: Path
 
@@ -34,53 +30,32 @@ class Servers:
 
     def versions(self) -> dict[str, str]:
         """Return what the servers say they are."""
-        with psycopg.connect(self.embedded.database_url) as connection, Redis(HOST, self.valkey_port) as redis:
-            postgresql: Any = connection.execute("SHOW server_version").fetchone()
-            about_valkey: Any = redis.info("server")
-        return {"postgresql": postgresql[0], "valkey": about_valkey["valkey_version"]}
+        return server_versions(self.database_url, self.valkey.client)
 
 
 @contextmanager
 def running_servers(folder: Path) -> Iterator[Servers]:
     """Run PostgreSQL, Valkey and the writer's proxy inside the block. To be called from the main thread."""
-    with embedded_servers(folder / "data", durable=False) as servers:
-        valkey_port = int(servers.redis_url.rsplit(":", 1)[1].split("/")[0])
-        with Proxy(_free_port(), valkey_port) as proxy:
-            yield Servers(servers, valkey_port, proxy, folder)
+    with embedded_servers(folder / "data", durable=False) as embedded:
+        valkey = Valkey.of(embedded)
+        with Proxy(free_port(), valkey.port) as proxy, closing(valkey.client):
+            yield Servers(embedded.database_url, embedded.redis_url, valkey, proxy, folder)
 
 
 def environment_of(contestant: Contestant, servers: Servers, redis_url: str, lease_ms: int) -> dict[str, str]:
     """Return what a process of the contestant finds in its environment."""
-    static_root = servers.folder / "static"
-    static_root.mkdir(exist_ok=True)
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    service = {
-        "DATABASE_URL": servers.embedded.database_url,
-        "REDIS_URL": redis_url,
-        "SECRET_KEY": "scorecard-only-" + "0" * 32,
-        "ALLOWED_HOSTS": HOST,
-        "INSECURE_HTTP": "1",
-        "LOG_FORMAT": "json",
-        "CACHE_LOG_HITS": "0",
-        "CACHE_LEASE_MS": str(lease_ms),
-        "STATIC_ROOT": str(static_root),
-    }
-    return inherited | service | contestant.environment
+    service = service_environment(
+        servers.folder,
+        DATABASE_URL=servers.database_url,
+        REDIS_URL=redis_url,
+        INSECURE_HTTP="1",
+        CACHE_LOG_HITS="0",
+        CACHE_LEASE_MS=str(lease_ms),
+    )
+    return service | contestant.environment
 
 
 def prepare(servers: Servers) -> str:
     """Make the schema and what is watched, for all contestants, and return a token."""
-    environment = environment_of(OURS, servers, servers.embedded.redis_url, lease_ms=1000)
-    argv = [sys.executable, "-m", "benchmarks.scorecard.prepare"]
-    process = subprocess.run(argv, cwd=PROJECT_DIR, env=environment, capture_output=True, text=True, check=False)
-    if process.returncode:
-        raise RuntimeError(process.stderr)
-    return process.stdout
-
-
-def _free_port() -> int:
-    """Return a port that nobody listens on; the kernel gives it to no other for a while."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    environment = environment_of(OURS, servers, servers.redis_url, lease_ms=1000)
+    return run_python("benchmarks.scorecard.prepare", environment=environment)

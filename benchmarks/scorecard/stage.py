@@ -4,7 +4,6 @@ The *writer* writes, on a way to Redis of its own; the *slow* reader can be stop
 the *observer* only reads. What the readers show is held against the last write that was committed.
 """
 
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,15 +28,15 @@ class Stage:
     def __init__(self, contestant: Contestant, servers: Servers, token: str, lease_ms: int, patience: float) -> None:
         self.contestant = contestant
         self.servers = servers
-        self.redis = Redis(HOST, servers.valkey_port, contestant.redis_database, socket_timeout=5)
+        self.redis = Redis(HOST, servers.valkey.port, contestant.redis_database, socket_timeout=5)
         self.number = 0  # of the last write
         self.key_count = 0  # when one was last evicted
         self._token = token
         self._patience = patience
         self._lease_ms = lease_ms
         self.writer = self._actor("writer", servers.redis_url_of_writer)
-        self.slow = self._actor("slow", servers.embedded.redis_url)
-        self.observer = self._actor("observer", servers.embedded.redis_url)
+        self.slow = self._actor("slow", servers.redis_url)
+        self.observer = self._actor("observer", servers.redis_url)
 
     # Before a scenario
 
@@ -103,19 +102,9 @@ class Stage:
 
     def sql(self, number: int) -> None:
         """Write a number past the service."""
-        with psycopg.connect(self.servers.embedded.database_url, autocommit=True) as connection:
+        with psycopg.connect(self.servers.database_url, autocommit=True) as connection:
             statement = f"UPDATE {TABLE} SET tags = %s WHERE key = %s"  # noqa: S608
             connection.execute(statement, ([tag_of(number)], KEY))
-
-    @contextmanager
-    def frozen_redis(self) -> Iterator[None]:
-        """Freeze Valkey (SIGSTOP) inside the block."""
-        valkey = self.servers.embedded.valkey.process
-        valkey.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            valkey.send_signal(signal.SIGCONT)
 
     # What comes of it
 
@@ -149,7 +138,7 @@ class Stage:
         return Look(began_after, is_stale=shown.get("number", self.number) < self.number, error=shown.get("error"))
 
     def _is_committed(self) -> bool:
-        with psycopg.connect(self.servers.embedded.database_url) as connection:
+        with psycopg.connect(self.servers.database_url) as connection:
             row: Any = connection.execute(f"SELECT tags FROM {TABLE} WHERE key = %s", (KEY,)).fetchone()  # noqa: S608
             return bool(row[0] == [tag_of(self.number)])
 

@@ -1,10 +1,11 @@
-"""One demo for all faults that a demo survives, and one procedure and run of their own for each."""
+"""One demo for all faults that a demo survives."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.system.demo import Demo, eventually, running_demo
+from tests.processes import eventually
+from tests.system.demo import Demo, running_demo
 
 
 @pytest.fixture(scope="session")
@@ -15,13 +16,14 @@ def surviving_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 @pytest.fixture
-def demo(surviving_demo: Demo) -> Demo:
+def demo(surviving_demo: Demo) -> Iterator[Demo]:
     """The surviving demo, healthy: Valkey is up and the cache answers from it."""
-    if not surviving_demo.valkey_answers():
-        surviving_demo.start_valkey()
-    eventually(lambda: surviving_demo.client(None).get("/readyz").json()["status"] == "ok")
-    eventually(lambda: cache_is_used(surviving_demo))
-    return surviving_demo
+    with surviving_demo.expected_to_serve():
+        if not surviving_demo.valkey_answers():
+            surviving_demo.start_valkey()
+        eventually(lambda: surviving_demo.client(None).get("/readyz").json()["status"] == "ok")
+        eventually(lambda: cache_is_used(surviving_demo))
+        yield surviving_demo
 
 
 def cache_is_used(demo: Demo) -> bool:
@@ -30,16 +32,3 @@ def cache_is_used(demo: Demo) -> bool:
     for _ in range(8):
         demo.get("/procedures")
     return (demo.cache_counts() - before)["hits_total list"] == 8
-
-
-@pytest.fixture
-def procedure_key(demo: Demo) -> Iterator[str]:
-    """The key of a procedure of two plain steps, which nothing has read yet."""
-    with demo.procedure() as key:
-        yield key
-
-
-@pytest.fixture
-def run_id(demo: Demo, procedure_key: str) -> str:
-    """The id of a run that nothing has read yet."""
-    return demo.start_run(procedure_key)

@@ -13,10 +13,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
-from pathlib import Path
+
+from tests import PROJECT_DIR
 
 HOST = "127.0.0.1"
-PROJECT_DIR = Path(__file__).resolve().parents[2]
 CHUNK_BYTES = 65536
 TRICKLE_SECONDS_A_BYTE = 0.005  # far below any timeout of one read, so that none of them ends it
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, for 0 seconds

@@ -18,7 +18,7 @@ from tests.faults.history.history import NO_ANSWER, History, Read, Write, judge
 from tests.faults.history.load import Things, create_things
 from tests.faults.history.proof import Outcome, let_happen
 from tests.faults.proxy import Mode, Proxy
-from tests.system.demo import free_port
+from tests.processes import free_port
 
 LEASE_MS = 1000
 CUT_OFF, BY_SQL = "one node cut off", "psql and bulk"

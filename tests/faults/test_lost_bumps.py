@@ -13,7 +13,7 @@ from procedures.caches import procedure_resource
 from tests import factories
 from tests.faults.proxy import Mode, Proxy
 from tests.faults.test_redis_errors import redis_at
-from tests.system.demo import free_port
+from tests.processes import free_port
 from versioned_cache.engine import VersionedCache
 from versioned_cache.versions import committed_version
 

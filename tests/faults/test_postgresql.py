@@ -9,7 +9,8 @@ import psutil
 import psycopg
 
 from tests.factories import step
-from tests.system.demo import Demo, eventually
+from tests.processes import eventually
+from tests.system.demo import Demo
 
 STEPS = 60
 

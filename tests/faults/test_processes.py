@@ -11,7 +11,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.system.demo import Demo, eventually, is_gone, running_demo
+from tests.processes import eventually, is_gone
+from tests.system.demo import Demo, running_demo
 
 END_SECONDS = 10.0
 START_SECONDS = 10.0

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from tests.faults.conftest import cache_is_used
-from tests.system.demo import LEASE_SECONDS, Demo, eventually
+from tests.processes import eventually
+from tests.system.demo import LEASE_SECONDS, Demo
 
 DEGRADED_SECONDS = 1.0  # well under it, in truth
 READS = 100

@@ -1,6 +1,5 @@
 """The stage of the races: one procedure, its writer, and readers in processes of their own."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from procedures.bodies import body_of_procedure
 from procedures.caches import procedure_resource
 from procedures.models import Procedure
 from tests import factories
+from tests.processes import eventually
 from versioned_cache.engine import Representation, VersionedCache
 from versioned_cache.versions import committed_version
 
@@ -59,10 +59,7 @@ class Stage:
 
     def let_the_lease_end(self) -> None:
         """Wait until Redis has forgotten the counter."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while self.counter is not None:
-            assert time.monotonic() < deadline, "the lease does not end"
-            time.sleep(0.01)
+        eventually(lambda: self.counter is None)
 
 
 @pytest.fixture

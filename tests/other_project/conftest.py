@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.other_project.surroundings import Shop, Surroundings, Valkey
-from tests.system.demo import eventually
+from tests.processes import eventually
 
 
 @pytest.fixture(scope="session")

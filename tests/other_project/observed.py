@@ -2,15 +2,15 @@
 
 import json
 import sys
-from collections.abc import Iterable
-from wsgiref.types import StartResponse, WSGIEnvironment
+from typing import Any
 
-from books.wsgi import application as bookshop
+from books.asgi import application as bookshop
 
 
-def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Answer a request (PEP 3333)."""
-    if environ["PATH_INFO"] != "/modules":
-        return bookshop(environ, start_response)
-    start_response("200 OK", [("Content-Type", "application/json")])
-    return [json.dumps(sorted(sys.modules)).encode()]
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Answer a request (ASGI)."""
+    if scope["path"] != "/modules":
+        await bookshop(scope, receive, send)
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+    await send({"type": "http.response.body", "body": json.dumps(sorted(sys.modules)).encode()})

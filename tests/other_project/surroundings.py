@@ -19,10 +19,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from redis import Redis
 
 from procedures_project.embedded import HOST, start_child
-from tests.system.demo import PROJECT_DIR, Samples, clean_environment, eventually, free_port
+from tests import PROJECT_DIR
+from tests.processes import clean_environment, eventually, free_port
+from tests.samples import Samples
 
 BOOKSHOP_DIR = Path(__file__).with_name("bookshop")
-SERVE_OBSERVED = "granian --interface wsgi tests.other_project.observed:application"
+SERVE_OBSERVED = "granian --interface asginl tests.other_project.observed:application"
 START_SECONDS = 60.0
 
 

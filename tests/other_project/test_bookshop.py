@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from tests.other_project.surroundings import Shop, Surroundings, Valkey
-from tests.system.demo import eventually
+from tests.processes import eventually
 
 LEASE_SECONDS = 5.0  # the default of CACHE_LEASE_MS
 OF_OTHERS = re.compile(r"(procedures|runs|access|rest|procedures_project)(\..*)?")

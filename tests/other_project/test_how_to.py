@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import PROJECT_DIR
 from tests.other_project.surroundings import BOOKSHOP_DIR, Shop, Surroundings, Valkey
-from tests.system.demo import PROJECT_DIR
 
 PATH = PROJECT_DIR / "docs" / "how-to" / "cache-a-read.md"
 HOW_TO = PATH.read_text(encoding="utf-8")

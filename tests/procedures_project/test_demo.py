@@ -14,8 +14,9 @@ from procedures.models import Procedure
 from procedures_project import demo_data
 from rest import timestamps
 from runs.models import Run, RunEvent
+from tests import PROJECT_DIR
 from tests.procedures_project.test_embedded import WITHOUT_PACKAGE
-from tests.system.demo import PROJECT_DIR, clean_environment
+from tests.processes import clean_environment
 
 PASSWORD = "correct horse battery staple"
 

@@ -25,7 +25,8 @@ from procedures_project.embedded import (
     embedded_servers,
     write_private_file,
 )
-from tests.system.demo import PROJECT_DIR, clean_environment, eventually, is_gone, processes_of
+from tests import PROJECT_DIR
+from tests.processes import clean_environment, eventually, is_gone, port_of, processes_of
 
 SCRIPT = [sys.executable, "-m", "procedures_project.embedded"]
 # What a Python without a package says to importlib.
@@ -56,11 +57,6 @@ def run_script(*arguments: str, **variables: str) -> "subprocess.CompletedProces
         timeout=60,
         check=False,
     )
-
-
-def port_of(url: str) -> int:
-    """Return the port in a server's URL."""
-    return int(url.rpartition(":")[2].partition("/")[0])
 
 
 def listening_addresses(server: Server) -> set[str]:

@@ -13,7 +13,9 @@ from prometheus_client import REGISTRY
 from redis import Redis
 from structlog.testing import capture_logs
 
+from access import authentication
 from access.actions import issue_token
+from access.authentication import Bearers
 from access.roles import Role
 from procedures_project.asgi import Application
 from procedures_project.gate import MIDDLEWARES
@@ -93,6 +95,13 @@ def test_a_read_on_the_fast_path_asks_postgresql_nothing(viewer: ApiClient, path
     assert REGISTRY.get_sample_value(STATEMENTS, {"alias": "default", "vendor": "postgresql"}) == before
 
 
+@pytest.fixture
+def _nothing_expires(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """Let a test read for as long as it likes: neither a bearer nor a lease comes to its end."""
+    monkeypatch.setattr(authentication, "bearers", Bearers(clock=lambda: 0.0))
+    settings.CACHE_LEASE_MS = 600_000
+
+
 def asked_for(tag: str) -> Iterator[dict[str, str]]:
     """Yield conditions and codings that clients ask with, of a body whose entity tag is this."""
     tags = [tag, f'{tag[:-1]}-gzip"', f"W/{tag}", '"1-00000000"', f'"1-00000000", {tag}', "*", "nonsense"]
@@ -106,6 +115,7 @@ def accepted(codings: list[str]) -> list[dict[str, str]]:
     return [{}, *({"Accept-Encoding": coding} for coding in codings)]
 
 
+@pytest.mark.usefixtures("_nothing_expires")
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_both_ways_answer_alike(viewer: ApiClient, paths: list[str], method: str) -> None:
     for path, tag in warm(viewer, paths).items():

@@ -11,6 +11,7 @@ from access.roles import Role
 from procedures.actions import archive_procedure
 from rest import timestamps
 from runs.models import Run, RunEvent
+from tests.answers import findings, problem
 from tests.conftest import ApiClient
 from tests.factories import body, commit, item, publish, slot, start, step
 
@@ -39,17 +40,6 @@ def run(mkoch: User) -> Run:
 
 def path_of(run: Run, key: str) -> str:
     return f"/runs/{run.pk}/steps/{key}/commit"
-
-
-def problem(answer: Any) -> tuple[int, str]:
-    assert answer["Content-Type"] == "application/problem+json"
-    assert answer.json()["status"] == answer.status_code
-    return answer.status_code, answer.json()["type"].removeprefix("/problems/")
-
-
-def findings(answer: Any) -> list[tuple[str, str]]:
-    assert problem(answer) == (400, "validation-failed")
-    return [(error["pointer"], error["code"]) for error in answer.json()["errors"]]
 
 
 def test_post_starts_a_run_and_answers_its_detail(operator: ApiClient, viewer: ApiClient) -> None:

@@ -1,4 +1,4 @@
-"""One demo for all tests of the whole system, and one procedure and run of their own for each."""
+"""One demo for all tests of the whole system."""
 
 from collections.abc import Iterator
 
@@ -8,20 +8,14 @@ from tests.system.demo import Demo, running_demo
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """A demo that tests use and leave as healthy as it was."""
+def shared_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The one demo."""
     with running_demo(tmp_path_factory.mktemp("system") / "data") as demo:
         yield demo
 
 
 @pytest.fixture
-def procedure_key(demo: Demo) -> Iterator[str]:
-    """The key of a procedure of two plain steps, which nothing has read yet."""
-    with demo.procedure() as key:
-        yield key
-
-
-@pytest.fixture
-def run_id(demo: Demo, procedure_key: str) -> str:
-    """The id of a run that nothing has read yet."""
-    return demo.start_run(procedure_key)
+def demo(shared_demo: Demo) -> Iterator[Demo]:
+    """A demo that tests use and leave as healthy as it was."""
+    with shared_demo.expected_to_serve():
+        yield shared_demo

@@ -10,27 +10,27 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import psutil
-from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
 from procedures_project.embedded import HOST, end_with_parent
+from tests import PROJECT_DIR
 from tests.factories import body
+from tests.processes import clean_environment, eventually, free_port, is_gone, processes_of
+from tests.samples import Samples
 
-PROJECT_DIR = Path(__file__).resolve().parents[2]
 BANNER_END = "Ctrl-C stops everything."
 START_SECONDS = 60.0
 END_SECONDS = 30.0
+LAST_LINES = 20  # of each log of a demo that is gone
 LEASE_SECONDS = 5.0  # how long a fault may delay a change
-COUNTS = ("hits_total", "misses_total", "store_total", "invalidations_total", "errors_total")
 
 # Its line for each request hides what the demo says.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -38,7 +38,6 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 # Making one takes longer than a request.
 _TLS = ssl.create_default_context()
 
-Truth = TypeVar("Truth")
 Answer = dict[str, Any]
 
 
@@ -46,78 +45,8 @@ def _end_with_this_process(parent_pid: int = os.getpid()) -> None:
     end_with_parent(signal.SIGTERM, parent_pid)
 
 
-def eventually(condition: Callable[[], Truth], seconds: float = 10.0) -> Truth:
-    """Ask until the answer is true, and return it; fail the test at the deadline."""
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {condition}"
-        time.sleep(0.02)
-    return answer
-
-
-def free_port() -> int:
-    """Return a free port below those that outgoing connections get."""
-    while True:
-        port = 15_000 + secrets.randbelow(5_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((HOST, port))
-            return port
-
-
-def clean_environment(**variables: str) -> dict[str, str]:
-    """Return an environment without anything that configures the service."""
-    return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ} | variables
-
-
-def is_gone(process: psutil.Process) -> bool:
-    """Tell whether a process has ended; nobody may have waited for it yet."""
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def processes_of(data_dir: Path) -> list[psutil.Process]:
-    """Find whatever works on a data directory: by its arguments, its environment, or where it is."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            traces = [*process.cmdline(), *process.environ().values(), process.cwd()]
-            if process.pid != os.getpid() and any(str(data_dir) in trace for trace in traces):
-                found.append(process)
-    return [process for process in found if not is_gone(process)]
-
-
-class Samples:
-    """One scrape of /metrics."""
-
-    def __init__(self, text: str) -> None:
-        self._samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-
-    def total(self, name: str, **labels: str) -> float:
-        """Sum the samples of a name whose labels include `labels`."""
-        return sum(
-            sample.value for sample in self._samples if sample.name == name and labels.items() <= sample.labels.items()
-        )
-
-    def labels_of(self, name: str) -> set[tuple[str, ...]]:
-        """Return the label values of each child of a name."""
-        return {tuple(sample.labels.values()) for sample in self._samples if sample.name == name}
-
-    def names_with(self, prefix: str) -> set[str]:
-        """Return the names that begin so."""
-        return {sample.name for sample in self._samples if sample.name.startswith(prefix)}
-
-    def cache_counts(self) -> Counter[str]:
-        """Return the cache's counters, such as `hits_total list`."""
-        return Counter(
-            {
-                f"{name} {' '.join(sample.labels.values())}": int(sample.value)
-                for sample in self._samples
-                for name in COUNTS
-                if sample.name == f"backend_procedure_cache_{name}"
-            }
-        )
+class DemoGone(Exception):
+    """The demo serves nobody any more; the message says how it ended, and what it said last."""
 
 
 class Demo:
@@ -153,9 +82,21 @@ class Demo:
     def wait_until_ready(self) -> "Demo":
         """Return when the banner has been printed."""
         eventually(lambda: BANNER_END in self.stdout or self.process.poll() is not None, START_SECONDS)
-        assert self.process.poll() is None, self.stderr
+        if self.process.poll() is not None:
+            raise self._gone()
         self.services = self.read_services()
         return self
+
+    @contextlib.contextmanager
+    def expected_to_serve(self) -> Iterator[None]:
+        """Check before and after the block that it serves: a refused connection would not tell why it does not.
+
+        Raises:
+            DemoGone: it does not.
+        """
+        self._check_that_it_serves()
+        yield
+        self._check_that_it_serves()
 
     def wait_until_ended(self) -> int:
         """Return the exit code."""
@@ -185,6 +126,21 @@ class Demo:
             if self.services:  # else the directory may be another demo's
                 for survivor in processes_of(self.data_dir):
                     survivor.kill()
+
+    def _check_that_it_serves(self) -> None:
+        if self.process.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), END_SECONDS):
+                return
+        # Its web server may have ended a moment before it.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(END_SECONDS)
+        raise self._gone()
+
+    def _gone(self) -> DemoGone:
+        code = self.process.poll()
+        fate = "runs, but does not listen" if code is None else f"has ended with exit code {code}"
+        logs = [self._stdout, self._stderr, *sorted(self.data_dir.glob("*.log"))]
+        return DemoGone("\n".join([f"The demo in {self.data_dir} {fate}.", *map(_last_lines, logs)]))
 
     # What it says
 
@@ -369,6 +325,11 @@ class Demo:
             yield key
         finally:
             self.delete_procedure(key)
+
+
+def _last_lines(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join([f"--- the end of {log.name} ---", *lines[-LAST_LINES:]])
 
 
 @contextlib.contextmanager

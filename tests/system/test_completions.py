@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import rstr
 
-from tests.system.demo import PROJECT_DIR, Demo
+from tests import PROJECT_DIR
+from tests.system.demo import Demo
 
 SAMPLES = sorted(path.stem for path in (PROJECT_DIR / "procedures" / "sample_data").glob("*.json"))
 

@@ -12,7 +12,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.system.demo import Demo, clean_environment
+from tests.processes import clean_environment
+from tests.system.demo import Demo
 
 PACKAGE = "generated_client"
 
@@ -46,7 +47,7 @@ def call(demo: Demo, models: Any) -> Call:
 
     def send(operation: str, *path: Any, **arguments: Any) -> tuple[HTTPStatus, Any]:
         client = importlib.import_module(PACKAGE).AuthenticatedClient(
-            demo.base_url, demo.tokens["operator"], raise_on_unexpected_status=True, httpx_args={"trust_env": False}
+            demo.base_url, demo.tokens["operator"], bump_on_unexpected_status=True, httpx_args={"trust_env": False}
         )
         with client:
             answer = importlib.import_module(f"{PACKAGE}.api.{operation}").sync_detailed(

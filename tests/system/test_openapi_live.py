@@ -117,17 +117,17 @@ def _is_valid(case: Case, location: ParameterLocation) -> bool:
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def shared_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """A demo of its own: what is made up here stays in it."""
     with running_demo(tmp_path_factory.mktemp("openapi") / "data") as demo:
         yield demo
 
 
 @pytest.fixture
-def aim(target: Demo) -> Iterator[Aim]:
+def aim(demo: Demo) -> Iterator[Aim]:
     """An aim at a procedure to change, and at runs of another one."""
-    with target.procedure() as changing_key, target.procedure(steps=STEPS, ordering="any") as executed_key:
-        yield Aim(target, changing_key, executed_key)
+    with demo.procedure() as changing_key, demo.procedure(steps=STEPS, ordering="any") as executed_key:
+        yield Aim(demo, changing_key, executed_key)
 
 
 @pytest.fixture
@@ -139,12 +139,12 @@ def successes() -> Iterator[Counter[int]]:
 
 
 @pytest.fixture
-def request_as(target: Demo) -> Callable[[Case, str | None], schemathesis.Response]:
+def request_as(demo: Demo) -> Callable[[Case, str | None], schemathesis.Response]:
     """Send a case with the token of a role, and check the answer against the document."""
 
     def send(case: Case, role: str | None) -> schemathesis.Response:
-        headers = {"Authorization": f"Bearer {target.tokens[role]}"} if role else {}
-        response = case.call(base_url=target.base_url, headers=headers)
+        headers = {"Authorization": f"Bearer {demo.tokens[role]}"} if role else {}
+        response = case.call(base_url=demo.base_url, headers=headers)
         case.validate_response(response, checks=CHECKS, headers=headers)
         return response
 
@@ -178,15 +178,15 @@ def test_every_refusal_is_as_described(
         assert response.status_code in {401, 404}  # no route looks like a malformed path
 
 
-def test_the_live_document_is_the_one_that_the_requests_are_made_from(target: Demo) -> None:
-    answer = target.client(None).get("/openapi.json")
+def test_the_live_document_is_the_one_that_the_requests_are_made_from(demo: Demo) -> None:
+    answer = demo.client(None).get("/openapi.json")
 
     assert (answer.status_code, answer.content) == (200, documentation.document())
 
 
-def test_the_page_and_all_that_it_loads_come_from_the_service(target: Demo) -> None:
-    page = target.client(None).get("/docs")
+def test_the_page_and_all_that_it_loads_come_from_the_service(demo: Demo) -> None:
+    page = demo.client(None).get("/docs")
 
     files = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert len(files) == 4
-    assert [target.client(None).get(file).status_code for file in files] == [200] * 4
+    assert [demo.client(None).get(file).status_code for file in files] == [200] * 4

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.system.demo import PROJECT_DIR, Demo
+from tests import PROJECT_DIR
+from tests.system.demo import Demo
 
 SAMPLE_RUNS = json.loads((PROJECT_DIR / "runs/sample_data/runs.json").read_text(encoding="utf-8"))["runs"]
 COMPLETE = ["gibson-assembly", "machine-lockout-tagout"]

@@ -12,8 +12,8 @@ READERS, WORKERS = 16, 4
 
 
 @pytest.fixture(scope="module")
-def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """A demo of its own: its Valkey gets killed in the end."""
+def shared_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo with four workers, whose Valkey gets killed in the end."""
     with running_demo(tmp_path_factory.mktemp("flight") / "data", "--workers", str(WORKERS)) as demo:
         yield demo
 
@@ -36,12 +36,12 @@ def change_something(demo: Demo) -> None:
         pass
 
 
-def test_one_build_over_four_workers_and_none_but_one_a_process_without_redis(four_workers: Demo) -> None:
+def test_one_build_over_four_workers_and_none_but_one_a_process_without_redis(demo: Demo) -> None:
     for _ in range(3):
-        change_something(four_workers)
-        before = four_workers.samples()
-        bodies = read_at_once(four_workers)
-        after = four_workers.samples()
+        change_something(demo)
+        before = demo.samples()
+        bodies = read_at_once(demo)
+        after = demo.samples()
 
         assert len(bodies) == 1
         for name, labels in (
@@ -51,11 +51,11 @@ def test_one_build_over_four_workers_and_none_but_one_a_process_without_redis(fo
         ):
             assert after.total(name, **labels) - before.total(name, **labels) == 1
 
-    four_workers.kill_valkey()
-    change_something(four_workers)
-    before = four_workers.samples()
-    bodies = read_at_once(four_workers)
-    after = four_workers.samples()
+    demo.kill_valkey()
+    change_something(demo)
+    before = demo.samples()
+    bodies = read_at_once(demo)
+    after = demo.samples()
 
     builds = "backend_procedure_cache_misses_total"
     assert len(bodies) == 1

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from procedures_project.embedded import HOST
-from tests.system.demo import Demo, eventually, free_port, is_gone, processes_of, running_demo
+from tests.processes import eventually, free_port, is_gone, processes_of
+from tests.system.demo import Demo, running_demo
 
 ROLES = {"viewer", "operator", "supervisor", "author", "admin"}
 SAMPLES = [

@@ -14,7 +14,8 @@ import pytest
 
 from access.models import digest_of, new_secret
 from tests.factories import step
-from tests.system.demo import Demo, eventually, running_demo
+from tests.processes import eventually
+from tests.system.demo import Demo, running_demo
 
 Cost = tuple[int, dict[str, int]]
 """Statements of PostgreSQL, and commands of Redis by name."""
@@ -29,7 +30,7 @@ BUMP = {"time": 2, "eval": 1, "pttl": 1, "get": 1, "pexpireat": 1}
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def shared_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """A demo with one worker, whose Valkey gets killed in the end."""
     with running_demo(tmp_path_factory.mktemp("walks") / "data", "--workers", "1") as demo:
         # Each thread gets its connections to PostgreSQL and Redis.

@@ -14,7 +14,7 @@ from tests.faults.history.cluster import Cluster
 from tests.faults.history.history import NO_ANSWER, Write
 from tests.faults.history.load import Load, Procedure, tag_of
 from tests.faults.proxy import Mode, Proxy
-from tests.system.demo import free_port
+from tests.processes import free_port
 
 ATTEMPTS = 5
 ADDRESS_OF_ITS_OWN = "127.0.0.2"  # by which a client's worker can be told; all of 127.0.0.0/8 is this machine

@@ -1,0 +1,93 @@
+"""A Valkey server that dies, freezes and comes back."""
+
+import contextlib
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+
+from procedures_project.embedded import HOST, EmbeddedServers, start_child
+from tests.processes import eventually, port_of
+
+
+class Valkey:
+    """A Valkey server. To be used from the main thread.
+
+    Args:
+        argv: The command that starts it.
+        port: Where it answers.
+        folder: Where it may keep a dump.
+        process: The one that runs; by default it is started.
+    """
+
+    def __init__(
+        self, argv: list[str], port: int, folder: Path, process: subprocess.Popen[bytes] | None = None
+    ) -> None:
+        self.binary = argv[0]
+        self.port = port
+        self.client = Redis(host=HOST, port=port, socket_timeout=5)
+        self._argv = argv
+        self._dump = folder / "dump.rdb"
+        self._process = process or _started(argv)
+
+    @classmethod
+    def of(cls, servers: EmbeddedServers) -> "Valkey":
+        """Return the one of the embedded servers."""
+        valkey = servers.valkey
+        return cls(valkey.argv, port_of(servers.redis_url), valkey.log_path.parent, valkey.process)
+
+    def kill(self) -> None:
+        """Kill it, as the kernel does when memory is short."""
+        self._process.kill()
+        self._process.wait()
+
+    def start(self, *, with_dump: bool = False) -> None:
+        """Start it again, empty or with what it held when it was last told to save; return when it answers."""
+        if not with_dump:
+            self._dump.unlink(missing_ok=True)
+        self._process = _started(self._argv)
+        eventually(self.answers)
+
+    def answers(self) -> bool:
+        """Tell whether it answers, and has loaded its data."""
+        with contextlib.suppress(Exception):
+            return bool(self.client.ping())
+        return False
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Freeze it (SIGSTOP) inside the block."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def limited_to(self, limit_bytes: int) -> Iterator[None]:
+        """Let it hold so much and no more inside the block, and evict whatever it likes."""
+        before: Any = self.client.config_get("maxmemory*")
+        self.client.config_set("maxmemory-policy", "allkeys-random")
+        self.client.config_set("maxmemory", limit_bytes)
+        try:
+            yield
+        finally:
+            for name in ("maxmemory", "maxmemory-policy"):
+                self.client.config_set(name, before[name])
+
+    def number(self, section: str, name: str) -> int:
+        """Return a number that it tells about itself (INFO)."""
+        told: Any = self.client.info(section)
+        return int(told[name])
+
+    def stop(self) -> None:
+        """End it for good."""
+        self.client.close()
+        self.kill()
+
+
+def _started(argv: list[str]) -> subprocess.Popen[bytes]:
+    return start_child(argv, end_signal=signal.SIGTERM, output=subprocess.DEVNULL)
