@@ -68,6 +68,16 @@ ETAG = Parameter(
 )
 CHALLENGE = Parameter("RFC 6750.", {"type": "string", "const": "Bearer"})
 RETRY_AFTER = Parameter("After how many seconds to try again.", {"type": "integer"})
+RATE_LIMITS = {
+    "RateLimit-Policy": Parameter(
+        "The quota that is used up: `q` requests in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11).",
+        {"type": "string", "pattern": '^"[a-z-]+";q=[0-9]+;w=[0-9]+$'},
+    ),
+    "RateLimit": Parameter(
+        "What is left of it, `r`, and for how many seconds, `t`.",
+        {"type": "string", "pattern": '^"[a-z-]+";r=0;t=[0-9]+$'},
+    ),
+}
 
 
 class AutoSchema(openapi.AutoSchema):
@@ -219,7 +229,11 @@ class AutoSchema(openapi.AutoSchema):
         declared = self.declared
         yield _header_of_answers("X-Request-ID", REQUEST_ID)
         yield _header_of_answers("WWW-Authenticate", CHALLENGE, HTTPStatus.UNAUTHORIZED)
-        yield _header_of_answers("Retry-After", RETRY_AFTER, HTTPStatus.SERVICE_UNAVAILABLE)
+        yield _header_of_answers(
+            "Retry-After", RETRY_AFTER, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE
+        )
+        for name, header in RATE_LIMITS.items():
+            yield _header_of_answers(name, header, HTTPStatus.TOO_MANY_REQUESTS)
         if declared.is_revalidated:
             yield _header_of_answers("ETag", ETAG, declared.status, HTTPStatus.NOT_MODIFIED)
         elif declared.answers_etag:
