@@ -21,7 +21,9 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
+from access.addresses import counted_address
 from access.models import ApiToken, digest_of
+from access.wrong_tokens import wrong_tokens
 
 BEARER_TTL_SECONDS = 5.0
 MAX_BEARERS = 1_000
@@ -102,11 +104,12 @@ class BearerTokenAuthentication(BaseAuthentication):
 
         Raises:
             AuthenticationFailed: the token does not open the door.
+            TooManyRequests: nor did too many others from this address.
         """
         secret = _secret_in(request.META)
         if secret is None:
             return None
-        bearer = (bearers.recent if request.method in SAFE_METHODS else bearer_of)(secret, timezone.now())
+        bearer = _bearer_in(request, secret)
         if bearer is None:
             raise AuthenticationFailed("The token is unknown, expired or revoked.")
         return bearer.user, bearer.token
@@ -125,6 +128,18 @@ def remembered_bearer(meta: Mapping[str, Any]) -> Bearer | None:
 def actor_of(request: Request) -> User:
     """Return the user who makes the request; views are only reached by authenticated ones."""
     return cast(User, request.user)
+
+
+def _bearer_in(request: Request, secret: str) -> Bearer | None:
+    now, may_be_remembered = timezone.now(), request.method in SAFE_METHODS
+    if may_be_remembered and (bearer := bearers.remembered(secret, now)):
+        return bearer
+    address = counted_address(request.META)
+    wrong_tokens.check(secret, address, now)
+    bearer = (bearers.recent if may_be_remembered else bearer_of)(secret, now)
+    if bearer is None:
+        wrong_tokens.count(address)
+    return bearer
 
 
 def _secret_in(meta: Mapping[str, Any]) -> str | None:
