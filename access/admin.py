@@ -6,6 +6,7 @@ and issue no token that acts as one.
 
 from typing import Any, cast
 
+from axes.models import AccessAttempt
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
@@ -86,3 +87,18 @@ class ApiTokenAdmin(ListAdmin[ApiToken]):
         for token in tokens:
             revoke_token(token=token, now=timezone.now())
         self.message_user(request, f"Revoked: {len(tokens)}.")
+
+
+@admin.register(AccessAttempt)
+class FailedLoginAdmin(ListAdmin[AccessAttempt]):
+    """Failed logins, for superusers; who is locked out is unlocked by deleting the line."""
+
+    list_display = ["username", "ip_address", "failures_since_start", "attempt_time"]
+    search_fields = ["username", "ip_address"]
+    fields = ["username", "ip_address", "user_agent", "path_info", "failures_since_start", "attempt_time"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: AccessAttempt | None = None) -> bool:
+        return False

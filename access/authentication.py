@@ -22,7 +22,9 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
+from access.addresses import counted_address
 from access.models import ApiToken
+from access.wrong_tokens import wrong_tokens
 
 BEARER_TTL_SECONDS = 5.0
 MAX_BEARERS = 1_000
@@ -110,12 +112,12 @@ class BearerTokenAuthentication(BaseAuthentication):
 
         Raises:
             AuthenticationFailed: the token does not open the door.
+            TooManyRequests: nor did too many others from this address.
         """
         authorization = request.META.get(HEADER, "")
         if _secret_in(authorization) is None:
             return None
-        ask = bearers.recent if request.method in SAFE_METHODS else bearer_of
-        bearer = ask(authorization, timezone.now())
+        bearer = _bearer_of(request, authorization)
         if bearer is None:
             raise AuthenticationFailed("The token is unknown, expired or revoked.")
         return bearer.user, bearer.token
@@ -139,6 +141,19 @@ def remembered_bearer(meta: Mapping[str, Any]) -> Bearer | None:
 def actor_of(request: Request) -> User:
     """Return the user who makes the request; views are only reached by authenticated ones."""
     return cast(User, request.user)
+
+
+def _bearer_of(request: Request, authorization: str) -> Bearer | None:
+    """Return who sends a request; a wrong token counts, and is refused where there were too many."""
+    now, may_be_remembered = timezone.now(), request.method in SAFE_METHODS
+    if may_be_remembered and (bearer := bearers.remembered(authorization, now)):
+        return bearer
+    address = counted_address(request.META)
+    wrong_tokens.check(_secret_in(authorization) or "", address, now)
+    bearer = (bearers.recent if may_be_remembered else bearer_of)(authorization, now)
+    if bearer is None:
+        wrong_tokens.count(address)
+    return bearer
 
 
 def _secret_in(authorization: str) -> str | None:

@@ -45,8 +45,8 @@ def logging_config(log_format: str) -> None:
             },
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structlog"}},
             "root": {"handlers": ["stderr"], "level": "INFO"},
-            # Each refused request is already one line of ours; Django would add a second.
-            "loggers": {"django.request": {"level": "ERROR"}, "django.security": {"level": "ERROR"}},
+            # Each refused request or login is already one line of ours; these would add a second.
+            "loggers": {name: {"level": "ERROR"} for name in ("django.request", "django.security", "axes")},
         }
     )
 

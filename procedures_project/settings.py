@@ -2,6 +2,8 @@
 
 import os
 import sys
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +41,27 @@ def envbool(name: str, default: bool) -> bool:
     return value == "1"
 
 
-def envint(name: str, default: int) -> int:
-    """Return the variable as a non-negative integer."""
+def envint(name: str, default: int, minimum: int = 0) -> int:
+    """Return the variable as an integer, not below the minimum."""
     value = os.environ.get(name) or str(default)
     if not value.isascii() or not value.isdecimal():
         raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.")
+    if int(value) < minimum:
+        raise ImproperlyConfigured(f"{name} must be at least {minimum}.")
     return int(value)
 
 
 def envlist(name: str) -> list[str]:
     """Return the comma-separated variable as a list without blanks."""
     return [item.strip() for item in os.environ.get(name, "").split(",") if item.strip()]
+
+
+def trusted_networks(addresses: list[str]) -> list[IPv4Network | IPv6Network]:
+    """Read the addresses and networks of proxies."""
+    try:
+        return [ip_network(address) for address in addresses]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"TRUSTED_PROXIES must name addresses, networks or unix: {error}.") from None
 
 
 def postgresql_connection(database_url: str) -> dict[str, Any]:
@@ -94,6 +106,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "axes",  # before access, which logs what axes has counted
     "access",
     "versioned_cache",
     "procedures",
@@ -111,6 +124,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "access.logins.PasswordsBusyMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 TEMPLATES = [
@@ -155,9 +170,8 @@ CACHES = redis_caches(REDIS_URL, client_name="procedures")
 CACHE_METRIC_PREFIX = "backend_procedure_cache"
 CACHE_EVENT_PREFIX = "procedure_cache"
 # The lease X: how long a crash, a lost bump or a write past the service can go unnoticed at most.
-CACHE_LEASE_MS = envint("CACHE_LEASE_MS", default=5000)
-if CACHE_LEASE_MS < 100:  # whoever takes half of it between two commands is refused, and tries again
-    raise ImproperlyConfigured("CACHE_LEASE_MS must be at least 100.")
+# Whoever takes half of it between two commands is refused, and tries again: so it must not be too short.
+CACHE_LEASE_MS = envint("CACHE_LEASE_MS", default=5000, minimum=100)
 CACHE_LOG_HITS = envbool("CACHE_LOG_HITS", default=True)
 
 # --- who may do what ---
@@ -168,11 +182,36 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "access.passwords.BoundedArgon2PasswordHasher",
+    "access.passwords.BoundedPBKDF2PasswordHasher",
+]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # stops who is locked out, before a password is hashed
+    "django.contrib.auth.backends.ModelBackend",
 ]
 METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
 METRICS_OPEN_TO_LOOPBACK = envbool("METRICS_OPEN_TO_LOOPBACK", default=False)
+
+# --- how often ---
+
+# Failed logins of one name from one address, until it is locked out there for a while (access/logins.py).
+AXES_FAILURE_LIMIT = envint("LOGIN_FAILURES", default=5, minimum=1)
+AXES_COOLOFF_TIME = timedelta(minutes=envint("LOGIN_LOCKOUT_MINUTES", default=15, minimum=1))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "access.logins.address_of"
+AXES_LOCKOUT_CALLABLE = "access.logins.locked_out"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # who is locked out makes PostgreSQL write nothing
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]  # never stored with an attempt
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False  # access/admin.py has what is needed
+AXES_VERBOSE = False
+
+# Requests a minute of one token in one worker; 0 is no limit.
+TOKEN_READS_PER_MINUTE = envint("TOKEN_READS_PER_MINUTE", default=0)
+TOKEN_WRITES_PER_MINUTE = envint("TOKEN_WRITES_PER_MINUTE", default=0)
+# Wrong tokens a minute from one address in one worker, until PostgreSQL is not asked about more; 0 is no limit.
+WRONG_TOKENS_PER_MINUTE = envint("WRONG_TOKENS_PER_MINUTE", default=60)
 
 # --- HTTP ---
 
@@ -181,6 +220,10 @@ INSECURE_HTTP = envbool("INSECURE_HTTP", default=False)
 SECURE_SSL_REDIRECT = not INSECURE_HTTP
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # probes and scrapers speak HTTP to the pod
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if envbool("BEHIND_TLS_PROXY", default=False) else None
+# The proxies whose X-Forwarded-For is believed; `unix` is whoever connects to a Unix socket.
+TRUSTED_PROXIES = envlist("TRUSTED_PROXIES")
+TRUSTS_UNIX_SOCKET = "unix" in TRUSTED_PROXIES
+TRUSTED_NETWORKS = trusted_networks([proxy for proxy in TRUSTED_PROXIES if proxy != "unix"])
 SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else 31_536_000  # one year, hstspreload.org's minimum
 SESSION_COOKIE_SECURE = not INSECURE_HTTP
 CSRF_COOKIE_SECURE = not INSECURE_HTTP
@@ -193,6 +236,10 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 4_000
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["access.authentication.BearerTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "access.rights.MayRead"],
+    # Without a limit there is no throttle, and the fast path answers what it can.
+    "DEFAULT_THROTTLE_CLASSES": (
+        ["access.limits.TokenThrottle"] if TOKEN_READS_PER_MINUTE or TOKEN_WRITES_PER_MINUTE else []
+    ),
     "DEFAULT_PARSER_CLASSES": ["rest.parsers.ExactJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest.renderers.ExactJSONRenderer"],
     "EXCEPTION_HANDLER": "rest.error_answers.problem_response",

@@ -48,7 +48,23 @@ CHALLENGE = answer_header(
     HTTPStatus.UNAUTHORIZED,
 )
 RETRY_AFTER = answer_header(
-    "Retry-After", {"type": "integer"}, "In how many seconds to try again.", HTTPStatus.SERVICE_UNAVAILABLE
+    "Retry-After",
+    {"type": "integer"},
+    "In how many seconds to try again.",
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+RATE_LIMIT_POLICY = answer_header(
+    "RateLimit-Policy",
+    {"type": "string", "pattern": '^"[a-z-]+";q=[0-9]+;w=[0-9]+$'},
+    "The quota that is used up: `q` requests in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11).",
+    HTTPStatus.TOO_MANY_REQUESTS,
+)
+RATE_LIMIT = answer_header(
+    "RateLimit",
+    {"type": "string", "pattern": '^"[a-z-]+";r=0;t=[0-9]+$'},
+    "What is left of it, `r`, and for how many seconds, `t`.",
+    HTTPStatus.TOO_MANY_REQUESTS,
 )
 ETAG = answer_header(
     "ETag",

@@ -18,6 +18,8 @@ from rest.headers import (
     IDEMPOTENCY_KEY,
     IF_MATCH,
     IF_NONE_MATCH,
+    RATE_LIMIT,
+    RATE_LIMIT_POLICY,
     REQUEST_ID,
     REQUIRED_IF_MATCH,
     RETRY_AFTER,
@@ -74,7 +76,8 @@ class AutoSchema(openapi.AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         query = self.view_set.query_parameters.get(self.view_set.action)
-        return [*([query] if query else []), *self.declared.parameters, REQUEST_ID, CHALLENGE, RETRY_AFTER]
+        of_all = (REQUEST_ID, CHALLENGE, RETRY_AFTER, RATE_LIMIT_POLICY, RATE_LIMIT)
+        return [*([query] if query else []), *self.declared.parameters, *of_all]
 
     def get_request_serializer(self) -> Any:
         example = OpenApiExample(self.declared.id, self.declared.body_example)

@@ -136,6 +136,11 @@ IDEMPOTENCY_KEY_REUSED = ProblemType(
 PRECONDITION_REQUIRED = ProblemType(
     HTTPStatus.PRECONDITION_REQUIRED, "precondition-required", "If-Match is required", "If-Match is absent."
 )  # fmt: skip
+TOO_MANY_REQUESTS = ProblemType(
+    HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "Too many requests",
+    "The token has used up its quota of reads or writes, or too many wrong tokens came from this address; nothing was "
+    "done.",
+)  # fmt: skip
 INTERNAL_ERROR = ProblemType(
     HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong on our side", "The service has a bug."
 )  # fmt: skip
@@ -150,7 +155,8 @@ OUTCOME_UNKNOWN = ProblemType(
 )  # fmt: skip
 
 ANSWERED_BY_ALL = (
-    MALFORMED_REQUEST, UNKNOWN_PARAMETER, UNAUTHENTICATED, FORBIDDEN, NOT_ACCEPTABLE, INTERNAL_ERROR, UNAVAILABLE,
+    MALFORMED_REQUEST, UNKNOWN_PARAMETER, UNAUTHENTICATED, FORBIDDEN, NOT_ACCEPTABLE, TOO_MANY_REQUESTS, INTERNAL_ERROR,
+    UNAVAILABLE,
 )  # fmt: skip
 ANSWERED_BY_NONE = (METHOD_NOT_ALLOWED,)
 """What belongs to no operation, and is documented all the same."""

@@ -14,6 +14,7 @@ from django.utils.encoding import escape_uri_path
 from rest_framework import exceptions
 
 from rest.findings import Finding, findings_of
+from rest.rate_limits import Exceeded
 
 logger = structlog.get_logger(__name__)
 
@@ -114,6 +115,19 @@ class UnsupportedMediaType(Problem):
             "unsupported-media-type",
             "The body's media type is not supported",
             detail,
+        )
+
+
+class TooManyRequests(Problem):
+    """The client has used up a quota (RFC 6585 §4); nothing was done."""
+
+    def __init__(self, detail: str, exceeded: Exceeded) -> None:
+        super().__init__(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "too-many-requests",
+            "Too many requests",
+            detail,
+            headers=exceeded.headers,
         )
 
 

@@ -128,6 +128,11 @@ def test_every_error_is_problem_details(document: dict[str, Any]) -> None:
                 assert list(answer["content"]) == [PROBLEM_JSON]
 
 
+def test_every_429_tells_the_quota_and_when_to_come_again(document: dict[str, Any]) -> None:
+    for operation in operations(document):
+        assert {"Retry-After", "RateLimit", "RateLimit-Policy"} <= operation["responses"]["429"]["headers"].keys()
+
+
 def test_every_problem_of_the_code_is_in_the_document_and_the_other_way_round(document: dict[str, Any]) -> None:
     described = {
         schema["properties"]["type"]["const"].removeprefix("/problems/") for schema in problem_schemas(document)

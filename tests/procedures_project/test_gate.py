@@ -35,6 +35,8 @@ WITHOUT_A_SAY = {
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "access.logins.PasswordsBusyMiddleware",
+    "axes.middleware.AxesMiddleware",
 }
 STATEMENTS = "django_db_execute_total"
 RESPONSES = "django_http_responses_total_by_status_view_method_total"

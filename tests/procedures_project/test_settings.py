@@ -51,6 +51,11 @@ def value_of(expression: str, **changes: str | None) -> Any:
         ({"INSECURE_HTTP": "true"}, "INSECURE_HTTP must be 0 or 1, not 'true'"),
         ({"METRICS_OPEN_TO_LOOPBACK": "yes"}, "METRICS_OPEN_TO_LOOPBACK must be 0 or 1"),
         ({"LOG_FORMAT": "xml"}, "LOG_FORMAT must be console or json"),
+        ({"CACHE_LEASE_MS": "99"}, "CACHE_LEASE_MS must be at least 100"),
+        ({"LOGIN_FAILURES": "0"}, "LOGIN_FAILURES must be at least 1"),
+        ({"LOGIN_LOCKOUT_MINUTES": "0"}, "LOGIN_LOCKOUT_MINUTES must be at least 1"),
+        ({"TOKEN_WRITES_PER_MINUTE": "-1"}, "TOKEN_WRITES_PER_MINUTE must be a whole number"),
+        ({"TRUSTED_PROXIES": "10.0.0.1,nginx"}, "TRUSTED_PROXIES must name addresses, networks or unix: 'nginx'"),
     ],
 )
 def test_production_refuses_to_start(changes: dict[str, str | None], complaint: str) -> None:
@@ -81,6 +86,20 @@ def test_insecure_http_is_said_explicitly() -> None:
 
 def test_a_forwarded_protocol_is_believed_only_behind_a_proxy_of_ours() -> None:
     assert value_of("s.SECURE_PROXY_SSL_HEADER", BEHIND_TLS_PROXY="1") == ["HTTP_X_FORWARDED_PROTO", "https"]
+
+
+def test_forwarded_addresses_are_believed_only_of_proxies_that_are_named() -> None:
+    assert value_of("[s.TRUSTED_NETWORKS, s.TRUSTS_UNIX_SOCKET]") == [[], False]
+    named = value_of("[s.TRUSTED_NETWORKS, s.TRUSTS_UNIX_SOCKET]", TRUSTED_PROXIES="10.0.0.0/8, ::1, unix")
+    assert named == [["10.0.0.0/8", "::1/128"], True]
+
+
+@pytest.mark.parametrize("limit", ["TOKEN_READS_PER_MINUTE", "TOKEN_WRITES_PER_MINUTE"])
+def test_there_is_a_throttle_only_with_a_quota(limit: str) -> None:
+    throttles = "s.REST_FRAMEWORK['DEFAULT_THROTTLE_CLASSES']"
+
+    assert value_of(throttles) == []
+    assert value_of(throttles, **{limit: "600"}) == ["access.limits.TokenThrottle"]
 
 
 def test_a_libpq_uri_becomes_djangos_connection() -> None:

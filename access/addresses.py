@@ -1,0 +1,52 @@
+"""Where a request comes from: the socket's other end, or what a proxy that is trusted says of it."""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
+
+from django.conf import settings
+
+Address = IPv4Address | IPv6Address
+
+NETWORK_BITS = 64  # of an IPv6 address
+
+
+def client_address(meta: Mapping[str, Any]) -> Address | None:
+    """Return the address of the client, given its headers as WSGI has them; None where it has none.
+
+    X-Forwarded-For is read from its end, as far as those who wrote it are trusted: what stands before may be the
+    client's own invention.
+    """
+    address = _address(meta.get("REMOTE_ADDR", ""))
+    for sender in reversed(meta.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        previous = _address(sender.strip())
+        if previous is None or not _is_trusted(address):
+            break
+        address = previous
+    return address
+
+
+def counted_address(meta: Mapping[str, Any]) -> str | None:
+    """Return the address that a client's attempts are counted by.
+
+    Of an IPv6 address that is the first of its network: whoever has one of them has all (RFC 6177).
+    """
+    address = client_address(meta)
+    if isinstance(address, IPv6Address):
+        address = IPv6Address(int(address) >> NETWORK_BITS << NETWORK_BITS)
+    return None if address is None else str(address)
+
+
+def _address(text: str) -> Address | None:
+    """Read an address; None for anything else, such as the other end of a Unix socket."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _is_trusted(address: Address | None) -> bool:
+    if address is None:
+        return settings.TRUSTS_UNIX_SOCKET
+    return any(address in network for network in settings.TRUSTED_NETWORKS)

@@ -1,0 +1,58 @@
+"""How often a token may be used: its reads and its writes each have a quota, where the settings give them one."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from access import metrics
+from access.models import ApiToken
+from access.policies import READS, WRITES
+from rest.problems import TooManyRequests
+from rest.rate_limits import Exceeded, Policy, RateLimiter
+
+if TYPE_CHECKING:  # the views import this module, by way of the settings
+    from rest_framework.views import APIView
+
+
+class TokenLimits:
+    """The quotas of all tokens in this process. Safe to share between threads.
+
+    Args:
+        reads: How many reads each token has; a quota of 0 is no limit.
+        writes: How many writes, likewise.
+        clock: Seconds that never go back.
+    """
+
+    def __init__(
+        self, reads: Policy = READS, writes: Policy = WRITES, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._reads = RateLimiter(reads, clock) if reads.quota else None
+        self._writes = RateLimiter(writes, clock) if writes.quota else None
+
+    def take(self, token: ApiToken, method: str) -> Exceeded | None:
+        """Use one of the token's reads or writes; where none is left, use nothing and return what was exceeded."""
+        limiter = self._reads if method in SAFE_METHODS else self._writes
+        return limiter.take(token.pk) if limiter else None
+
+
+token_limits = TokenLimits()
+
+
+class TokenThrottle(BaseThrottle):
+    """Refuse a request whose token has used up its quota. Of a setting without quotas it is no part."""
+
+    def allow_request(self, request: Request, view: "APIView") -> bool:
+        """Let a request through.
+
+        Raises:
+            TooManyRequests: the token's quota is used up.
+        """
+        exceeded = token_limits.take(cast(ApiToken, request.auth), cast(str, request.method))
+        if exceeded:
+            metrics.REQUESTS_LIMITED.labels(exceeded.policy.name).inc()
+            raise TooManyRequests(f"The token has used up its {exceeded.policy.name} for now.", exceeded)
+        return True

@@ -1,0 +1,27 @@
+"""What access counts. Every child exists from the start, so that `rate()` of what has not happened yet is 0."""
+
+from enum import StrEnum
+
+from prometheus_client import Counter
+
+from access.policies import POLICIES
+
+
+class Failure(StrEnum):
+    """Why a login failed."""
+
+    CREDENTIALS = "credentials"
+    LOCKED_OUT = "locked_out"
+
+
+LOGINS_FAILED = Counter("backend_logins_failed_total", "Logins that failed, by the reason.", ["reason"])
+LOCKOUTS = Counter("backend_lockouts_total", "Names that were locked out at an address, for a while.")
+PASSWORDS_REFUSED = Counter(
+    "backend_password_hashings_refused_total", "Passwords that were not looked at, since too many others waited."
+)
+REQUESTS_LIMITED = Counter("backend_requests_limited_total", "Requests answered 429, by the policy.", ["policy"])
+
+for _failure in Failure:
+    LOGINS_FAILED.labels(_failure)
+for _policy in POLICIES:
+    REQUESTS_LIMITED.labels(_policy.name)
