@@ -33,10 +33,18 @@ class TokenLimits:
         self._reads = RateLimiter(reads, clock) if reads.quota else None
         self._writes = RateLimiter(writes, clock) if writes.quota else None
 
+    def exceeded(self, token: ApiToken, method: str) -> Exceeded | None:
+        """Return what the token has exceeded, if none is left of its reads or writes. Uses nothing."""
+        limiter = self._limiter_for(method)
+        return limiter.exceeded(token.pk) if limiter else None
+
     def take(self, token: ApiToken, method: str) -> Exceeded | None:
         """Use one of the token's reads or writes; where none is left, use nothing and return what was exceeded."""
-        limiter = self._reads if method in SAFE_METHODS else self._writes
+        limiter = self._limiter_for(method)
         return limiter.take(token.pk) if limiter else None
+
+    def _limiter_for(self, method: str) -> RateLimiter | None:
+        return self._reads if method in SAFE_METHODS else self._writes
 
 
 token_limits = TokenLimits()

@@ -44,6 +44,43 @@ class WholeAnswer:
         self.body += data
 
 
+class Slots:
+    """So many at a time, and a bounded wait for whoever comes next. For one event loop.
+
+    Args:
+        count: How many at a time.
+        queue_length: How many more may wait.
+        wait_seconds: How long each may.
+    """
+
+    def __init__(self, count: int, queue_length: int, wait_seconds: float) -> None:
+        self._free = asyncio.Semaphore(count)
+        self._queue_length = queue_length
+        self._wait_seconds = wait_seconds
+        self.waiting = 0
+
+    async def take(self) -> None:
+        """Wait for a slot; whoever has got one owes a `release`.
+
+        Raises:
+            PoolExhausted: none was to be had.
+        """
+        if self._free.locked() and self.waiting >= self._queue_length:
+            raise PoolExhausted
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await self._free.acquire()
+        except TimeoutError:
+            raise PoolExhausted from None
+        finally:
+            self.waiting -= 1
+
+    def release(self) -> None:
+        """Give the slot to whoever comes next."""
+        self._free.release()
+
+
 class DjangoPool:
     """Calls a WSGI application in threads. For one event loop.
 
@@ -58,10 +95,7 @@ class DjangoPool:
         self._application = application
         self._threads = threads
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="django")
-        self._free = asyncio.Semaphore(threads)
-        self._queue_length = queue_length
-        self._wait_seconds = wait_seconds
-        self.waiting = 0
+        self._slots = Slots(threads, queue_length, wait_seconds)
 
     async def answer(self, environ: dict[str, Any]) -> WholeAnswer:
         """Return the application's answer to a request.
@@ -77,10 +111,10 @@ class DjangoPool:
         Raises:
             PoolExhausted: no thread was to be had; nothing was done.
         """
-        await self._wait_for_a_thread()
+        await self._slots.take()
         called = asyncio.get_running_loop().run_in_executor(self._executor, function)
         # Whoever asked may be gone by then; the thread is taken until it is done.
-        called.add_done_callback(lambda _called: self._free.release())
+        called.add_done_callback(lambda _called: self._slots.release())
         return await asyncio.shield(called)
 
     async def close(self) -> None:
@@ -90,18 +124,6 @@ class DjangoPool:
         closing = [loop.run_in_executor(self._executor, _close_connections, together) for _ in range(self._threads)]
         await asyncio.gather(*closing)
         self._executor.shutdown()
-
-    async def _wait_for_a_thread(self) -> None:
-        if self._free.locked() and self.waiting >= self._queue_length:
-            raise PoolExhausted
-        self.waiting += 1
-        try:
-            async with asyncio.timeout(self._wait_seconds):
-                await self._free.acquire()
-        except TimeoutError:
-            raise PoolExhausted from None
-        finally:
-            self.waiting -= 1
 
 
 def _close_connections(together: threading.Barrier) -> None:

@@ -22,8 +22,10 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
 from django.middleware.security import SecurityMiddleware
 
+from access import limits
 from access.authentication import Bearer, bearer_in, remembered_bearer
-from procedures_project.django_pool import DjangoPool, Headers, PoolExhausted
+from access.passwords import HASHINGS_AT_ONCE
+from procedures_project.django_pool import DjangoPool, Headers, PoolExhausted, Slots, WholeAnswer
 from procedures_project.operations import (
     MACHINES,
     SAFE_METHODS,
@@ -53,6 +55,7 @@ TAKE_SECONDS = 30.0  # in which a client must take a piece of the answer
 WHOLE_BYTES = 512 * 1024  # a longer answer is sent in pieces
 PIECE_BYTES = 64 * 1024
 MAX_HEADER_NAMES = 512
+LOGIN = ("POST", "/admin/login/")
 FORMS = ("/admin/",)
 """Where bodies are forms of people who are logged in, and not of programs with tokens."""
 
@@ -70,6 +73,7 @@ class Gate:
         self._django = django
         self._reader = reader
         self._readiness = readiness
+        self._logins = Slots(HASHINGS_AT_ONCE, settings.DJANGO_QUEUE_LENGTH, settings.DJANGO_QUEUE_SECONDS)
         self.fast_path: FastPath[Bearer] = FastPath(remembered_bearer, MIDDLEWARES)
 
     async def answer(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -89,9 +93,13 @@ class Gate:
 
     async def _answer_fast(self, request: FastRequest[Bearer], meta: dict[str, Any], send: Send) -> bool:
         record = record_of(meta)
+        token, method = request.sender.token, meta["REQUEST_METHOD"]
+        if limits.token_limits.exceeded(token, method):
+            return False
         answer = await request.answer(meta, self._reader)
         if answer is None:
             return False
+        limits.token_limits.take(token, method)
         record.close(
             method=meta["REQUEST_METHOD"],
             route=request.destination.route,
@@ -119,7 +127,7 @@ class Gate:
         record = record_of(meta)
         try:
             await self._add_body(meta, receive)
-            answer = await self._django.answer(meta)
+            answer = await self._ask_django(meta)
         except ClientGone:
             return
         except BodyTooSlow:
@@ -137,6 +145,16 @@ class Gate:
             await self._refuse(record, meta, problem, send)
             return
         await send_answer(send, meta, answer.status, answer.headers, answer.body)
+
+    async def _ask_django(self, meta: dict[str, Any]) -> WholeAnswer:
+        """Return Django's answer. A login waits for its turn before it takes a thread: it costs more than all else."""
+        if (meta["REQUEST_METHOD"], meta["PATH_INFO"]) != LOGIN:
+            return await self._django.answer(meta)
+        await self._logins.take()
+        try:
+            return await self._django.answer(meta)
+        finally:
+            self._logins.release()
 
     async def _add_body(self, meta: dict[str, Any], receive: Receive) -> None:
         """Put the whole body into the request; of one that is too long, what shows that it is."""

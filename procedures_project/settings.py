@@ -236,7 +236,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 4_000
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["access.authentication.BearerTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "access.rights.MayRead"],
-    # Without a limit there is no throttle, and the fast path answers what it can.
+    # Without a limit there is no throttle. The gate asks the same limiter for the reads that it answers itself.
     "DEFAULT_THROTTLE_CLASSES": (
         ["access.limits.TokenThrottle"] if TOKEN_READS_PER_MINUTE or TOKEN_WRITES_PER_MINUTE else []
     ),

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
-from procedures_project.fast_path import WithFastPath
 from prometheus_client import REGISTRY
 from rest_framework.settings import api_settings
 
 from access import limits
+from procedures_project.asgi import Application
 from access.limits import TokenLimits, TokenThrottle
 from access.policies import POLICIES
 from access.roles import Role
@@ -19,7 +19,7 @@ from procedures.views import ProcedureViewSet
 from rest.rate_limits import Policy
 from runs.views import RunViewSet
 from tests.conftest import ApiClient
-from tests.served import ServedClient
+from tests.served import ServedClient, served
 
 READS, WRITES = Policy("reads", 3), Policy("writes", 2)
 
@@ -30,6 +30,7 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def with_quotas(reads: Policy = READS, writes: Policy = WRITES) -> None:
         monkeypatch.setattr(limits, "token_limits", TokenLimits(reads, writes))
+        monkeypatch.setattr(api_settings, "DEFAULT_THROTTLE_CLASSES", [TokenThrottle])
         for view_set in (ProcedureViewSet, RunViewSet):
             monkeypatch.setattr(view_set, "throttle_classes", [TokenThrottle])
 
@@ -98,9 +99,12 @@ def test_a_quota_of_reads_holds_for_cached_reads_that_the_process_has(
     viewer: ApiClient, limited: Callable[..., None], transactional_db: None
 ) -> None:
     limited()
-    served = ServedClient(viewer, WithFastPath(get_wsgi_application()))
+    with served(Application(get_wsgi_application())) as application:
+        client = ServedClient(viewer, application)
+        answers = [client.get("/procedures") for _ in range(4)]
 
-    assert [served.get("/procedures").status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert "Allow" not in answers[2], "it did not come from the fast path"
 
 
 def test_whoever_is_refused_for_another_reason_uses_nothing(viewer: ApiClient, limited: Callable[..., None]) -> None:

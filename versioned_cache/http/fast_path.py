@@ -206,10 +206,8 @@ def _destination_of(path: str) -> Destination | None:
 
 def _has_the_usual_rules(view: Any) -> bool:
     """Tell whether a view asks for what its project's views usually ask for, and for nothing else."""
-    rules = ("authentication_classes", "permission_classes", "renderer_classes")
-    return not _attribute(view, "throttle_classes") and all(
-        _attribute(view, rule) == getattr(api_settings, f"DEFAULT_{rule.upper()}") for rule in rules
-    )
+    rules = ("authentication_classes", "permission_classes", "renderer_classes", "throttle_classes")
+    return all(_attribute(view, rule) == getattr(api_settings, f"DEFAULT_{rule.upper()}") for rule in rules)
 
 
 def _attribute(view: Any, name: str) -> Any:
