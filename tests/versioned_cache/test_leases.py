@@ -1,0 +1,50 @@
+"""Reads never extend a lease: what nobody bumps is asked for again in PostgreSQL when it ends, however much is read."""
+
+from collections.abc import Callable
+
+import pytest
+from redis import Redis
+
+from tests import factories
+from versioned_cache.engine import VersionedCache
+from versioned_cache.keys import procedure_resource
+from versioned_cache.versions import committed_version
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+GIBSON = procedure_resource("gibson")
+SHAPE = "0123abcd"
+
+
+@pytest.fixture
+def expiry_ms(process: Callable[[], VersionedCache], redis: Redis) -> int:
+    """When the lease of a procedure's counter ends."""
+    factories.publish(factories.body("gibson"))
+    process().read(GIBSON, SHAPE, lambda: b"body")
+    return int(redis.pexpiretime(GIBSON.counter_key))
+
+
+def read_payload(cache: VersionedCache, _redis: Redis) -> None:
+    """Find a payload in Redis."""
+    cache.read(GIBSON, SHAPE, lambda: pytest.fail("the fetcher ran"))
+
+
+def build_again(cache: VersionedCache, redis: Redis) -> None:
+    """Find none, build, store."""
+    redis.delete(GIBSON.payload_key(committed_version(GIBSON) or 0))
+    cache.read(GIBSON, SHAPE, lambda: b"body")
+
+
+def read_from_memory(cache: VersionedCache, redis: Redis) -> None:
+    """Find a body in the process."""
+    read_payload(cache, redis)
+    assert cache.held(GIBSON, SHAPE, frozenset())
+
+
+@pytest.mark.parametrize("read", [read_payload, build_again, read_from_memory])
+def test_it_ends_when_it_would_have_ended_without(
+    process: Callable[[], VersionedCache], redis: Redis, expiry_ms: int, read: Callable[[VersionedCache, Redis], None]
+) -> None:
+    read(process(), redis)
+
+    assert redis.pexpiretime(GIBSON.counter_key) == expiry_ms
