@@ -1,12 +1,14 @@
-"""Reads never extend a lease: what nobody bumps is asked for again in PostgreSQL when it ends, however much is read."""
+"""What is lent is lent for a time: counters, which no read lends for longer, and the right to build."""
 
 from collections.abc import Callable
 
 import pytest
+from pytest_django import Settings
 from redis import Redis
 
 from tests import factories
 from versioned_cache.engine import VersionedCache
+from versioned_cache.fills import FILL_WAIT_SECONDS
 from versioned_cache.keys import procedure_resource
 from versioned_cache.versions import committed_version
 
@@ -17,8 +19,9 @@ SHAPE = "0123abcd"
 
 
 @pytest.fixture
-def expiry_ms(process: Callable[[], VersionedCache], redis: Redis) -> int:
-    """When the lease of a procedure's counter ends."""
+def expiry_ms(process: Callable[[], VersionedCache], redis: Redis, settings: Settings) -> int:
+    """When the lease of a procedure's counter ends: not within the test."""
+    settings.CACHE_LEASE_MS = 60_000
     factories.publish(factories.body("gibson"))
     process().read(GIBSON, SHAPE, lambda: b"body")
     return int(redis.pexpiretime(GIBSON.counter_key))
@@ -48,3 +51,19 @@ def test_it_ends_when_it_would_have_ended_without(
     read(process(), redis)
 
     assert redis.pexpiretime(GIBSON.counter_key) == expiry_ms
+
+
+def test_the_right_to_build_ends_though_the_builder_is_gone(
+    process: Callable[[], VersionedCache], redis: Redis
+) -> None:
+    factories.publish(factories.body("gibson"))
+    lifetimes_ms: list[int] = []
+
+    def build() -> bytes:
+        lifetimes_ms.extend(redis.pttl(key) for key in redis.keys("*:fill:*"))
+        return b"body"
+
+    process().read(GIBSON, SHAPE, build)
+
+    assert len(lifetimes_ms) == 1
+    assert 0 < lifetimes_ms[0] <= FILL_WAIT_SECONDS * 1000
