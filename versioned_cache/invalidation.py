@@ -5,7 +5,6 @@ savepoint, a rolled-back transaction, a lost connection) is forgotten here too.
 """
 
 from collections.abc import Iterable
-from weakref import WeakSet
 
 from django.db import connection, transaction
 
@@ -19,10 +18,9 @@ class _Bump:
     def __init__(self, resources: Iterable[Resource], earlier: Iterable["_Bump"]) -> None:
         self.resources = dict.fromkeys(resources)  # ordered, each once
         # Note [One bump a transaction]
-        # The hooks of a transaction share one round trip: the first to run takes the others along. The
-        # references are weak, since a rolled-back savepoint drops its hooks from Django's queue, and nobody
-        # else may keep them alive.
-        self.earlier = WeakSet(earlier)
+        # The hooks of a transaction share one round trip: the first to run takes the others along. None of these can
+        # have been dropped by then: savepoints end in reverse order, so that drops this hook too.
+        self.earlier = tuple(earlier)
         self.is_done = False
         self.__qualname__ = type(self).__qualname__  # Django names a hook that fails by it
 

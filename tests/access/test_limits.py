@@ -11,11 +11,11 @@ from prometheus_client import REGISTRY
 from rest_framework.settings import api_settings
 
 from access import limits
-from procedures_project.asgi import Application
 from access.limits import TokenLimits, TokenThrottle
 from access.policies import POLICIES
 from access.roles import Role
 from procedures.views import ProcedureViewSet
+from procedures_project.asgi import Application
 from rest.rate_limits import Policy
 from runs.views import RunViewSet
 from tests.conftest import ApiClient

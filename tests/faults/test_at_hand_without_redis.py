@@ -56,6 +56,17 @@ def test_a_body_is_at_hand_that_was_built_meanwhile(cache: VersionedCache) -> No
     assert (representation.body, representation.source) == (b"body", Source.FALLBACK)
 
 
+def test_what_is_not_at_hand_is_left_to_be_logged_by_the_read_that_follows(cache: VersionedCache) -> None:
+    before = failed_reads()
+
+    with capture_logs() as logs:
+        representation = peek(cache, GIBSON, SHAPE, frozenset())
+
+    assert representation is None
+    assert logs == []
+    assert failed_reads() == before + 1
+
+
 def test_a_body_of_an_older_version_is_not_at_hand(cache: VersionedCache) -> None:
     cache.read(GIBSON, SHAPE, lambda: b"body")
     factories.publish(factories.body("gibson", title="New"))

@@ -14,12 +14,15 @@ from tests import factories
 from tests.faults.proxy import Mode, Proxy
 from tests.faults.test_redis_errors import redis_at
 from tests.processes import free_port
+from versioned_cache.breaker import FAILURES_TO_OPEN
 from versioned_cache.engine import VersionedCache
+from versioned_cache.metrics import Source
 from versioned_cache.versions import committed_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 GIBSON = procedure_resource("gibson")
+SHAPE = "0123abcd"
 
 
 @dataclass
@@ -59,6 +62,18 @@ def test_it_counts_once_and_as_no_failure(link: Link) -> None:
 
     assert counted("invalidations_total", resource="procedure") == made + 1
     assert counted("errors_total", operation="invalidate") == failed
+
+
+def test_it_is_tried_though_reads_are_not_any_more_and_ends_the_outage(link: Link, redis: Redis) -> None:
+    with link.proxy.behaving(Mode.RESET):
+        for _ in range(FAILURES_TO_OPEN):
+            link.cache.read(GIBSON, SHAPE, lambda: b"body")
+
+    link.cache.invalidate([GIBSON])
+    representation = link.cache.read(GIBSON, SHAPE, lambda: b"body")
+
+    assert redis.get(GIBSON.counter_key) == str(committed_version(GIBSON)).encode()
+    assert representation.source == Source.MEMORY
 
 
 def counted(name: str, **labels: str) -> float:

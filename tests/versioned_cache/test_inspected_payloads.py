@@ -1,0 +1,29 @@
+"""What an operator is told of a payload that has just been stored."""
+
+from collections.abc import Callable
+
+import pytest
+
+from procedures.caches import procedure_resource
+from tests import factories
+from versioned_cache.engine import VersionedCache
+from versioned_cache.inspection import inspect
+from versioned_cache.store import PAYLOAD_TTL_SECONDS, Store
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+GIBSON = procedure_resource("gibson")
+SHAPE = "0123abcd"
+
+
+def test_its_shape_its_body_and_that_it_is_younger_than_the_oldest(
+    process: Callable[[], VersionedCache], store: Store
+) -> None:
+    factories.publish(factories.body("gibson"))
+    process().read(GIBSON, SHAPE, lambda: b"body")
+
+    payload = inspect(GIBSON, store).payload
+
+    assert payload is not None
+    assert (payload.fingerprint, payload.body) == (SHAPE, b"body")
+    assert 0 <= payload.age_ms < PAYLOAD_TTL_SECONDS * 1000
