@@ -8,6 +8,3 @@ class AccessConfig(AppConfig):
 
     name = "access"
     verbose_name = "Access"
-
-    def ready(self) -> None:
-        from access import problems  # noqa: F401, PLC0415  # registers how the errors read

@@ -16,14 +16,12 @@ from django.db.models import prefetch_related_objects
 from access.rights import Right, require
 from procedures.definitions import STEP_MEMBERS, Definition
 from procedures.models import Procedure, ProcedureStatus, Receipt, Revision, Step, step_members
+from procedures.problems import PROCEDURE_KEY_TAKEN
 from rest.findings import Finding, pointer
-from rest.idempotency import UNKEYED, IdempotencyKeyReused, RequestIdentity, check_same_request
+from rest.idempotency import UNKEYED, RequestIdentity, check_same_request
+from rest.problems import IDEMPOTENCY_KEY_REUSED, validation_failed
 from versioned_cache.keys import procedure_resource
 from versioned_cache.versions import committed_version, settled_version
-
-
-class ProcedureKeyTaken(Exception):
-    """Another procedure, perhaps an archived one or a draft, has this key."""
 
 
 class ProcedureChanged(Exception):
@@ -36,14 +34,6 @@ class ProcedureChanged(Exception):
 
 class DraftOutdated(Exception):
     """Somebody published another revision since the draft was begun."""
-
-
-class InvalidDefinition(Exception):
-    """The definition names things that do not exist; `findings` says which."""
-
-    def __init__(self, findings: list[Finding]) -> None:
-        super().__init__(f"{len(findings)} problems")
-        self.findings = findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +58,10 @@ def create_procedure(
     """Create a procedure and publish its revision 1.
 
     Raises:
-        IdempotencyKeyReused: the key belongs to another request.
-        NotAllowed: the author may not.
-        ProcedureKeyTaken: the procedure's key is in use.
-        InvalidDefinition: a step's role is no group.
+        IDEMPOTENCY_KEY_REUSED: the key belongs to another request.
+        FORBIDDEN: the author may not.
+        PROCEDURE_KEY_TAKEN: the procedure's key is in use.
+        VALIDATION_FAILED: a step's role is no group.
     """
     if replay := replay_for(author, identity):
         return replay
@@ -86,7 +76,7 @@ def create_procedure(
         # A twin of this very request may have been quicker.
         if replay := replay_for(author, identity):
             return replay
-        raise ProcedureKeyTaken from None
+        raise PROCEDURE_KEY_TAKEN("It may be archived; PUT publishes a new revision of it.") from None
     _publish(procedure, definition, author, now)
     return _written(procedure, author, identity)
 
@@ -106,11 +96,11 @@ def publish_revision(
     the procedure is left as it is.
 
     Raises:
-        ProcedureNotFound: no such procedure has been published.
-        IdempotencyKeyReused: the key belongs to another request.
-        NotAllowed: the author may not.
+        PROCEDURE_NOT_FOUND: no such procedure has been published.
+        IDEMPOTENCY_KEY_REUSED: the key belongs to another request.
+        FORBIDDEN: the author may not.
         ProcedureChanged: the current version is none of `expected`.
-        InvalidDefinition: a step's role is no group.
+        VALIDATION_FAILED: a step's role is no group.
     """
     procedure = Procedure.objects.lock_published(definition.key)
     if replay := replay_for(author, identity):
@@ -133,9 +123,9 @@ def import_procedure(*, definition: Definition, author: User | None, now: dateti
     """Publish `definition`, as a new procedure or as the next revision of the one with its key.
 
     Raises:
-        NotAllowed: the author may not.
-        ProcedureKeyTaken: the key belongs to a draft that was never published.
-        InvalidDefinition: a step's role is no group.
+        FORBIDDEN: the author may not.
+        PROCEDURE_KEY_TAKEN: the key belongs to a draft that was never published.
+        VALIDATION_FAILED: a step's role is no group.
     """
     exists = Procedure.objects.published().filter(key=definition.key).exists()
     publish = publish_revision if exists else create_procedure
@@ -149,8 +139,8 @@ def archive_procedure(
     """Hide the procedure from the list and refuse new runs; repeating it changes nothing.
 
     Raises:
-        ProcedureNotFound: no such procedure has been published.
-        NotAllowed: the archivist may not.
+        PROCEDURE_NOT_FOUND: no such procedure has been published.
+        FORBIDDEN: the archivist may not.
         ProcedureChanged: it is not archived yet, and the current version is none of `expected`.
     """
     procedure = Procedure.objects.lock_published(key)
@@ -189,9 +179,9 @@ def publish_draft(*, draft: Revision, definition: Definition, publisher: User, n
     """Publish the draft, whose content is `definition`, under the next number.
 
     Raises:
-        NotAllowed: the publisher may not.
+        FORBIDDEN: the publisher may not.
         DraftOutdated: another revision was published since the draft was begun.
-        InvalidDefinition: a step's role is no group.
+        VALIDATION_FAILED: a step's role is no group.
     """
     require(publisher, Right.CHANGE_PROCEDURES)
     procedure = Procedure.objects.select_for_update().get(pk=draft.procedure_id)
@@ -206,7 +196,7 @@ def check_may_change(procedure: Procedure, actor: User | None, expected: frozens
     """Raise unless `actor` has the right (the command line needs none) and the procedure is at an expected version.
 
     Raises:
-        NotAllowed, ProcedureChanged: it is not so.
+        FORBIDDEN, ProcedureChanged: it is not so.
     """
     if actor is not None:
         require(actor, Right.CHANGE_PROCEDURES)
@@ -214,7 +204,7 @@ def check_may_change(procedure: Procedure, actor: User | None, expected: frozens
 
 
 def check_roles(steps: Sequence[Mapping[str, Any]]) -> None:
-    """Raise `InvalidDefinition` unless every step's role is the name of a group."""
+    """Raise `VALIDATION_FAILED` unless every step's role is the name of a group."""
     known = set(Group.objects.values_list("name", flat=True))
     findings = [
         Finding(pointer("steps", index, "role"), "unknown_role", f"There is no group named {step['role']!r}.")
@@ -222,14 +212,14 @@ def check_roles(steps: Sequence[Mapping[str, Any]]) -> None:
         if step["role"] is not None and step["role"] not in known
     ]
     if findings:
-        raise InvalidDefinition(findings)
+        raise validation_failed(findings)
 
 
 def replay_for(author: User | None, identity: RequestIdentity) -> Written | None:
     """Return the answer to this request if it was carried out before: the procedure as it was right after.
 
     Raises:
-        IdempotencyKeyReused: the key belongs to another request.
+        IDEMPOTENCY_KEY_REUSED: the key belongs to another request.
     """
     if author is None or identity.key is None:
         return None
@@ -276,7 +266,7 @@ def _keep_receipt(procedure: Procedure, author: User | None, identity: RequestId
             receipt.save(force_insert=True)
     except IntegrityError:
         # A moment ago the key was used for another procedure; a twin of this request would have waited for this one.
-        raise IdempotencyKeyReused from None
+        raise IDEMPOTENCY_KEY_REUSED from None
 
 
 def _publish(procedure: Procedure, definition: Definition, author: User | None, now: datetime) -> None:

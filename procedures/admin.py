@@ -18,12 +18,13 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
 
 from access.admin_lists import ListAdmin
-from access.rights import NotAllowed, Right
-from procedures.actions import DraftOutdated, InvalidDefinition, archive_procedure, open_draft, publish_draft
+from access.rights import Right
+from procedures.actions import DraftOutdated, archive_procedure, open_draft, publish_draft
 from procedures.differences import changes_between
 from procedures.forms import ProcedureForm, StepForm, StepFormSet, TextWidget, definition_of_draft
 from procedures.models import Procedure, Revision, Step, content_of
 from rest import timestamps
+from rest.problems import FORBIDDEN, VALIDATION_FAILED
 
 STYLESHEET = "procedures/admin.css"
 DRAFTING = ("procedures.add_revision", "procedures.change_revision")
@@ -192,15 +193,15 @@ class RevisionAdmin(ListAdmin[Revision]):
                 publisher=cast(User, request.user),
                 now=timestamps.now(),
             )
-        except NotAllowed:
+        except FORBIDDEN:
             self._refuse(request, "You may not publish.")
         except DraftOutdated:
             self._refuse(
                 request, "Another revision was published since this draft was begun. Delete it and start anew."
             )
-        except InvalidDefinition as error:
-            for finding in error.findings:
-                self._refuse(request, f"{finding.pointer}: {finding.detail}")
+        except VALIDATION_FAILED as refusal:
+            for finding in refusal.extensions["errors"]:
+                self._refuse(request, f"{finding['pointer']}: {finding['detail']}")
         else:
             self.message_user(request, f"Published {draft}.", messages.SUCCESS)
             return True

@@ -1,7 +1,7 @@
 """The cached reads of procedures: what each body is built from."""
 
 from procedures.bodies import body_of_list, body_of_procedure
-from procedures.models import ProcedureNotFound
+from procedures.problems import PROCEDURE_NOT_FOUND
 from procedures.serializers import ProcedureSerializer
 from rest.fingerprints import fingerprint_of
 from versioned_cache.keys import PROCEDURE_LIST, procedure_resource
@@ -14,11 +14,11 @@ def fetch_procedure(key: str) -> bytes:
     """Build a procedure's body from PostgreSQL.
 
     Raises:
-        ProcedureNotFound: no such procedure has been published.
+        PROCEDURE_NOT_FOUND: no such procedure has been published.
     """
     body = body_of_procedure(key)
     if body is None:
-        raise ProcedureNotFound
+        raise PROCEDURE_NOT_FOUND
     return body
 
 

@@ -9,7 +9,6 @@ from django.forms.fields import InvalidJSONInput
 from rest_framework.exceptions import ValidationError as DRFValidationError
 from rest_framework.serializers import ListSerializer
 
-from procedures.actions import InvalidDefinition
 from procedures.definitions import Definition
 from procedures.models import Procedure, Revision, Step, step_members
 from procedures.serializers import (
@@ -20,6 +19,7 @@ from procedures.serializers import (
 )
 from rest import exact_json
 from rest.findings import findings_of
+from rest.problems import validation_failed
 
 
 class TextWidget(AdminTextareaWidget):
@@ -120,7 +120,7 @@ def definition_of_draft(draft: Revision) -> Definition:
     """Return what the draft says, held against every rule of a published procedure.
 
     Raises:
-        InvalidDefinition: it breaks some.
+        VALIDATION_FAILED: it breaks some.
     """
     serializer = ProcedureSerializer(
         data={
@@ -134,7 +134,7 @@ def definition_of_draft(draft: Revision) -> Definition:
         }
     )
     if not serializer.is_valid():
-        raise InvalidDefinition(findings_of(serializer.errors))
+        raise validation_failed(findings_of(serializer.errors))
     return definition_of(serializer.validated_data)
 
 

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 from rest.codings import Coding, preferred_coding
 from rest.conditional import etag, etag_held, holds_anything, versions_held
-from rest.problems import Problem
+from rest.problems import NOT_ACCEPTABLE
 from versioned_cache.engine import Representation, cache
 from versioned_cache.reads import CachedRead
 
@@ -28,27 +28,15 @@ class Answer:
     body: bytes
 
 
-class NoAcceptableCoding(Problem):
-    """The client takes the body neither as it is nor compressed."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            HTTPStatus.NOT_ACCEPTABLE,
-            "not-acceptable",
-            "No acceptable content coding",
-            f"Accept-Encoding must leave one of {', '.join(Coding)}.",
-        )
-
-
 def representation_response(request: Request, read: CachedRead, **path: object) -> HttpResponse:
     """Answer a cached read: 304 where the client holds the current version, for which no body is looked for.
 
     Raises:
-        NoAcceptableCoding: the client excludes every coding.
+        NOT_ACCEPTABLE: the client excludes every coding.
     """
     coding = coding_for(request.META)
     if coding is None:
-        raise NoAcceptableCoding
+        raise NOT_ACCEPTABLE(f"Accept-Encoding must leave one of {', '.join(Coding)}.")
     answer = answer_of(read(versions_held(request.META, read.fingerprint), **path), request.META, coding)
     return HttpResponse(answer.body, status=answer.status, headers=answer.headers)
 

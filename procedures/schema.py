@@ -5,9 +5,10 @@ from typing import Any
 
 from rest_framework import serializers
 
+from procedures.problems import PROCEDURE_KEY_TAKEN, PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND
 from procedures.serializers import ProcedureSerializer, RevisionHeadSerializer, RevisionSerializer
 from rest.fields import SLUG, SlugField
-from rest.operations import Operation, Parameter, Precondition, ProblemType
+from rest.operations import Operation, Parameter, Precondition
 
 SLUG_SCHEMA = {"type": "string", "pattern": SLUG.replace(r"\A", "^").replace(r"\Z", "$"), "maxLength": 63}
 KEY = {"key": Parameter("The procedure's key.", SLUG_SCHEMA)}
@@ -15,19 +16,6 @@ KEY_AND_NUMBER = {**KEY, "number": Parameter("The revision's number.", {"type": 
 
 ASK_EACH_TIME = {"Cache-Control": Parameter("Keep it, and ask before each use.", {"const": "private, no-cache"})}
 LOCATION = {"Location": Parameter("Where to read it.", {"type": "string", "format": "uri-reference"})}
-
-PROCEDURE_NOT_FOUND = ProblemType(
-    HTTPStatus.NOT_FOUND, "procedure-not-found", "There is no such procedure",
-    "No procedure with this key has been published.",
-)  # fmt: skip
-REVISION_NOT_FOUND = ProblemType(
-    HTTPStatus.NOT_FOUND, "revision-not-found", "There is no such revision",
-    "The procedure has no published revision with this number.",
-)  # fmt: skip
-PROCEDURE_KEY_TAKEN = ProblemType(
-    HTTPStatus.CONFLICT, "procedure-key-taken", "A procedure with this key exists",
-    "The key belongs to another procedure, perhaps to an archived one or to a draft.",
-)  # fmt: skip
 
 STEPS: list[dict[str, Any]] = [
     {

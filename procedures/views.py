@@ -25,11 +25,11 @@ from procedures.serializers import (
     represent,
 )
 from rest import exact_json, timestamps
-from rest.conditional import require_precondition, versions_expected
+from rest.conditional import require_precondition, version_mismatch, versions_expected
 from rest.findings import Finding
 from rest.idempotency import REPLAYED, identity_of
 from rest.parameters import Parameters
-from rest.problems import ValidationFailed
+from rest.problems import VALIDATION_FAILED, validation_failed
 from rest.views import ApiViewSet, body_of
 
 REVISIONS_PER_PAGE = 50
@@ -55,6 +55,11 @@ class ProcedureViewSet(ApiViewSet):
     read_right = Right.READ_PROCEDURES
     operations = PROCEDURE_OPERATIONS
     query_parameters: ClassVar[dict[str, type[Parameters]]] = {"list": ProcedureListParameters}
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, actions.ProcedureChanged):
+            exc = version_mismatch(exc.version, caches.FINGERPRINT)
+        return super().handle_exception(exc)
 
     def list(self, request: Request) -> HttpResponse:
         """Answer the complete list of active procedures with their steps, or those that filters leave."""
@@ -87,7 +92,7 @@ class ProcedureViewSet(ApiViewSet):
         require_precondition(request)
         try:
             definition = _definition_in({"key": key, **body_of(request)}, required_key=key)
-        except (ValidationError, ValidationFailed):
+        except (ValidationError, VALIDATION_FAILED):
             # Whether the version is the expected one comes before whether the body is valid.
             actions.check_may_change(procedure, author, expected)
             raise
@@ -152,7 +157,7 @@ def _definition_in(body: dict[str, Any], required_key: str | None = None) -> Def
     serializer.is_valid(raise_exception=True)
     definition = definition_of(serializer.validated_data)
     if required_key not in (None, definition.key):
-        raise ValidationFailed([Finding("/key", "immutable", f"The key is {required_key!r} for ever.")])
+        raise validation_failed([Finding("/key", "immutable", f"The key is {required_key!r} for ever.")])
     return definition
 
 

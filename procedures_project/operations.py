@@ -15,7 +15,7 @@ from django_prometheus.exports import ExportToDjangoView
 
 from procedures_project.postgresql.waiting import PROBE_PATIENCE_SECONDS, patience
 from rest.error_answers import plain_problem_response
-from rest.problems import Problem
+from rest.problems import METHOD_NOT_ALLOWED, UNAUTHENTICATED
 from versioned_cache.engine import cache
 
 EXPORT_ATTEMPTS = 3
@@ -31,13 +31,9 @@ def safe_only(view: View) -> View:
     def wrapped(request: HttpRequest) -> HttpResponse:
         if request.method in SAFE_METHODS:
             return view(request)
-        problem = Problem(
-            HTTPStatus.METHOD_NOT_ALLOWED,
-            "method-not-allowed",
-            "This method is not allowed here",
-            headers={"Allow": ", ".join(SAFE_METHODS)},
-        )
-        return plain_problem_response(problem, request)
+        response = plain_problem_response(METHOD_NOT_ALLOWED(), request)
+        response["Allow"] = ", ".join(SAFE_METHODS)
+        return response
 
     return wrapped
 
@@ -63,13 +59,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 def metrics(request: HttpRequest) -> HttpResponse:
     """Export the Prometheus series of all workers, to whoever may see them."""
     if not _may_see_metrics(request):
-        problem = Problem(
-            HTTPStatus.UNAUTHORIZED,
-            "unauthenticated",
-            "The metrics token is required",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
-        return plain_problem_response(problem, request)
+        return plain_problem_response(UNAUTHENTICATED("The metrics have a token of their own."), request)
     for attempt in range(1, EXPORT_ATTEMPTS + 1):
         try:
             return cast(HttpResponse, ExportToDjangoView(request))

@@ -8,13 +8,12 @@ a client that was given one variant and sends its tag back means the version.
 
 import re
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 from rest_framework.request import Request
 
 from rest.codings import Coding
-from rest.problems import MalformedRequest, Problem
+from rest.problems import MALFORMED_REQUEST, PRECONDITION_REQUIRED, VERSION_MISMATCH, Problem
 
 TAG = re.compile(
     r'(?P<weak>W/)?"(?:(?P<version>\d{1,16})-(?P<fingerprint>[0-9a-f]{8})(?:-gzip)?|[\x21\x23-\x7e\x80-\xff]*)"'
@@ -22,24 +21,9 @@ TAG = re.compile(
 ANY = "*"
 
 
-class PreconditionRequired(Problem):
-    """A write that could undo somebody's work unseen must say which version it is based on (RFC 6585 §3)."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            HTTPStatus.PRECONDITION_REQUIRED,
-            "precondition-required",
-            "If-Match is required",
-            "Send the ETag of the version that your change is based on, or * for whatever it is.",
-        )
-
-
 def version_mismatch(version: int | None, fingerprint: str) -> Problem:
     """Return the 412 of a write that was based on another version than the current one."""
-    return Problem(
-        HTTPStatus.PRECONDITION_FAILED,
-        "version-mismatch",
-        "It has changed since",
+    return VERSION_MISMATCH(
         "Read it again, and repeat your change on what it is now.",
         current_etag=None if version is None else etag(version, fingerprint),
     )
@@ -80,20 +64,22 @@ def versions_expected(request: Request, fingerprint: str) -> frozenset[int] | No
     """Return the versions of which If-Match wants one to be current (strong comparison); None for "whatever".
 
     Raises:
-        MalformedRequest: the header holds no entity tag at all.
+        MALFORMED_REQUEST: the header holds no entity tag at all.
     """
     header = request.headers.get("If-Match", ANY).strip()
     if header == ANY:
         return None
     tags = list(TAG.finditer(header))
     if not tags:
-        raise MalformedRequest("If-Match holds no entity tag; they stand in double quotes.")
+        raise MALFORMED_REQUEST("If-Match holds no entity tag; they stand in double quotes.")
     return frozenset(
         int(tag["version"]) for tag in tags if tag["version"] and tag["fingerprint"] == fingerprint and not tag["weak"]
     )
 
 
 def require_precondition(request: Request) -> None:
-    """Raise `PreconditionRequired` unless the request has If-Match."""
+    """Raise `PRECONDITION_REQUIRED` unless the request has If-Match."""
     if "If-Match" not in request.headers:
-        raise PreconditionRequired
+        raise PRECONDITION_REQUIRED(
+            "Send the ETag of the version that your change is based on, or * for whatever it is."
+        )

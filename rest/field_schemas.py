@@ -10,7 +10,7 @@ from rest_framework.serializers import ListSerializer
 
 from rest.exact_json import MAX_SAFE_INTEGER
 from rest.fields import NAME, RFC_3339, SLUG, StrictSerializer
-from rest.operations import JSONSchema
+from rest.problems import JSONSchema
 
 PASSED_OVER = "Passed over: what GET answered can be sent back."
 

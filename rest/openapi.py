@@ -14,9 +14,8 @@ from rest_framework.serializers import ListSerializer, Serializer
 from rest import field_schemas  # noqa: F401  # registers the fields
 from rest.error_answers import MEDIA_TYPE as PROBLEM_JSON
 from rest.idempotency import KEY, REPLAYED
-from rest.operations import (
-    ANSWERED_BY_ALL,
-    ANSWERED_BY_NONE,
+from rest.operations import ANSWERED_BY_ALL, ANSWERED_BY_NONE, Operation, Parameter, Precondition
+from rest.problems import (
     IDEMPOTENCY_KEY_REUSED,
     NOT_FOUND,
     OUTCOME_UNKNOWN,
@@ -26,9 +25,6 @@ from rest.operations import (
     VALIDATION_FAILED,
     VERSION_MISMATCH,
     JSONSchema,
-    Operation,
-    Parameter,
-    Precondition,
     ProblemType,
 )
 from rest.views import ApiViewSet
@@ -189,7 +185,7 @@ class AutoSchema(openapi.AutoSchema):
         """Return a reference to the component of a type of problem."""
         common = ResolvedComponent("Problem", ResolvedComponent.SCHEMA, PROBLEM, "Problem")
         self.registry.register_on_missing(common)
-        own = {name: self._schema_of_member(member.shape) for name, member in problem_type.members.items()}
+        own = {name: member.shape for name, member in problem_type.members.items()}
         properties = {"type": {"const": _uri(problem_type)}, "status": {"const": problem_type.status.value}, **own}
         schema = {
             "allOf": [common.ref, {"type": "object", "properties": properties, "required": [*properties]}],
@@ -200,9 +196,6 @@ class AutoSchema(openapi.AutoSchema):
         )
         self.registry.register_on_missing(component)
         return dict(component.ref)
-
-    def _schema_of_member(self, shape: Any) -> JSONSchema:
-        return shape if isinstance(shape, dict) else dict(self.resolve_serializer(shape, "response").ref)
 
     def _request_headers(self) -> dict[str, Parameter]:
         declared = self.declared

@@ -19,16 +19,25 @@ from access.rights import Right, require, require_role
 from procedures.models import Ordering, Procedure, ProcedureStatus, Step
 from rest.findings import Finding
 from rest.idempotency import UNKEYED, RequestIdentity, check_same_request
+from rest.problems import validation_failed
 from runs.ledger import hash_of, origin_of
-from runs.models import EventKind, Run, RunEvent, RunStatus
+from runs.models import Run, RunEvent
+from runs.problems import (
+    AMEND_TARGET_STALE,
+    PROCEDURE_ARCHIVED,
+    RUN_NOT_IN_PROGRESS,
+    RUN_TOO_LONG,
+    STEP_ALREADY_COMMITTED,
+    STEP_NOT_FOUND,
+    STEP_NOT_SKIPPABLE,
+    STEP_OUT_OF_ORDER,
+)
 from runs.records import RunHead, RunRecord, head_of, new_record, record_of
+from runs.serializers import CommitSerializer
+from runs.states import EventKind, RunStatus
 from runs.submissions import EMPTY, Submission
 from versioned_cache.keys import run_resource
 from versioned_cache.versions import committed_version, settled_version
-
-
-class ProcedureArchived(Exception):
-    """No new run may be started from an archived procedure."""
 
 
 class RunChanged(Exception):
@@ -37,63 +46,6 @@ class RunChanged(Exception):
     def __init__(self, version: int | None) -> None:
         super().__init__(f"at {version}")
         self.version = version
-
-
-class StepNotFound(Exception):
-    """The run's pinned revision has no such step."""
-
-    def __init__(self, revision: int, known_steps: list[str]) -> None:
-        super().__init__("step not found")
-        self.revision = revision
-        self.known_steps = known_steps
-
-
-class RunNotInProgress(Exception):
-    """The run's state does not allow the verb."""
-
-    def __init__(self, run_status: str) -> None:
-        super().__init__(run_status)
-        self.run_status = run_status
-
-
-class RunTooLong(Exception):
-    """The run has so many events that it takes only those that bring it to its end."""
-
-
-class StepOutOfOrder(Exception):
-    """The order is strict, and earlier steps are not resolved yet."""
-
-    def __init__(self, blocking_steps: list[str]) -> None:
-        super().__init__(", ".join(blocking_steps))
-        self.blocking_steps = blocking_steps
-
-
-class StepAlreadyCommitted(Exception):
-    """The step has been committed or skipped; `event` is what counts."""
-
-    def __init__(self, event: RunEvent) -> None:
-        super().__init__(f"seq {event.seq}")
-        self.event = event
-
-
-class StepNotSkippable(Exception):
-    """The step must be done."""
-
-
-class AmendTargetStale(Exception):
-    """The amendment names an event that does not count (any more); `effective_seq` is the one that does."""
-
-    def __init__(self, effective_seq: int | None) -> None:
-        super().__init__(f"effective is {effective_seq}")
-        self.effective_seq = effective_seq
-
-
-class InvalidSubmission(Exception):
-    """The submission breaks rules; `findings` lists them all."""
-
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        super().__init__(f"{len(findings)} problems")
-        self.findings = list(findings)
 
 
 Head_co = TypeVar("Head_co", bound=RunHead, covariant=True)
@@ -147,10 +99,10 @@ def start_run(
     """Start a run of a published revision, by default the current one.
 
     Raises:
-        ProcedureNotFound, RevisionNotFound: there is no such thing.
-        IdempotencyKeyReused: the key belongs to another request.
-        NotAllowed: the actor may not.
-        ProcedureArchived: the procedure takes no new runs.
+        PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND: there is no such thing.
+        IDEMPOTENCY_KEY_REUSED: the key belongs to another request.
+        FORBIDDEN: the actor may not.
+        PROCEDURE_ARCHIVED: the procedure takes no new runs.
     """
     # The lock makes twins of this request wait, and keeps an archiving transaction from slipping in between the
     # check and the insert.
@@ -160,7 +112,7 @@ def start_run(
     require(actor, Right.EXECUTE_RUNS)
     revision = procedure.current_revision if revision_number is None else procedure.published_revision(revision_number)
     if procedure.status == ProcedureStatus.ARCHIVED:
-        raise ProcedureArchived
+        raise PROCEDURE_ARCHIVED
     run = Run(
         revision=revision,
         title=revision.title if title is None else title,
@@ -191,7 +143,7 @@ def replay_of_start(actor: User, identity: RequestIdentity) -> Recorded[RunRecor
     """Return the answer to this request if it started a run before: the run as it was right after.
 
     Raises:
-        IdempotencyKeyReused: the key belongs to another request.
+        IDEMPOTENCY_KEY_REUSED: the key belongs to another request.
     """
     if identity.key is None:
         return None
@@ -206,14 +158,14 @@ def commit_step(order: Order, step_key: str) -> Recorded[RunHead]:
     """Commit a step; the commit that resolves the last one completes the run.
 
     Raises:
-        RunNotFound, StepNotFound: there is no such thing.
-        IdempotencyKeyReused: the key belongs to another request.
-        NotAllowed, RoleRequired: the actor may not.
+        RUN_NOT_FOUND, STEP_NOT_FOUND: there is no such thing.
+        IDEMPOTENCY_KEY_REUSED: the key belongs to another request.
+        FORBIDDEN, ROLE_REQUIRED: the actor may not.
         RunChanged: the run is not at an expected version.
-        RunNotInProgress: the run takes no commits.
-        StepOutOfOrder: earlier steps come first.
-        StepAlreadyCommitted: it was done before, perhaps a moment ago by somebody else.
-        InvalidSubmission: the values or the checklist are not what the step asks for.
+        RUN_NOT_IN_PROGRESS: the run takes no commits.
+        STEP_OUT_OF_ORDER: earlier steps come first.
+        STEP_ALREADY_COMMITTED: it was done before, perhaps a moment ago by somebody else.
+        VALIDATION_FAILED: the values or the checklist are not what the step asks for.
     """
 
     def check(head: RunHead, step: Step) -> Sequence[Finding]:
@@ -227,14 +179,14 @@ def skip_step(order: Order, step_key: str) -> Recorded[RunHead]:
     """Skip a skippable step, for a reason.
 
     Raises:
-        StepNotSkippable: the step must be done.
+        STEP_NOT_SKIPPABLE: the step must be done.
         Exception: as for `commit_step`.
     """
 
     def check(head: RunHead, step: Step) -> Sequence[Finding]:
         _check_may_resolve(head, step)
         if not step.skippable:
-            raise StepNotSkippable
+            raise STEP_NOT_SKIPPABLE
         return order.submission.findings
 
     return _record_about_step(order, step_key, EventKind.SKIP, check)
@@ -244,21 +196,21 @@ def amend_step(order: Order, step_key: str) -> Recorded[RunHead]:
     """Correct what was committed or skipped, for a reason; what is corrected stays in the ledger.
 
     Raises:
-        AmendTargetStale: the amendment names another event than the one that counts.
-        RunTooLong: the run has no room for amendments.
+        AMEND_TARGET_STALE: the amendment names another event than the one that counts.
+        RUN_TOO_LONG: the run has no room for amendments.
         Exception: as for `commit_step`.
     """
 
     def check(head: RunHead, step: Step) -> Sequence[Finding]:
         if head.progress.status not in (RunStatus.IN_PROGRESS, RunStatus.COMPLETED):
-            raise RunNotInProgress(head.progress.status)
+            raise RUN_NOT_IN_PROGRESS(run_status=head.progress.status)
         _check_has_room(head)
         effective = head.progress.of(step).effective
         effective_seq = effective.seq if effective else None
         if order.submission.amends is not None and order.submission.amends != effective_seq:
-            raise AmendTargetStale(effective_seq)
+            raise AMEND_TARGET_STALE(effective_seq=effective_seq)
         if effective_seq is None:
-            raise AmendTargetStale(None)
+            raise AMEND_TARGET_STALE(effective_seq=None)
         return order.submission.findings_for(step, order.now)
 
     return _record_about_step(order, step_key, EventKind.AMEND, check)
@@ -268,8 +220,8 @@ def pause_run(order: Order) -> Recorded[RunHead]:
     """Pause a running run: until it is resumed it takes no commits.
 
     Raises:
-        RunNotFound, IdempotencyKeyReused, NotAllowed, RunChanged, RunNotInProgress, RunTooLong,
-        InvalidSubmission: as for `commit_step`.
+        RUN_NOT_FOUND, IDEMPOTENCY_KEY_REUSED, FORBIDDEN, RunChanged, RUN_NOT_IN_PROGRESS, RUN_TOO_LONG,
+        VALIDATION_FAILED: as for `commit_step`.
     """
     return _record_about_run(order, EventKind.PAUSE, [RunStatus.IN_PROGRESS], Right.EXECUTE_RUNS)
 
@@ -278,7 +230,7 @@ def resume_run(order: Order) -> Recorded[RunHead]:
     """Resume a paused run.
 
     Raises:
-        Exception: as for `pause_run`, but never RunTooLong: no run is trapped in a pause.
+        Exception: as for `pause_run`, but never RUN_TOO_LONG: no run is trapped in a pause.
     """
     return _record_about_run(order, EventKind.RESUME, [RunStatus.PAUSED], Right.EXECUTE_RUNS)
 
@@ -287,7 +239,7 @@ def abort_run(order: Order) -> Recorded[RunHead]:
     """End a run before its steps are resolved, for a reason and for good.
 
     Raises:
-        Exception: as for `pause_run`, but never RunTooLong: no run is trapped.
+        Exception: as for `pause_run`, but never RUN_TOO_LONG: no run is trapped.
     """
     return _record_about_run(order, EventKind.ABORT, [RunStatus.IN_PROGRESS, RunStatus.PAUSED], Right.ABORT_RUNS)
 
@@ -312,7 +264,7 @@ def _record_about_step(
     require_role(order.actor, step.role)
     _check_expected(order)
     if findings := check(head, step):
-        raise InvalidSubmission(findings)
+        raise validation_failed(findings)
     return _record(order, head, kind, step)
 
 
@@ -326,11 +278,11 @@ def _record_about_run(order: Order, kind: EventKind, allowed_in: list[RunStatus]
     require(order.actor, right)
     _check_expected(order)
     if head.progress.status not in allowed_in:
-        raise RunNotInProgress(head.progress.status)
+        raise RUN_NOT_IN_PROGRESS(run_status=head.progress.status)
     if kind is EventKind.PAUSE:
         _check_has_room(head)
     if order.submission.findings:
-        raise InvalidSubmission(order.submission.findings)
+        raise validation_failed(order.submission.findings)
     return _record(order, head, kind, step=None)
 
 
@@ -395,7 +347,8 @@ def _step_with_key(key: str, head: RunHead) -> Step:
     for step in head.pinned_steps:
         if step.key == key:
             return step
-    raise StepNotFound(head.run.revision.number or 0, [step.key for step in head.pinned_steps])
+    known_steps = [step.key for step in head.pinned_steps]
+    raise STEP_NOT_FOUND(revision=head.run.revision.number, known_steps=known_steps)
 
 
 def _check_expected(order: Order) -> None:
@@ -407,14 +360,14 @@ def _check_expected(order: Order) -> None:
 
 def _check_may_resolve(head: RunHead, step: Step) -> None:
     if head.progress.status is not RunStatus.IN_PROGRESS:
-        raise RunNotInProgress(head.progress.status)
+        raise RUN_NOT_IN_PROGRESS(run_status=head.progress.status)
     if head.run.revision.ordering == Ordering.STRICT and (blocking := head.progress.unresolved_before(step)):
-        raise StepOutOfOrder(blocking)
+        raise STEP_OUT_OF_ORDER(blocking_steps=blocking)
     effective = head.progress.of(step).effective
     if effective is not None:
-        raise StepAlreadyCommitted(effective)
+        raise STEP_ALREADY_COMMITTED(commit=CommitSerializer(effective).data)
 
 
 def _check_has_room(head: RunHead) -> None:
     if head.last_seq >= settings.MAX_EVENTS:
-        raise RunTooLong
+        raise RUN_TOO_LONG

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from rest.fingerprints import fingerprint_of
 from runs.bodies import body_of_run
-from runs.models import RunNotFound
+from runs.problems import RUN_NOT_FOUND
 from runs.serializers import RunSerializer
 from versioned_cache.keys import run_resource
 from versioned_cache.reads import CachedRead
@@ -16,11 +16,11 @@ def fetch_run(run_id: UUID) -> bytes:
     """Build a run's body from PostgreSQL.
 
     Raises:
-        RunNotFound: there is none with this id.
+        RUN_NOT_FOUND: there is none with this id.
     """
     body = body_of_run(run_id)
     if body is None:
-        raise RunNotFound
+        raise RUN_NOT_FOUND
     return body
 
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from procedures.models import Ordering, Step
-from runs.models import EventKind, RunEvent, RunStatus
+from runs.models import RunEvent
+from runs.states import EventKind, RunStatus
 
 STATUS_AFTER = {
     EventKind.START: RunStatus.IN_PROGRESS,

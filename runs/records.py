@@ -7,8 +7,9 @@ from uuid import UUID
 from django.db.models import prefetch_related_objects
 
 from procedures.models import Step
-from runs.models import STEP_KINDS, Run, RunEvent, RunStatus
+from runs.models import Run, RunEvent
 from runs.progress import Outline, Progress, outline_of, progress_of
+from runs.states import STEP_KINDS, RunStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def head_with_id(run_id: UUID) -> RunHead:
     """Read where one run stands.
 
     Raises:
-        RunNotFound: there is none with this id.
+        RUN_NOT_FOUND: there is none with this id.
     """
     return head_of(Run.objects.with_head().get_existing(run_id))
 
@@ -95,7 +96,7 @@ def record_with_id(run_id: UUID) -> RunRecord:
     """Read one run whole.
 
     Raises:
-        RunNotFound: there is none with this id.
+        RUN_NOT_FOUND: there is none with this id.
     """
     return record_of(Run.objects.with_head().get_existing(run_id))
 

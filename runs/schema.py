@@ -6,18 +6,25 @@ from typing import Any
 
 from rest_framework import serializers
 
-from procedures.schema import (
-    ASK_EACH_TIME,
-    LOCATION,
-    PROCEDURE_NOT_FOUND,
-    REVISION,
-    REVISION_NOT_FOUND,
-    SLUG_SCHEMA,
-    STEPS,
-)
-from rest.operations import Member, Operation, Parameter, Precondition, ProblemType
+from access.problems import ROLE_REQUIRED
+from procedures.problems import PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND
+from procedures.schema import ASK_EACH_TIME, LOCATION, REVISION, SLUG_SCHEMA, STEPS
+from rest.operations import Operation, Parameter, Precondition
 from runs.exports import COLUMNS, ExportSerializer
-from runs.models import RunStatus
+from runs.problems import (
+    ACTOR,
+    AMEND_TARGET_STALE,
+    COMMIT,
+    PROCEDURE_ARCHIVED,
+    RUN_NOT_FINISHED,
+    RUN_NOT_FOUND,
+    RUN_NOT_IN_PROGRESS,
+    RUN_TOO_LONG,
+    STEP_ALREADY_COMMITTED,
+    STEP_NOT_FOUND,
+    STEP_NOT_SKIPPABLE,
+    STEP_OUT_OF_ORDER,
+)
 from runs.serializers import (
     AmendBodySerializer,
     CommitBodySerializer,
@@ -40,22 +47,6 @@ DOWNLOAD = {
     "Content-Disposition": Parameter("The file's name.", {"type": "string", "pattern": "^attachment; filename="}),
 }
 
-STEP_KEYS = {"type": "array", "items": {"type": "string"}}
-ACTOR = {"id": 42, "name": "Mara Koch"}
-COMMIT: dict[str, Any] = {
-    "seq": 4,
-    "kind": "commit",
-    "step_key": "incubate",
-    "values": {"minutes": 71},
-    "checklist": {"on_ice": True},
-    "deviations": [{"slot": "minutes", "limit": {"min": 15, "max": 65}, "reason": "Lid alarm, the block stayed hot."}],
-    "note": "Control tube treated alike.",
-    "reason": None,
-    "amends": None,
-    "actor": ACTOR,
-    "performed_at": "2026-11-23T09:14:05.000Z",
-    "recorded_at": "2026-11-23T09:14:07.412Z",
-}
 SKIP = {
     **COMMIT,
     "kind": "skip",
@@ -109,56 +100,6 @@ ENDED = {
 }
 EXPORTED_EVENT = {**COMMIT, "step_title": "Incubate at 50 °C", "hash": REVISION["content_sha256"]}
 RUN = {**HEAD, "steps": [STEP_STATE], "commits": [COMMIT], "status_changes": [START]}
-
-ROLE_REQUIRED = ProblemType(
-    HTTPStatus.FORBIDDEN, "role-required", "This step is for another role",
-    "Only members of a group may commit the step.",
-    {"role": Member({"type": "string"}, "supervisor")},
-)  # fmt: skip
-RUN_NOT_FOUND = ProblemType(
-    HTTPStatus.NOT_FOUND, "run-not-found", "There is no such run", "No run has this id."
-)  # fmt: skip
-STEP_NOT_FOUND = ProblemType(
-    HTTPStatus.NOT_FOUND, "step-not-found", "The run's revision has no such step",
-    "The run's revision has no step with this key.",
-    {"revision": Member({"type": "integer"}, 3), "known_steps": Member(STEP_KEYS, ["incubate", "transform"])},
-)  # fmt: skip
-PROCEDURE_ARCHIVED = ProblemType(
-    HTTPStatus.CONFLICT, "procedure-archived", "The procedure is archived and takes no new runs",
-    "The procedure is archived.",
-)  # fmt: skip
-RUN_NOT_IN_PROGRESS = ProblemType(
-    HTTPStatus.CONFLICT, "run-not-in-progress", "The run's state does not allow this",
-    "The run's state does not allow it.",
-    {"run_status": Member({"type": "string", "enum": RunStatus.values}, "paused")},
-)  # fmt: skip
-RUN_TOO_LONG = ProblemType(
-    HTTPStatus.CONFLICT, "run-too-long", "The run has too many events: it can only be brought to its end",
-    "The run has so many events that it takes only those that bring it to its end.",
-)  # fmt: skip
-RUN_NOT_FINISHED = ProblemType(
-    HTTPStatus.CONFLICT, "run-not-finished", "Only finished runs are exported",
-    "The run is neither completed nor aborted.",
-    {"run_status": Member({"type": "string", "enum": RunStatus.values}, "in_progress")},
-)  # fmt: skip
-STEP_OUT_OF_ORDER = ProblemType(
-    HTTPStatus.CONFLICT, "step-out-of-order", "Earlier steps come first",
-    "The order is strict, and earlier steps are not resolved yet.",
-    {"blocking_steps": Member(STEP_KEYS, ["quantify"])},
-)  # fmt: skip
-STEP_ALREADY_COMMITTED = ProblemType(
-    HTTPStatus.CONFLICT, "step-already-committed", "The step has been committed already",
-    "The step has been committed or skipped; `commit` is what counts.",
-    {"commit": Member(CommitSerializer, COMMIT)},
-)  # fmt: skip
-STEP_NOT_SKIPPABLE = ProblemType(
-    HTTPStatus.CONFLICT, "step-not-skippable", "This step cannot be skipped", "The step must be done."
-)  # fmt: skip
-AMEND_TARGET_STALE = ProblemType(
-    HTTPStatus.CONFLICT, "amend-target-stale", "That is not the event that counts",
-    "The amendment names an event that does not count, or counts no more.",
-    {"effective_seq": Member({"type": ["integer", "null"]}, 5)},
-)  # fmt: skip
 
 ABOUT_RUN = (RUN_NOT_FOUND, RUN_NOT_IN_PROGRESS)
 ABOUT_STEP = (*ABOUT_RUN, ROLE_REQUIRED, STEP_NOT_FOUND)

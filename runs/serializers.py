@@ -16,9 +16,9 @@ from rest.fields import (
     StrictSerializer,
 )
 from rest.findings import findings_of
-from runs.models import STEP_KINDS, EventKind, RunStatus
 from runs.progress import StepState
 from runs.records import RunHead
+from runs.states import STEP_KINDS, EventKind, RunStatus
 from runs.submissions import Deviation, Submission
 
 MAX_TEXT = 4000

@@ -12,7 +12,7 @@ from access.authentication import actor_of
 from access.rights import Right, require
 from procedures.representations import HEADERS, representation_response, written_response
 from rest import exact_json, timestamps
-from rest.conditional import etag, versions_expected
+from rest.conditional import etag, version_mismatch, versions_expected
 from rest.fields import StrictSerializer
 from rest.idempotency import REPLAYED, identity_of
 from rest.parameters import Parameters
@@ -47,6 +47,11 @@ class RunViewSet(ApiViewSet):
     read_right = Right.READ_RUNS
     operations = RUN_OPERATIONS
     query_parameters: ClassVar[dict[str, type[Parameters]]] = {"list": RunListParameters}
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, actions.RunChanged):
+            exc = version_mismatch(exc.version, caches.FINGERPRINT)
+        return super().handle_exception(exc)
 
     def list(self, request: Request) -> Response:
         """Answer a page of runs, newest first."""

@@ -16,7 +16,8 @@ from django.db import OperationalError, connection, transaction
 from access.roles import Role
 from procedures.actions import archive_procedure
 from rest import timestamps
-from runs.actions import ProcedureArchived, start_run
+from runs.actions import start_run
+from runs.problems import PROCEDURE_ARCHIVED
 from tests import factories
 
 
@@ -38,5 +39,5 @@ def test_archiving_waits_for_a_run_that_is_being_started(
             elsewhere(archive)
     elsewhere(archive)
 
-    with pytest.raises(ProcedureArchived):
+    with pytest.raises(PROCEDURE_ARCHIVED):
         start_run(procedure_key="gibson", actor=operator, now=timestamps.now())

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 
-from access.rights import NotAllowed
 from procedures import actions
-from procedures.actions import DraftOutdated, InvalidDefinition, ProcedureKeyTaken
+from procedures.actions import DraftOutdated
 from procedures.definitions import Definition
 from procedures.forms import definition_of_draft
-from procedures.models import Procedure, ProcedureNotFound, Revision, Step
+from procedures.models import Procedure, Revision, Step
+from procedures.problems import PROCEDURE_KEY_TAKEN, PROCEDURE_NOT_FOUND
 from procedures.serializers import ProcedureSerializer, definition_of
 from rest import timestamps
-from rest.findings import Finding
+from rest.problems import FORBIDDEN, VALIDATION_FAILED
 from tests.factories import body, publish, slot, start, step
 
 pytestmark = pytest.mark.django_db
@@ -63,7 +63,7 @@ def test_create_procedure_publishes_revision_1(mkoch: User) -> None:
 def test_create_procedure_refuses_a_key_in_use(mkoch: User) -> None:
     publish(body())
 
-    with pytest.raises(ProcedureKeyTaken):
+    with pytest.raises(PROCEDURE_KEY_TAKEN):
         actions.create_procedure(definition=defined(title="Another"), author=mkoch, now=NOW)
 
     assert Revision.objects.get().title == "Gibson"
@@ -73,14 +73,14 @@ def test_create_procedure_refuses_the_key_of_an_archived_procedure(mkoch: User) 
     publish(body())
     actions.archive_procedure(key="gibson", archivist=None, now=NOW)
 
-    with pytest.raises(ProcedureKeyTaken):
+    with pytest.raises(PROCEDURE_KEY_TAKEN):
         actions.create_procedure(definition=defined(), author=mkoch, now=NOW)
 
 
 def test_create_procedure_refuses_the_key_of_a_draft(mkoch: User) -> None:
     Procedure.objects.create(key="gibson", created_at=NOW, updated_at=NOW)
 
-    with pytest.raises(ProcedureKeyTaken):
+    with pytest.raises(PROCEDURE_KEY_TAKEN):
         actions.create_procedure(definition=defined(), author=mkoch, now=NOW)
 
 
@@ -88,12 +88,12 @@ def test_create_procedure_refuses_roles_that_are_no_groups_and_names_each(mkoch:
     steps = [step("a", role="nobody"), step("b", role="supervisor"), step("c", role="Supervisor")]
     Group.objects.get_or_create(name="supervisor")
 
-    with pytest.raises(InvalidDefinition) as refusal:
+    with pytest.raises(VALIDATION_FAILED) as refusal:
         actions.create_procedure(definition=defined(steps=steps), author=mkoch, now=NOW)
 
-    assert refusal.value.findings == [
-        Finding("/steps/0/role", "unknown_role", "There is no group named 'nobody'."),
-        Finding("/steps/2/role", "unknown_role", "There is no group named 'Supervisor'."),
+    assert [tuple(error.values()) for error in refusal.value.extensions["errors"]] == [
+        ("/steps/0/role", "unknown_role", "There is no group named 'nobody'."),
+        ("/steps/2/role", "unknown_role", "There is no group named 'Supervisor'."),
     ]
     assert not Procedure.objects.exists()
 
@@ -164,14 +164,14 @@ def test_publish_revision_makes_an_archived_procedure_active_again(mkoch: User) 
 def test_publish_revision_refuses_a_key_that_was_never_published(mkoch: User) -> None:
     Procedure.objects.create(key="gibson", created_at=NOW, updated_at=NOW)
 
-    with pytest.raises(ProcedureNotFound):
+    with pytest.raises(PROCEDURE_NOT_FOUND):
         actions.publish_revision(definition=defined(), author=mkoch, now=NOW)
 
 
 def test_publish_revision_refuses_a_role_that_is_no_group(mkoch: User) -> None:
     publish(body())
 
-    with pytest.raises(InvalidDefinition):
+    with pytest.raises(VALIDATION_FAILED):
         actions.publish_revision(definition=defined(steps=[step(role="nobody")]), author=mkoch, now=LATER)
 
     assert Revision.objects.count() == 1
@@ -188,7 +188,7 @@ def test_import_procedure_creates_and_then_revises(mkoch: User) -> None:
 def test_import_procedure_refuses_the_key_of_a_draft(mkoch: User) -> None:
     Procedure.objects.create(key="gibson", created_at=NOW, updated_at=NOW)
 
-    with pytest.raises(ProcedureKeyTaken):
+    with pytest.raises(PROCEDURE_KEY_TAKEN):
         actions.import_procedure(definition=defined(), author=None, now=NOW)
 
 
@@ -221,7 +221,7 @@ def test_archive_procedure_leaves_its_runs_alone(mkoch: User) -> None:
 
 
 def test_archive_procedure_refuses_an_unknown_key() -> None:
-    with pytest.raises(ProcedureNotFound):
+    with pytest.raises(PROCEDURE_NOT_FOUND):
         actions.archive_procedure(key="nothing", archivist=None, now=NOW)
 
 
@@ -293,7 +293,7 @@ def test_publish_draft_refuses_a_role_that_is_no_group(mkoch: User) -> None:
     draft = drafted(publish(body()), mkoch)
     draft.steps.update(role="nobody")
 
-    with pytest.raises(InvalidDefinition):
+    with pytest.raises(VALIDATION_FAILED):
         publish_draft(draft, mkoch)
 
     draft.refresh_from_db()
@@ -303,7 +303,7 @@ def test_publish_draft_refuses_a_role_that_is_no_group(mkoch: User) -> None:
 def test_publish_draft_is_not_for_everybody(mkoch: User) -> None:
     draft = drafted(publish(body()), mkoch)
 
-    with pytest.raises(NotAllowed):
+    with pytest.raises(FORBIDDEN):
         publish_draft(draft, User.objects.create_user("visitor"))
 
     draft.refresh_from_db()
@@ -314,10 +314,10 @@ def test_a_draft_that_breaks_a_rule_is_no_definition(mkoch: User) -> None:
     draft = drafted(publish(body()), mkoch, title="")
     draft.steps.all().delete()
 
-    with pytest.raises(InvalidDefinition) as refusal:
+    with pytest.raises(VALIDATION_FAILED) as refusal:
         definition_of_draft(draft)
 
-    assert {(finding.pointer, finding.code) for finding in refusal.value.findings} == {
+    assert {(error["pointer"], error["code"]) for error in refusal.value.extensions["errors"]} == {
         ("/title", "blank"),
         ("/steps", "min_length"),
     }

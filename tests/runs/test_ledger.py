@@ -19,8 +19,9 @@ from procedures.models import Revision, Step, content_of
 from rest import exact_json, timestamps
 from runs.actions import Order, abort_run, amend_step, pause_run, resume_run
 from runs.ledger import faults_in, hash_of
-from runs.models import EventKind, Run, RunEvent
+from runs.models import Run, RunEvent
 from runs.serializers import AmendBodySerializer, PauseBodySerializer, submission_from
+from runs.states import EventKind
 from tests.factories import body, commit, item, slot, start, step, unhurried
 from tests.factories import publish as publish_body
 

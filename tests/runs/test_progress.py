@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from procedures.models import Step
 from rest import timestamps
-from runs.models import STEP_KINDS, RunEvent
+from runs.models import RunEvent
 from runs.progress import Progress, outline_of, progress_of
+from runs.states import STEP_KINDS
 from tests.factories import unhurried
 
 NOW = timestamps.now()

@@ -348,7 +348,7 @@ def test_a_wrong_commit_is_told_everything_that_is_wrong(operator: ApiClient, ru
         ("/values/minutes", "type"),
         ("/values/x", "unknown"),
     ]
-    assert (answer.json()["title"], answer.json()["detail"]) == ("The commit is not valid", "5 problems")
+    assert (answer.json()["title"], answer.json()["detail"]) == ("The request is not valid", "5 problems")
     assert answer.json()["instance"] == path_of(run, "incubate")
     assert RunEvent.objects.filter(run=run).count() == 1
 
