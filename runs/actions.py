@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from access.rights import Right, require, require_role
-from procedures.models import Ordering, Procedure, ProcedureStatus, Step
+from procedures.models import Ordering, Procedure, ProcedureStatus, Revision, Step
 from rest.findings import Finding
 from rest.idempotency import UNKEYED, RequestIdentity, check_same_request
 from rest.problems import validation_failed
@@ -35,7 +35,7 @@ from runs.problems import (
 from runs.records import RunHead, RunRecord, head_of, new_record, record_of
 from runs.serializers import CommitSerializer
 from runs.states import EventKind, RunStatus
-from runs.submissions import EMPTY, Submission
+from runs.submissions import EMPTY, StartSubmission, Submission
 from versioned_cache.keys import run_resource
 from versioned_cache.versions import committed_version, settled_version
 
@@ -52,8 +52,8 @@ Head_co = TypeVar("Head_co", bound=RunHead, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded(Generic[Head_co]):
-    """What a verb did.
+class Outcome(Generic[Head_co]):
+    """What a write led to.
 
     Attributes:
         event: The event that was recorded.
@@ -68,9 +68,9 @@ class Recorded(Generic[Head_co]):
     is_replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """Who wants what done to which run, and when: what all verbs have in common.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerbRequest:
+    """Who asks for what to be done in which run, and when: what all verbs have in common.
 
     Attributes:
         expected: The versions of which one must be current (If-Match); None for whatever it is.
@@ -87,74 +87,48 @@ class Order:
 
 @transaction.atomic
 def start_run(
-    *,
-    procedure_key: str,
-    revision_number: int | None = None,
-    title: str | None = None,
-    external_ref: str | None = None,
-    actor: User,
-    now: datetime,
-    identity: RequestIdentity = UNKEYED,
-) -> Recorded[RunRecord]:
+    *, submission: StartSubmission, actor: User, now: datetime, identity: RequestIdentity = UNKEYED
+) -> Outcome[RunRecord]:
     """Start a run of a published revision, by default the current one.
 
     Raises:
-        PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND: there is no such thing.
-        IDEMPOTENCY_KEY_REUSED: the key belongs to another request.
+        IDEMPOTENCY_KEY_REUSED: the Idempotency-Key belongs to another request.
         FORBIDDEN: the actor may not.
+        VALIDATION_FAILED: the submission is malformed.
+        PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND: what the submission names does not exist.
         PROCEDURE_ARCHIVED: the procedure takes no new runs.
     """
-    # The lock makes twins of this request wait, and keeps an archiving transaction from slipping in between the
-    # check and the insert.
-    procedure = Procedure.objects.lock_published(procedure_key)
-    if replay := replay_of_start(actor, identity):
+    if replay := _replay_of_start(actor, identity):
         return replay
     require(actor, Right.EXECUTE_RUNS)
-    revision = procedure.current_revision if revision_number is None else procedure.published_revision(revision_number)
+    if submission.findings:
+        raise validation_failed(submission.findings)
+    # The lock makes twins of this request wait, and keeps an archiving transaction from slipping in between the
+    # check and the insert.
+    procedure = Procedure.objects.lock_published(submission.procedure)
+    if replay := _replay_of_start(actor, identity):
+        return replay
+    revision = procedure.current_revision
+    if submission.revision is not None:
+        revision = procedure.published_revision(submission.revision)
     if procedure.status == ProcedureStatus.ARCHIVED:
         raise PROCEDURE_ARCHIVED
-    run = Run(
-        revision=revision,
-        title=revision.title if title is None else title,
-        external_ref=external_ref,
-        last_seq=0,
-        started_by=actor,
-        started_by_name=name_of(actor),
-        started_at=now,
-        idempotency_key=identity.key,
-        request_sha256=identity.fingerprint,
-    )
-    # The run keeps the identity, since starts have another scope of keys than what happens in the run.
-    order = Order(run.pk, actor, now, Submission(values=origin_of(run)))
-    event = _next_event(run, EventKind.START, order, previous_hash="")
+    run = _new_run(revision, submission, actor, now, identity)
+    request = VerbRequest(run_id=run.pk, actor=actor, now=now, submission=Submission(values=origin_of(run)))
+    event = _next_event(run, EventKind.START, request, previous_hash="")
     try:
         with transaction.atomic():
             run.save(force_insert=True)
     except IntegrityError:
         # A moment ago the key was used for a run of another procedure.
-        if replay := replay_of_start(actor, identity):
+        if replay := _replay_of_start(actor, identity):
             return replay
         raise
     event.save(force_insert=True)
-    return Recorded(event, new_record(run, [event]), settled_version(run_resource(run.pk)))
+    return Outcome(event, new_record(run, [event]), settled_version(run_resource(run.pk)))
 
 
-def replay_of_start(actor: User, identity: RequestIdentity) -> Recorded[RunRecord] | None:
-    """Return the answer to this request if it started a run before: the run as it was right after.
-
-    Raises:
-        IDEMPOTENCY_KEY_REUSED: the key belongs to another request.
-    """
-    if identity.key is None:
-        return None
-    run = Run.objects.with_head().filter(started_by=actor, idempotency_key=identity.key).first()
-    if run is None:
-        return None
-    check_same_request(identity, run.request_sha256)
-    return _repeated(run, run.events.get(kind=EventKind.START))
-
-
-def commit_step(order: Order, step_key: str) -> Recorded[RunHead]:
+def commit_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
     """Commit a step; the commit that resolves the last one completes the run.
 
     Raises:
@@ -170,12 +144,12 @@ def commit_step(order: Order, step_key: str) -> Recorded[RunHead]:
 
     def check(head: RunHead, step: Step) -> Sequence[Finding]:
         _check_may_resolve(head, step)
-        return order.submission.findings_for(step, order.now)
+        return request.submission.findings_for(step, request.now)
 
-    return _record_about_step(order, step_key, EventKind.COMMIT, check)
+    return _record_about_step(request, step_key, EventKind.COMMIT, check)
 
 
-def skip_step(order: Order, step_key: str) -> Recorded[RunHead]:
+def skip_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
     """Skip a skippable step, for a reason.
 
     Raises:
@@ -187,12 +161,12 @@ def skip_step(order: Order, step_key: str) -> Recorded[RunHead]:
         _check_may_resolve(head, step)
         if not step.skippable:
             raise STEP_NOT_SKIPPABLE
-        return order.submission.findings
+        return request.submission.findings
 
-    return _record_about_step(order, step_key, EventKind.SKIP, check)
+    return _record_about_step(request, step_key, EventKind.SKIP, check)
 
 
-def amend_step(order: Order, step_key: str) -> Recorded[RunHead]:
+def amend_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
     """Correct what was committed or skipped, for a reason; what is corrected stays in the ledger.
 
     Raises:
@@ -207,41 +181,39 @@ def amend_step(order: Order, step_key: str) -> Recorded[RunHead]:
         _check_has_room(head)
         effective = head.progress.of(step).effective
         effective_seq = effective.seq if effective else None
-        if order.submission.amends is not None and order.submission.amends != effective_seq:
+        if effective_seq is None or request.submission.amends not in (None, effective_seq):
             raise AMEND_TARGET_STALE(effective_seq=effective_seq)
-        if effective_seq is None:
-            raise AMEND_TARGET_STALE(effective_seq=None)
-        return order.submission.findings_for(step, order.now)
+        return request.submission.findings_for(step, request.now)
 
-    return _record_about_step(order, step_key, EventKind.AMEND, check)
+    return _record_about_step(request, step_key, EventKind.AMEND, check)
 
 
-def pause_run(order: Order) -> Recorded[RunHead]:
+def pause_run(*, request: VerbRequest) -> Outcome[RunHead]:
     """Pause a running run: until it is resumed it takes no commits.
 
     Raises:
         RUN_NOT_FOUND, IDEMPOTENCY_KEY_REUSED, FORBIDDEN, RunChanged, RUN_NOT_IN_PROGRESS, RUN_TOO_LONG,
         VALIDATION_FAILED: as for `commit_step`.
     """
-    return _record_about_run(order, EventKind.PAUSE, [RunStatus.IN_PROGRESS], Right.EXECUTE_RUNS)
+    return _record_about_run(request, EventKind.PAUSE, [RunStatus.IN_PROGRESS], Right.EXECUTE_RUNS)
 
 
-def resume_run(order: Order) -> Recorded[RunHead]:
+def resume_run(*, request: VerbRequest) -> Outcome[RunHead]:
     """Resume a paused run.
 
     Raises:
         Exception: as for `pause_run`, but never RUN_TOO_LONG: no run is trapped in a pause.
     """
-    return _record_about_run(order, EventKind.RESUME, [RunStatus.PAUSED], Right.EXECUTE_RUNS)
+    return _record_about_run(request, EventKind.RESUME, [RunStatus.PAUSED], Right.EXECUTE_RUNS)
 
 
-def abort_run(order: Order) -> Recorded[RunHead]:
+def abort_run(*, request: VerbRequest) -> Outcome[RunHead]:
     """End a run before its steps are resolved, for a reason and for good.
 
     Raises:
         Exception: as for `pause_run`, but never RUN_TOO_LONG: no run is trapped.
     """
-    return _record_about_run(order, EventKind.ABORT, [RunStatus.IN_PROGRESS, RunStatus.PAUSED], Right.ABORT_RUNS)
+    return _record_about_run(request, EventKind.ABORT, [RunStatus.IN_PROGRESS, RunStatus.PAUSED], Right.ABORT_RUNS)
 
 
 def name_of(user: User) -> str:
@@ -251,43 +223,45 @@ def name_of(user: User) -> str:
 
 @transaction.atomic
 def _record_about_step(
-    order: Order, step_key: str, kind: EventKind, check: Callable[[RunHead, Step], Sequence[Finding]]
-) -> Recorded[RunHead]:
+    request: VerbRequest, step_key: str, kind: EventKind, check: Callable[[RunHead, Step], Sequence[Finding]]
+) -> Outcome[RunHead]:
     """Record an event about a step, once everything allows it; `check` raises, or returns findings."""
-    run = _locked_run(order.run_id)
-    if replay := _replay(run, order.identity):
+    run = _locked_run(request.run_id)
+    if replay := _replay(run, request.identity):
         return replay
     head = head_of(run)
     step = _step_with_key(step_key, head)
     is_late = kind is EventKind.AMEND and head.progress.status is RunStatus.COMPLETED
-    require(order.actor, Right.AMEND_COMPLETED_RUNS if is_late else Right.EXECUTE_RUNS)
-    require_role(order.actor, step.role)
-    _check_expected(order)
+    require(request.actor, Right.AMEND_COMPLETED_RUNS if is_late else Right.EXECUTE_RUNS)
+    require_role(request.actor, step.role)
+    _check_expected(request)
     if findings := check(head, step):
         raise validation_failed(findings)
-    return _record(order, head, kind, step)
+    return _record(request, head, kind, step)
 
 
 @transaction.atomic
-def _record_about_run(order: Order, kind: EventKind, allowed_in: list[RunStatus], right: Right) -> Recorded[RunHead]:
+def _record_about_run(
+    request: VerbRequest, kind: EventKind, allowed_in: list[RunStatus], right: Right
+) -> Outcome[RunHead]:
     """Record an event about the run as a whole, once everything allows it."""
-    run = _locked_run(order.run_id)
-    if replay := _replay(run, order.identity):
+    run = _locked_run(request.run_id)
+    if replay := _replay(run, request.identity):
         return replay
     head = head_of(run)
-    require(order.actor, right)
-    _check_expected(order)
+    require(request.actor, right)
+    _check_expected(request)
     if head.progress.status not in allowed_in:
         raise RUN_NOT_IN_PROGRESS(run_status=head.progress.status)
     if kind is EventKind.PAUSE:
         _check_has_room(head)
-    if order.submission.findings:
-        raise validation_failed(order.submission.findings)
-    return _record(order, head, kind, step=None)
+    if request.submission.findings:
+        raise validation_failed(request.submission.findings)
+    return _record(request, head, kind, step=None)
 
 
-def _record(order: Order, head: RunHead, kind: EventKind, step: Step | None) -> Recorded[RunHead]:
-    event = _next_event(head.run, kind, order, head.outline.newest.hash, step)
+def _record(request: VerbRequest, head: RunHead, kind: EventKind, step: Step | None) -> Outcome[RunHead]:
+    event = _next_event(head.run, kind, request, head.outline.newest.hash, step)
     event.save(force_insert=True)
     after = head.with_event(event)
     run = head.run
@@ -295,13 +269,15 @@ def _record(order: Order, head: RunHead, kind: EventKind, step: Step | None) -> 
     run.ended_at = after.progress.ended_at
     run.end_reason = after.progress.end_reason
     run.save(update_fields=["last_seq", "status", "ended_at", "end_reason"])
-    return Recorded(event, after, settled_version(run_resource(run.pk)))
+    return Outcome(event, after, settled_version(run_resource(run.pk)))
 
 
-def _next_event(run: Run, kind: EventKind, order: Order, previous_hash: str, step: Step | None = None) -> RunEvent:
+def _next_event(
+    run: Run, kind: EventKind, request: VerbRequest, previous_hash: str, step: Step | None = None
+) -> RunEvent:
     """Return the run's next event, unsaved, and count it in the run's head."""
     run.last_seq += 1
-    submission = order.submission
+    submission = request.submission
     event = RunEvent(
         run=run,
         seq=run.last_seq,
@@ -313,22 +289,54 @@ def _next_event(run: Run, kind: EventKind, order: Order, previous_hash: str, ste
         note=submission.note,
         reason=submission.reason,
         amends=submission.amends,
-        actor=order.actor,
-        actor_name=name_of(order.actor),
-        recorded_at=order.now,
+        actor=request.actor,
+        actor_name=name_of(request.actor),
+        recorded_at=request.now,
         performed_at=submission.performed_at,
-        idempotency_key=order.identity.key,
-        request_sha256=order.identity.fingerprint,
+        idempotency_key=request.identity.key,
+        request_sha256=request.identity.fingerprint,
     )
     event.hash = hash_of(event, previous_hash)
     return event
+
+
+def _new_run(
+    revision: Revision, submission: StartSubmission, actor: User, now: datetime, identity: RequestIdentity
+) -> Run:
+    """Return a run, unsaved; it keeps the identity, since starts have a scope of keys of their own."""
+    return Run(
+        revision=revision,
+        title=revision.title if submission.title is None else submission.title,
+        external_ref=submission.external_ref,
+        last_seq=0,
+        started_by=actor,
+        started_by_name=name_of(actor),
+        started_at=now,
+        idempotency_key=identity.key,
+        request_sha256=identity.fingerprint,
+    )
 
 
 def _locked_run(run_id: UUID) -> Run:
     return Run.objects.select_for_update(of=("self",)).with_head().get_existing(run_id)
 
 
-def _replay(run: Run, identity: RequestIdentity) -> Recorded[RunRecord] | None:
+def _replay_of_start(actor: User, identity: RequestIdentity) -> Outcome[RunRecord] | None:
+    """Return the answer to this request if it started a run before: the run as it was right after.
+
+    Raises:
+        IDEMPOTENCY_KEY_REUSED: the Idempotency-Key belongs to another request.
+    """
+    if identity.key is None:
+        return None
+    run = Run.objects.with_head().filter(started_by=actor, idempotency_key=identity.key).first()
+    if run is None:
+        return None
+    check_same_request(identity, run.request_sha256)
+    return _repeated(run, run.events.get(kind=EventKind.START))
+
+
+def _replay(run: Run, identity: RequestIdentity) -> Outcome[RunRecord] | None:
     """Return the answer to this request if it was carried out before: the run as it was right after."""
     if identity.key is None:
         return None
@@ -339,8 +347,8 @@ def _replay(run: Run, identity: RequestIdentity) -> Recorded[RunRecord] | None:
     return _repeated(run, event)
 
 
-def _repeated(run: Run, event: RunEvent) -> Recorded[RunRecord]:
-    return Recorded(event, record_of(run).as_of(event.seq), version=None, is_replayed=True)
+def _repeated(run: Run, event: RunEvent) -> Outcome[RunRecord]:
+    return Outcome(event, record_of(run).as_of(event.seq), version=None, is_replayed=True)
 
 
 def _step_with_key(key: str, head: RunHead) -> Step:
@@ -351,10 +359,10 @@ def _step_with_key(key: str, head: RunHead) -> Step:
     raise STEP_NOT_FOUND(revision=head.run.revision.number, known_steps=known_steps)
 
 
-def _check_expected(order: Order) -> None:
-    if order.expected is not None:
-        version = committed_version(run_resource(order.run_id))
-        if version not in order.expected:
+def _check_expected(request: VerbRequest) -> None:
+    if request.expected is not None:
+        version = committed_version(run_resource(request.run_id))
+        if version not in request.expected:
             raise RunChanged(version)
 
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Group, User
 
 from access.roles import Role
 from rest import timestamps
-from runs.actions import Order, pause_run
+from runs.actions import VerbRequest, pause_run
 from tests import factories
+from tests.answers import assert_repeated, problem
 from tests.conftest import ApiClient
 
 NOBODY = "01930000-0000-7000-8000-000000000000"
@@ -30,7 +32,8 @@ def run_id(person: Callable[[Role], User]) -> str:
 
 def pause(run_id: str, person: Callable[[Role], User]) -> None:
     """Pause the run."""
-    pause_run(Order(run_id, person(Role.SUPERVISOR), timestamps.now()))  # type: ignore[arg-type]  # a UUID's text will do
+    request = VerbRequest(run_id=UUID(run_id), actor=person(Role.SUPERVISOR), now=timestamps.now())
+    pause_run(request=request)
 
 
 def may_only_read(user: User) -> None:
@@ -38,61 +41,49 @@ def may_only_read(user: User) -> None:
     user.groups.set([Group.objects.get(name=Role.VIEWER)])
 
 
-def assert_repeated(again: Any, first: Any) -> None:
-    """Assert that the answer is that of a request that was carried out before."""
-    assert first.status_code in {200, 201}
-    assert again.headers["Idempotent-Replayed"] == "true"
-    assert (again.status_code, again.content) == (first.status_code, first.content)
-
-
-def slug(answer: Any) -> tuple[int, str]:
-    """Return the status and the problem type of an answer."""
-    return answer.status_code, answer.json()["type"].removeprefix("/problems/")
-
-
 def test_1_without_a_token_nothing_else_is_looked_at(anonymous: ApiClient) -> None:
     answer = anonymous.patch(f"/runs/{NOBODY}?x=1", "{", "text/plain", headers={"Accept": "text/html"})
 
-    assert slug(answer) == (401, "unauthenticated")
+    assert problem(answer) == (401, "unauthenticated")
 
 
 def test_2_the_method_comes_before_the_media_types(viewer: ApiClient) -> None:
     answer = viewer.patch(f"/runs/{NOBODY}?x=1", "{", "text/plain", headers={"Accept": "text/html"})
 
-    assert slug(answer) == (405, "method-not-allowed")
+    assert problem(answer) == (405, "method-not-allowed")
 
 
 def test_3_what_is_acceptable_comes_before_what_was_sent(viewer: ApiClient) -> None:
     answer = viewer.post("/runs?x=1", "{", "text/plain", headers={"Accept": "text/html"})
 
-    assert slug(answer) == (406, "not-acceptable")
+    assert problem(answer) == (406, "not-acceptable")
 
 
 def test_4_the_media_type_comes_before_the_syntax(viewer: ApiClient) -> None:
-    assert slug(viewer.post("/runs?x=1", "{", "text/plain")) == (415, "unsupported-media-type")
+    assert problem(viewer.post("/runs?x=1", "{", "text/plain")) == (415, "unsupported-media-type")
 
 
 def test_5_the_syntax_comes_before_the_parameters(viewer: ApiClient) -> None:
-    assert slug(viewer.post("/runs?x=1", "{", JSON)) == (400, "malformed-request")
+    assert problem(viewer.post("/runs?x=1", "{", JSON)) == (400, "malformed-request")
 
 
 def test_6_the_parameters_come_before_the_run(viewer: ApiClient) -> None:
     answer = viewer.post(f"/runs/{NOBODY}/steps/none/commit?x=1", INVALID, headers=STALE)
 
-    assert slug(answer) == (400, "unknown-parameter")
+    assert problem(answer) == (400, "unknown-parameter")
 
 
 @pytest.mark.parametrize("headers", [{"If-Match": "1"}, {"Idempotency-Key": ""}], ids=["If-Match", "Idempotency-Key"])
 def test_6_a_malformed_header_comes_before_the_run(viewer: ApiClient, headers: dict[str, str]) -> None:
     answer = viewer.post(f"/runs/{NOBODY}/steps/none/commit", INVALID, headers=headers)
 
-    assert slug(answer) == (400, "malformed-request")
+    assert problem(answer) == (400, "malformed-request")
 
 
 def test_7_the_run_comes_before_the_step(viewer: ApiClient) -> None:
     answer = viewer.post(f"/runs/{NOBODY}/steps/none/commit", INVALID, headers=STALE)
 
-    assert slug(answer) == (404, "run-not-found")
+    assert problem(answer) == (404, "run-not-found")
 
 
 def test_8_a_repeated_request_is_answered_whatever_has_changed_since(
@@ -111,21 +102,21 @@ def test_8_a_reused_key_comes_before_the_step(supervisor: ApiClient, run_id: str
 
     answer = supervisor.post(f"/runs/{run_id}/steps/none/commit", INVALID, headers={**KEY, **STALE})
 
-    assert slug(answer) == (422, "idempotency-key-reused")
+    assert problem(answer) == (422, "idempotency-key-reused")
 
 
 def test_9_the_step_comes_before_the_rights(viewer: ApiClient, run_id: str) -> None:
-    assert slug(viewer.post(f"/runs/{run_id}/steps/none/commit", INVALID, headers=STALE)) == (404, "step-not-found")
+    assert problem(viewer.post(f"/runs/{run_id}/steps/none/commit", INVALID, headers=STALE)) == (404, "step-not-found")
 
 
 def test_10_the_rights_come_before_the_role(viewer: ApiClient, run_id: str) -> None:
-    assert slug(viewer.post(f"/runs/{run_id}/steps/approve/commit", INVALID, headers=STALE)) == (403, "forbidden")
+    assert problem(viewer.post(f"/runs/{run_id}/steps/approve/commit", INVALID, headers=STALE)) == (403, "forbidden")
 
 
 def test_11_the_role_comes_before_the_precondition(operator: ApiClient, run_id: str) -> None:
     answer = operator.post(f"/runs/{run_id}/steps/approve/commit", INVALID, headers=STALE)
 
-    assert slug(answer) == (403, "role-required")
+    assert problem(answer) == (403, "role-required")
 
 
 def test_12_the_precondition_comes_before_the_state(
@@ -135,17 +126,17 @@ def test_12_the_precondition_comes_before_the_state(
 
     answer = operator.post(f"/runs/{run_id}/steps/go/commit", INVALID, headers=STALE)
 
-    assert slug(answer) == (412, "version-mismatch")
+    assert problem(answer) == (412, "version-mismatch")
 
 
 def test_13_the_state_comes_before_the_order(operator: ApiClient, run_id: str, person: Callable[[Role], User]) -> None:
     pause(run_id, person)
 
-    assert slug(operator.post(f"/runs/{run_id}/steps/go/commit", INVALID)) == (409, "run-not-in-progress")
+    assert problem(operator.post(f"/runs/{run_id}/steps/go/commit", INVALID)) == (409, "run-not-in-progress")
 
 
 def test_14_the_order_comes_before_the_body(operator: ApiClient, run_id: str) -> None:
-    assert slug(operator.post(f"/runs/{run_id}/steps/go/commit", INVALID)) == (409, "step-out-of-order")
+    assert problem(operator.post(f"/runs/{run_id}/steps/go/commit", INVALID)) == (409, "step-out-of-order")
 
 
 def test_15_what_is_committed_already_comes_before_the_body(supervisor: ApiClient, run_id: str) -> None:
@@ -153,46 +144,46 @@ def test_15_what_is_committed_already_comes_before_the_body(supervisor: ApiClien
 
     answer = supervisor.post(f"/runs/{run_id}/steps/approve/commit", INVALID)
 
-    assert slug(answer) == (409, "step-already-committed")
+    assert problem(answer) == (409, "step-already-committed")
 
 
 def test_16_the_body_comes_last(supervisor: ApiClient, run_id: str) -> None:
     answer = supervisor.post(f"/runs/{run_id}/steps/approve/commit", INVALID)
 
-    assert slug(answer) == (400, "validation-failed")
+    assert problem(answer) == (400, "validation-failed")
 
 
 @pytest.mark.parametrize("headers", [{"If-Match": "1"}, {"Idempotency-Key": ""}], ids=["If-Match", "Idempotency-Key"])
 def test_of_a_procedure_a_malformed_header_comes_before_existence(viewer: ApiClient, headers: dict[str, str]) -> None:
-    assert slug(viewer.put("/procedures/nobody", {}, headers=headers)) == (400, "malformed-request")
+    assert problem(viewer.put("/procedures/nobody", {}, headers=headers)) == (400, "malformed-request")
 
 
 def test_of_a_procedure_existence_comes_before_rights(viewer: ApiClient) -> None:
-    assert slug(viewer.put("/procedures/nobody", {}, headers=STALE)) == (404, "procedure-not-found")
+    assert problem(viewer.put("/procedures/nobody", {}, headers=STALE)) == (404, "procedure-not-found")
 
 
 def test_of_a_procedure_rights_come_before_the_precondition(viewer: ApiClient) -> None:
     factories.publish(factories.body("gibson"))
 
-    assert slug(viewer.put("/procedures/gibson", {})) == (403, "forbidden")
+    assert problem(viewer.put("/procedures/gibson", {})) == (403, "forbidden")
 
 
 def test_of_a_procedure_a_missing_precondition_comes_before_the_body(author: ApiClient) -> None:
     factories.publish(factories.body("gibson"))
 
-    assert slug(author.put("/procedures/gibson", {})) == (428, "precondition-required")
+    assert problem(author.put("/procedures/gibson", {})) == (428, "precondition-required")
 
 
 def test_of_a_procedure_a_failed_precondition_comes_before_the_body(author: ApiClient) -> None:
     factories.publish(factories.body("gibson"))
 
-    assert slug(author.put("/procedures/gibson", {}, headers=STALE)) == (412, "version-mismatch")
+    assert problem(author.put("/procedures/gibson", {}, headers=STALE)) == (412, "version-mismatch")
 
 
 def test_of_a_procedure_existence_comes_before_a_used_key(author: ApiClient) -> None:
     author.post("/procedures", factories.body("gibson"), headers=KEY)
 
-    assert slug(author.put("/procedures/nobody", {}, headers=KEY)) == (404, "procedure-not-found")
+    assert problem(author.put("/procedures/nobody", {}, headers=KEY)) == (404, "procedure-not-found")
 
 
 @pytest.mark.parametrize("headers", [STALE, {}], ids=["stale", "without a precondition"])
@@ -212,7 +203,7 @@ def test_of_a_procedure_a_reused_key_comes_before_the_rights(author: ApiClient, 
     author.put("/procedures/gibson", factories.body("gibson", title="Better"), headers=PUT_KEY)
     may_only_read(person(Role.AUTHOR))
 
-    assert slug(author.put("/procedures/gibson", {}, headers=KEY)) == (422, "idempotency-key-reused")
+    assert problem(author.put("/procedures/gibson", {}, headers=KEY)) == (422, "idempotency-key-reused")
 
 
 @pytest.mark.parametrize(
@@ -244,9 +235,9 @@ def test_a_reused_key_of_a_creation_comes_before_the_rights_and_the_body(
     admin.post(path, content, headers=KEY)
     may_only_read(person(Role.ADMIN))
 
-    assert slug(admin.post(path, {"nothing": 1}, headers=KEY)) == (422, "idempotency-key-reused")
+    assert problem(admin.post(path, {"nothing": 1}, headers=KEY)) == (422, "idempotency-key-reused")
 
 
 @pytest.mark.parametrize("path", ["/procedures", "/runs"])
 def test_of_a_creation_the_rights_come_before_the_body(viewer: ApiClient, path: str) -> None:
-    assert slug(viewer.post(path, {"nothing": 1}, headers=KEY)) == (403, "forbidden")
+    assert problem(viewer.post(path, {"nothing": 1}, headers=KEY)) == (403, "forbidden")

@@ -10,6 +10,7 @@ from django.db import IntegrityError
 from access.actions import issue_token
 from access.roles import Role
 from procedures.models import Procedure, Receipt, Revision
+from tests.answers import assert_repeated, assert_reused
 from tests.conftest import ApiClient
 from tests.factories import body, publish
 from tests.meetings import meet
@@ -48,16 +49,6 @@ def change_everything(client: ApiClient) -> None:
     """Publish another revision with other tags, and archive the procedure."""
     put(client, body(title="Later", tags=["later"]), key="later")
     archive(client)
-
-
-def assert_repeated(again: Any, first: Any) -> None:
-    assert again["Idempotent-Replayed"] == "true"
-    assert "Idempotent-Replayed" not in first
-    assert (again.status_code, again.content) == (first.status_code, first.content)
-
-
-def assert_reused(answer: Any) -> None:
-    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/idempotency-key-reused")
 
 
 def test_a_repeated_post_creates_nothing_and_is_answered_as_before(author: ApiClient) -> None:

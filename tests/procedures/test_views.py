@@ -6,6 +6,7 @@ import pytest
 
 from procedures.models import Procedure, Revision
 from rest import timestamps
+from tests.answers import findings, problem
 from tests.conftest import ApiClient
 from tests.factories import body, item, publish, slot, start, step
 
@@ -18,17 +19,6 @@ def put(client: ApiClient, key: str, content: Any) -> Any:
 
 def archive(client: ApiClient, key: str = "gibson") -> Any:
     return client.delete(f"/procedures/{key}", headers=ANY_VERSION)
-
-
-def problem(answer: Any) -> tuple[int, str]:
-    assert answer["Content-Type"] == "application/problem+json"
-    assert answer.json()["status"] == answer.status_code
-    return answer.status_code, answer.json()["type"].removeprefix("/problems/")
-
-
-def findings(answer: Any) -> list[tuple[str, str]]:
-    assert problem(answer) == (400, "validation-failed")
-    return [(error["pointer"], error["code"]) for error in answer.json()["errors"]]
 
 
 def test_the_list_is_an_array_of_active_procedures_with_their_steps_ordered_by_key(viewer: ApiClient) -> None:

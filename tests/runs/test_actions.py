@@ -10,12 +10,10 @@ from django.contrib.auth.models import User
 
 from access.problems import ROLE_REQUIRED
 from access.roles import Role
-from procedures.actions import archive_procedure
 from procedures.problems import PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND
 from rest import timestamps
 from rest.problems import FORBIDDEN, VALIDATION_FAILED
 from runs import actions
-from runs.actions import Order
 from runs.models import Run, RunEvent
 from runs.problems import (
     PROCEDURE_ARCHIVED,
@@ -26,7 +24,8 @@ from runs.problems import (
     STEP_OUT_OF_ORDER,
 )
 from runs.serializers import CommitSerializer
-from runs.submissions import Submission
+from runs.submissions import StartSubmission
+from tests import factories
 from tests.factories import body, commit, item, publish, slot, start, step
 
 pytestmark = pytest.mark.django_db
@@ -44,12 +43,12 @@ def mkoch(person: Callable[[Role], User]) -> User:
 
 
 def paused(run: Run, actor: User) -> Run:
-    actions.pause_run(Order(run.pk, actor, NOW))
+    actions.pause_run(request=factories.verb_request(run, actor, NOW))
     return run
 
 
 def aborted(run: Run, actor: User) -> Run:
-    actions.abort_run(Order(run.pk, actor, NOW, Submission(reason="Fire alarm")))
+    actions.abort_run(request=factories.verb_request(run, actor, NOW, reason="Fire alarm"))
     return run
 
 
@@ -63,7 +62,7 @@ def test_start_run_pins_the_current_revision(mkoch: User) -> None:
     publish(body(title="First"))
     procedure = publish(body(title="Second"))
 
-    recorded = actions.start_run(procedure_key="gibson", actor=mkoch, now=NOW)
+    recorded = actions.start_run(submission=StartSubmission("gibson"), actor=mkoch, now=NOW)
 
     run = Run.objects.get()
     assert recorded.head.run == run
@@ -82,7 +81,9 @@ def test_start_run_is_the_first_event_of_the_ledger(mkoch: User) -> None:
 def test_start_run_takes_a_title_and_a_reference(mkoch: User) -> None:
     publish(body())
 
-    actions.start_run(procedure_key="gibson", title="Batch 12", external_ref="ELN-1", actor=mkoch, now=NOW)
+    actions.start_run(
+        submission=StartSubmission("gibson", title="Batch 12", external_ref="ELN-1"), actor=mkoch, now=NOW
+    )
 
     run = Run.objects.get()
     assert (run.title, run.external_ref) == ("Batch 12", "ELN-1")
@@ -92,29 +93,29 @@ def test_start_run_takes_an_older_revision(mkoch: User) -> None:
     publish(body(title="First"))
     publish(body(title="Second"))
 
-    actions.start_run(procedure_key="gibson", revision_number=1, actor=mkoch, now=NOW)
+    actions.start_run(submission=StartSubmission("gibson", revision=1), actor=mkoch, now=NOW)
 
     assert Run.objects.get().revision.number == 1
 
 
 def test_start_run_refuses_an_unknown_procedure(mkoch: User) -> None:
     with pytest.raises(PROCEDURE_NOT_FOUND):
-        actions.start_run(procedure_key="nothing", actor=mkoch, now=NOW)
+        actions.start_run(submission=StartSubmission("nothing"), actor=mkoch, now=NOW)
 
 
 def test_start_run_refuses_an_unknown_revision(mkoch: User) -> None:
     publish(body())
 
     with pytest.raises(REVISION_NOT_FOUND):
-        actions.start_run(procedure_key="gibson", revision_number=2, actor=mkoch, now=NOW)
+        actions.start_run(submission=StartSubmission("gibson", revision=2), actor=mkoch, now=NOW)
 
 
 def test_start_run_refuses_an_archived_procedure(mkoch: User) -> None:
     publish(body())
-    archive_procedure(key="gibson", archivist=None, now=NOW)
+    factories.archive(now=NOW)
 
     with pytest.raises(PROCEDURE_ARCHIVED):
-        actions.start_run(procedure_key="gibson", actor=mkoch, now=NOW)
+        actions.start_run(submission=StartSubmission("gibson"), actor=mkoch, now=NOW)
 
     assert not Run.objects.exists()
 
@@ -124,7 +125,7 @@ def test_start_run_refuses_who_may_only_read_runs(person: Callable[[Role], User]
     publish(body())
 
     with pytest.raises(FORBIDDEN):
-        actions.start_run(procedure_key="gibson", actor=person(role), now=NOW)
+        actions.start_run(submission=StartSubmission("gibson"), actor=person(role), now=NOW)
 
 
 def test_commit_step_writes_the_next_event(mkoch: User) -> None:
@@ -196,7 +197,7 @@ def test_commit_step_keeps_to_the_pinned_revision(mkoch: User) -> None:
 
 def test_commit_step_refuses_an_unknown_run(mkoch: User) -> None:
     with pytest.raises(RUN_NOT_FOUND):
-        actions.commit_step(Order(UUID(int=7), mkoch, NOW), "measure")
+        actions.commit_step(request=factories.verb_request(Run(pk=UUID(int=7)), mkoch, NOW), step_key="measure")
 
 
 def test_commit_step_refuses_an_unknown_step_and_names_the_known(mkoch: User) -> None:

@@ -8,9 +8,9 @@ import pytest
 from django.contrib.auth.models import User
 
 from access.roles import Role
-from procedures.actions import archive_procedure
-from rest import timestamps
 from runs.models import Run, RunEvent
+from tests import factories
+from tests.answers import assert_repeated, assert_reused
 from tests.conftest import ApiClient
 from tests.factories import body, publish, start, step
 from tests.meetings import meet
@@ -72,16 +72,6 @@ def start_one(client: ApiClient, key: str = KEY, **members: Any) -> Any:
     return client.post("/runs", {"procedure": "gibson", **members}, headers={"Idempotency-Key": key})
 
 
-def assert_repeated(again: Any, first: Any) -> None:
-    assert again["Idempotent-Replayed"] == "true"
-    assert "Idempotent-Replayed" not in first
-    assert (again.status_code, again.content) == (first.status_code, first.content)
-
-
-def assert_reused(answer: Any) -> None:
-    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/idempotency-key-reused")
-
-
 def test_a_repeated_start_starts_nothing_and_is_answered_as_before(operator: ApiClient) -> None:
     publish(body())
     first = start_one(operator)
@@ -105,7 +95,7 @@ def test_a_repeated_start_is_answered_as_before_when_the_run_has_completed(opera
 def test_a_repeated_start_is_answered_as_before_when_the_procedure_is_archived(operator: ApiClient) -> None:
     publish(body())
     first = start_one(operator)
-    archive_procedure(key="gibson", archivist=None, now=timestamps.now())
+    factories.archive()
 
     assert_repeated(start_one(operator), first)
 

@@ -8,9 +8,10 @@ import pytest
 from django.contrib.auth.models import User
 
 from access.roles import Role
-from procedures.actions import archive_procedure
 from rest import timestamps
 from runs.models import Run, RunEvent
+from tests import factories
+from tests.answers import findings, problem
 from tests.conftest import ApiClient
 from tests.factories import body, commit, item, publish, slot, start, step
 
@@ -39,17 +40,6 @@ def run(mkoch: User) -> Run:
 
 def path_of(run: Run, key: str) -> str:
     return f"/runs/{run.pk}/steps/{key}/commit"
-
-
-def problem(answer: Any) -> tuple[int, str]:
-    assert answer["Content-Type"] == "application/problem+json"
-    assert answer.json()["status"] == answer.status_code
-    return answer.status_code, answer.json()["type"].removeprefix("/problems/")
-
-
-def findings(answer: Any) -> list[tuple[str, str]]:
-    assert problem(answer) == (400, "validation-failed")
-    return [(error["pointer"], error["code"]) for error in answer.json()["errors"]]
 
 
 def test_post_starts_a_run_and_answers_its_detail(operator: ApiClient, viewer: ApiClient) -> None:
@@ -145,7 +135,7 @@ def test_a_runs_body_does_not_change_when_its_surroundings_do(viewer: ApiClient,
     before = viewer.get(f"/runs/{run.pk}").content
 
     publish(body(title="Renamed", steps=[step("other")]))
-    archive_procedure(key="gibson", archivist=None, now=timestamps.now())
+    factories.archive()
     mkoch.first_name = "Renamed"
     mkoch.save()
 
@@ -235,7 +225,7 @@ def test_post_of_an_unknown_revision_is_404(operator: ApiClient, revision: int) 
 
 def test_post_of_an_archived_procedure_is_a_conflict(operator: ApiClient) -> None:
     publish(body())
-    archive_procedure(key="gibson", archivist=None, now=timestamps.now())
+    factories.archive()
 
     assert problem(operator.post("/runs", {"procedure": "gibson"})) == (409, "procedure-archived")
 

@@ -1,10 +1,8 @@
 """Writes: which counters they raise, and which they leave alone."""
 
-from typing import Any
-
-import httpx
 import pytest
 
+from tests.answers import problem
 from tests.factories import body, step
 from tests.system.demo import Demo
 
@@ -27,11 +25,6 @@ def counters(demo: Demo, procedure_key: str, run_id: str, other_run_id: str) -> 
 def both_counters(key: str) -> set[str]:
     """Return the counters of the list and of one procedure."""
     return {"procedures:list:version", f"procedures:procedure:{key}:version"}
-
-
-def problem_of(response: httpx.Response) -> tuple[int, Any]:
-    """Return the status and the problem's type."""
-    return response.status_code, response.json()["type"].removeprefix("/problems/")
 
 
 def test_put_raises_the_list_and_that_procedure(demo: Demo, counters: dict[str, int], procedure_key: str) -> None:
@@ -99,7 +92,7 @@ def test_an_invalidation_is_logged_with_the_request_id_of_the_write(demo: Demo, 
 def test_a_put_that_is_not_valid_changes_no_counter(demo: Demo, counters: dict[str, int], procedure_key: str) -> None:
     response = demo.put_procedure(procedure_key, steps=[step("twice"), step("twice")])
 
-    assert problem_of(response) == (400, "validation-failed")
+    assert problem(response) == (400, "validation-failed")
     assert demo.raised_since(counters) == set()
 
 
@@ -121,7 +114,7 @@ def test_a_put_of_the_same_content_changes_no_revision(demo: Demo, procedure_key
 def test_a_commit_out_of_order_changes_no_counter(demo: Demo, counters: dict[str, int], run_id: str) -> None:
     response = demo.commit(run_id, "incubate")
 
-    assert problem_of(response) == (409, "step-out-of-order")
+    assert problem(response) == (409, "step-out-of-order")
     assert demo.raised_since(counters) == set()
 
 
@@ -132,14 +125,14 @@ def test_a_commit_of_a_committed_step_changes_no_counter(demo: Demo, run_id: str
 
     response = demo.commit(run_id, "measure")
 
-    assert problem_of(response) == (409, "step-already-committed")
+    assert problem(response) == (409, "step-already-committed")
     assert demo.raised_since(counters) == set()
 
 
 def test_a_commit_that_is_not_valid_changes_no_counter(demo: Demo, counters: dict[str, int], run_id: str) -> None:
     response = demo.commit(run_id, "measure", values={"unknown": 1})
 
-    assert problem_of(response) == (400, "validation-failed")
+    assert problem(response) == (400, "validation-failed")
     assert demo.raised_since(counters) == set()
 
 

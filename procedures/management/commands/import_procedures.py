@@ -53,7 +53,7 @@ class Command(BaseCommand):
     @staticmethod
     def _publish(path: Path, definition: Definition, now: datetime) -> Procedure:
         try:
-            return import_procedure(definition=definition, author=None, now=now)
+            return import_procedure(definition=definition, now=now)
         except PROCEDURE_KEY_TAKEN:
             raise CommandError(
                 f"Nothing was imported.\n{path}: the key {definition.key!r} belongs to an unpublished draft."
