@@ -10,4 +10,4 @@ class AccessConfig(AppConfig):
     verbose_name = "Access"
 
     def ready(self) -> None:
-        from access import logins, problems  # noqa: F401, PLC0415  # register receivers, and how the errors read
+        from access import logins  # noqa: F401, PLC0415  # registers receivers

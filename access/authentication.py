@@ -112,7 +112,7 @@ class BearerTokenAuthentication(BaseAuthentication):
 
         Raises:
             AuthenticationFailed: the token does not open the door.
-            TooManyRequests: nor did too many others from this address.
+            TOO_MANY_REQUESTS: nor did too many others from this address.
         """
         authorization = request.META.get(HEADER, "")
         if _secret_in(authorization) is None:

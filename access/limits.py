@@ -11,7 +11,7 @@ from rest_framework.throttling import BaseThrottle
 from access import metrics
 from access.models import ApiToken
 from access.policies import READS, WRITES
-from rest.problems import TooManyRequests
+from rest.problems import too_many_requests
 from rest.rate_limits import Exceeded, Policy, RateLimiter
 
 if TYPE_CHECKING:  # the views import this module, by way of the settings
@@ -57,10 +57,10 @@ class TokenThrottle(BaseThrottle):
         """Let a request through.
 
         Raises:
-            TooManyRequests: the token's quota is used up.
+            TOO_MANY_REQUESTS: the token's quota is used up.
         """
         exceeded = token_limits.take(cast(ApiToken, request.auth), cast(str, request.method))
         if exceeded:
             metrics.REQUESTS_LIMITED.labels(exceeded.policy.name).inc()
-            raise TooManyRequests(f"The token has used up its {exceeded.policy.name} for now.", exceeded)
+            raise too_many_requests(f"The token has used up its {exceeded.policy.name} for now.", exceeded)
         return True

@@ -1,22 +1,11 @@
-"""How the errors of access read over HTTP."""
+"""The types of problem that access answers."""
 
 from http import HTTPStatus
 
-from access.rights import NotAllowed, RoleRequired
-from rest.problems import Problem, problem_for
+from rest.problems import Member, problem_type
 
-
-@problem_for.register
-def _(error: NotAllowed) -> Problem:
-    return Problem(HTTPStatus.FORBIDDEN, "forbidden", "You may not do this", f"It takes the right {error.right.value}.")
-
-
-@problem_for.register
-def _(error: RoleRequired) -> Problem:
-    return Problem(
-        HTTPStatus.FORBIDDEN,
-        "role-required",
-        "This step is for another role",
-        f"Only members of {error.role!r} may commit it.",
-        role=error.role,
-    )
+ROLE_REQUIRED = problem_type(
+    HTTPStatus.FORBIDDEN, "role-required", "This step is for another role",
+    "Only members of a group may commit the step.",
+    role=Member({"type": "string"}, "supervisor"),
+)  # fmt: skip

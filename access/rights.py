@@ -7,7 +7,9 @@ from django.contrib.auth.models import User
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from access.problems import ROLE_REQUIRED
 from access.roles import Role
+from rest.problems import FORBIDDEN
 
 if TYPE_CHECKING:  # the views import this module, by way of the settings
     from rest_framework.views import APIView
@@ -26,34 +28,18 @@ class Right(StrEnum):
     AMEND_COMPLETED_RUNS = "runs.amend_completed_run"
 
 
-class NotAllowed(Exception):
-    """The user lacks the right."""
-
-    def __init__(self, right: Right) -> None:
-        super().__init__(right)
-        self.right = right
-
-
-class RoleRequired(Exception):
-    """The step may be committed by members of one group only."""
-
-    def __init__(self, role: str) -> None:
-        super().__init__(role)
-        self.role = role
-
-
 def require(user: User, right: Right) -> None:
-    """Raise `NotAllowed` unless the user has the right."""
+    """Raise `FORBIDDEN` unless the user has the right."""
     if not user.has_perm(right):
-        raise NotAllowed(right)
+        raise FORBIDDEN(f"It takes the right {right}.")
 
 
 def require_role(user: User, role: str | None) -> None:
-    """Raise `RoleRequired` unless the user is in the group `role`; administrators are in every one."""
+    """Raise `ROLE_REQUIRED` unless the user is in the group `role`; administrators are in every one."""
     if role is None or user.is_superuser:
         return
     if not user.groups.filter(name__in=[role, Role.ADMIN]).exists():
-        raise RoleRequired(role)
+        raise ROLE_REQUIRED(f"Only members of {role!r} may commit it.", role=role)
 
 
 class MayRead(BasePermission):

@@ -16,7 +16,7 @@ from django.db.models.functions import Left
 from access import metrics
 from access.models import ApiToken, digest_of
 from access.policies import WRONG_TOKENS
-from rest.problems import TooManyRequests
+from rest.problems import too_many_requests
 from rest.rate_limits import Policy, RateLimiter
 
 COPY_SECONDS = 5.0
@@ -64,12 +64,12 @@ class WrongTokens:
         """Let a token through to be looked at.
 
         Raises:
-            TooManyRequests: it is wrong, and one of too many. PostgreSQL was not asked about it.
+            TOO_MANY_REQUESTS: it is wrong, and one of too many. PostgreSQL was not asked about it.
         """
         exceeded = self._limiter.exceeded(address) if self._limiter else None
         if exceeded and not self._valid_tokens.may_have(digest_of(secret), now):
             metrics.REQUESTS_LIMITED.labels(exceeded.policy.name).inc()
-            raise TooManyRequests("Too many wrong tokens came from this address, and this is one more.", exceeded)
+            raise too_many_requests("Too many wrong tokens came from this address, and this is one more.", exceeded)
 
     def count(self, address: str | None) -> None:
         """Count a wrong token."""

@@ -1,7 +1,10 @@
-"""Every write to procedures: create, publish, archive, and the drafts of the admin.
+"""Every write to procedures: create, publish, archive, import, and the drafts of the admin.
 
-Each action is one transaction. A revision is numbered under the lock on its procedure's row. What an answer
-needs is read before COMMIT: whatever fails after it must not be told as if nothing had been changed.
+Each is one transaction. What is refused writes nothing, and the checks come in the documented order (docs/api.md,
+"Which error comes first"): the procedure, a repeated request, rights, If-Match, the definition. A revision is
+numbered under the lock on its procedure's row. What an answer needs is read before COMMIT: if reading it failed
+afterwards, the client would be told that nothing was changed. Saving a procedure puts its cached bodies out of date
+(`procedures.signals`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,31 +20,22 @@ from access.rights import Right, require
 from procedures.caches import procedure_resource
 from procedures.definitions import STEP_MEMBERS, Definition
 from procedures.models import Procedure, ProcedureStatus, Receipt, Revision, Step, step_members
+from procedures.problems import PROCEDURE_KEY_TAKEN
+from procedures.submissions import Submission, submission_of
 from rest.findings import Finding, pointer
-from rest.idempotency import UNKEYED, IdempotencyKeyReused, RequestIdentity, check_same_request
+from rest.idempotency import UNKEYED, RequestIdentity, check_same_request
+from rest.problems import IDEMPOTENCY_KEY_REUSED, PRECONDITION_REQUIRED, validation_failed
 from versioned_cache.http.validators import ExpectedVersions
 from versioned_cache.versions import committed_version, settled_version
-
-
-class ProcedureKeyTaken(Exception):
-    """Another procedure, perhaps an archived one or a draft, has this key."""
 
 
 class DraftOutdated(Exception):
     """Somebody published another revision since the draft was begun."""
 
 
-class InvalidDefinition(Exception):
-    """The definition names things that do not exist; `findings` says which."""
-
-    def __init__(self, findings: list[Finding]) -> None:
-        super().__init__(f"{len(findings)} problems")
-        self.findings = findings
-
-
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What a write made.
+class Outcome:
+    """What a write led to.
 
     Attributes:
         procedure: The procedure right after it.
@@ -56,117 +50,123 @@ class Written:
 
 @transaction.atomic
 def create_procedure(
-    *, definition: Definition, author: User | None, now: datetime, identity: RequestIdentity = UNKEYED
-) -> Written:
+    *, submission: Submission, actor: User, now: datetime, identity: RequestIdentity = UNKEYED
+) -> Outcome:
     """Create a procedure and publish its revision 1.
 
     Raises:
-        IdempotencyKeyReused: the key belongs to another request.
-        NotAllowed: the author may not.
-        ProcedureKeyTaken: the procedure's key is in use.
-        InvalidDefinition: a step's role is no group.
+        IDEMPOTENCY_KEY_REUSED: the Idempotency-Key belongs to another request.
+        FORBIDDEN: the actor may not.
+        VALIDATION_FAILED: the definition breaks rules, or names a role that is no group.
+        PROCEDURE_KEY_TAKEN: the procedure's key is in use.
     """
-    if replay := replay_for(author, identity):
+    if replay := _replay(actor, identity):
         return replay
-    if author is not None:
-        require(author, Right.CREATE_PROCEDURES)
-    check_roles(definition.steps)
-    procedure = Procedure(key=definition.key, tags=definition.tags, created_at=now, updated_at=now)
+    require(actor, Right.CREATE_PROCEDURES)
     try:
-        with transaction.atomic():
-            procedure.save(force_insert=True)
-    except IntegrityError:
+        procedure = _create(submission.definition(), actor, now)
+    except PROCEDURE_KEY_TAKEN:
         # A twin of this very request may have been quicker.
-        if replay := replay_for(author, identity):
+        if replay := _replay(actor, identity):
             return replay
-        raise ProcedureKeyTaken from None
-    _publish(procedure, definition, author, now)
-    return _written(procedure, author, identity)
+        raise
+    _keep_receipt(procedure, actor, identity)
+    return _outcome(procedure)
 
 
 @transaction.atomic
 def publish_revision(
     *,
-    definition: Definition,
-    author: User | None,
+    key: str,
+    submission: Submission,
+    actor: User,
     now: datetime,
     expected: ExpectedVersions | None = None,
+    has_precondition: bool = True,
     identity: RequestIdentity = UNKEYED,
-) -> Written:
-    """Publish `definition` as the procedure's next revision, and make an archived procedure active again.
+) -> Outcome:
+    """Publish the next revision of a procedure, and make an archived procedure active again.
 
-    Content equal to the current revision's makes no new revision, and where the tags are equal too,
-    the procedure is left as it is.
+    If the content equals the current revision's, no new revision is made; if the tags are equal too, the procedure
+    is left as it is.
+
+    Args:
+        key: The procedure's key.
+        submission: What the revision is to say.
+        actor: Who publishes it.
+        now: The present instant.
+        expected: The versions of which one must be current; None for whatever it is.
+        has_precondition: Whether the request says what it expects at all.
+        identity: Which request it is, so that repeating it does nothing twice.
 
     Raises:
-        ProcedureNotFound: no such procedure has been published.
-        IdempotencyKeyReused: the key belongs to another request.
-        NotAllowed: the author may not.
+        PROCEDURE_NOT_FOUND: no procedure with this key has been published.
+        IDEMPOTENCY_KEY_REUSED: the Idempotency-Key belongs to another request.
+        FORBIDDEN: the actor may not.
+        PRECONDITION_REQUIRED: the request does not say what it expects.
         VersionMismatch: the current version is none of `expected`.
-        InvalidDefinition: a step's role is no group.
+        VALIDATION_FAILED: the definition breaks rules, or names a role that is no group.
     """
-    procedure = Procedure.objects.lock_published(definition.key)
-    if replay := replay_for(author, identity):
+    procedure = Procedure.objects.lock_published(key)
+    if replay := _replay(actor, identity):
         return replay
-    check_may_change(procedure, author, expected)
-    check_roles(definition.steps)
-    is_new = procedure.current_revision.content_sha256 != definition.content_sha256
-    is_changed = procedure.tags != definition.tags or procedure.status != ProcedureStatus.ACTIVE
-    procedure.tags = definition.tags
-    procedure.status = ProcedureStatus.ACTIVE
-    if is_new:
-        _publish(procedure, definition, author, now)
-    elif is_changed:
-        _touch(procedure, now)
-    return _written(procedure, author, identity)
-
-
-@transaction.atomic
-def import_procedure(*, definition: Definition, author: User | None, now: datetime) -> Procedure:
-    """Publish `definition`, as a new procedure or as the next revision of the one with its key.
-
-    Raises:
-        NotAllowed: the author may not.
-        ProcedureKeyTaken: the key belongs to a draft that was never published.
-        InvalidDefinition: a step's role is no group.
-    """
-    exists = Procedure.objects.published().filter(key=definition.key).exists()
-    publish = publish_revision if exists else create_procedure
-    return publish(definition=definition, author=author, now=now).procedure
+    require(actor, Right.CHANGE_PROCEDURES)
+    _require_precondition(has_precondition)
+    _check_expected(procedure, expected)
+    _revise(procedure, submission.definition(key), actor, now)
+    _keep_receipt(procedure, actor, identity)
+    return _outcome(procedure)
 
 
 @transaction.atomic
 def archive_procedure(
-    *, key: str, archivist: User | None, now: datetime, expected: ExpectedVersions | None = None
-) -> Written:
+    *, key: str, actor: User, now: datetime, expected: ExpectedVersions | None = None, has_precondition: bool = True
+) -> Outcome:
     """Hide the procedure from the list and refuse new runs; repeating it changes nothing.
 
     Raises:
-        ProcedureNotFound: no such procedure has been published.
-        NotAllowed: the archivist may not.
+        PROCEDURE_NOT_FOUND: no procedure with this key has been published.
+        FORBIDDEN: the actor may not.
+        PRECONDITION_REQUIRED: the request does not say what it expects.
         VersionMismatch: it is not archived yet, and the current version is none of `expected`.
     """
     procedure = Procedure.objects.lock_published(key)
-    if archivist is not None:
-        require(archivist, Right.ARCHIVE_PROCEDURES)
-    # What is wanted is so already, perhaps by this very request (RFC 9110 §13.1.1).
-    if procedure.status == ProcedureStatus.ARCHIVED:
-        return _written(procedure)
-    _check_expected(procedure, expected)
-    procedure.status = ProcedureStatus.ARCHIVED
-    _touch(procedure, now)
-    return _written(procedure)
+    require(actor, Right.ARCHIVE_PROCEDURES)
+    _require_precondition(has_precondition)
+    # If it is archived already, perhaps by this very request, there is nothing to conflict with (RFC 9110 §13.1.1).
+    if procedure.status != ProcedureStatus.ARCHIVED:
+        _check_expected(procedure, expected)
+        procedure.status = ProcedureStatus.ARCHIVED
+        _touch(procedure, now)
+    return _outcome(procedure)
 
 
 @transaction.atomic
-def open_draft(*, procedure: Procedure, author: User, now: datetime) -> Revision:
-    """Return the procedure's draft, begun as a copy of its current revision where there is none."""
+def import_procedure(*, definition: Definition, now: datetime) -> Procedure:
+    """Publish `definition`, as a new procedure or as the next revision of the one with its key.
+
+    For the command line, whose user may do everything and is nobody to the database.
+
+    Raises:
+        PROCEDURE_KEY_TAKEN: the key belongs to a draft that was never published.
+        VALIDATION_FAILED: a step's role is no group.
+    """
+    if not Procedure.objects.published().filter(key=definition.key).exists():
+        return _create(definition, None, now)
+    procedure = Procedure.objects.lock_published(definition.key)
+    _revise(procedure, definition, None, now)
+    return procedure
+
+
+@transaction.atomic
+def open_draft(*, procedure: Procedure, actor: User, now: datetime) -> Revision:
+    """Return the procedure's draft; if there is none, begin one as a copy of the current revision."""
     procedure = Procedure.objects.select_for_update().get(pk=procedure.pk)
     draft = procedure.revisions.filter(number=None).first()
     if draft is not None:
         return draft
     current = procedure.current
-    draft = Revision(procedure=procedure, based_on=current, created_by=author, created_at=now)
+    draft = Revision(procedure=procedure, based_on=current, created_by=actor, created_at=now)
     if current is None:
         draft.title = procedure.key.replace("-", " ").capitalize()
         draft.save()
@@ -178,56 +178,34 @@ def open_draft(*, procedure: Procedure, author: User, now: datetime) -> Revision
 
 
 @transaction.atomic
-def publish_draft(*, draft: Revision, definition: Definition, publisher: User, now: datetime) -> Revision:
-    """Publish the draft, whose content is `definition`, under the next number.
+def publish_draft(*, draft: Revision, actor: User, now: datetime) -> Revision:
+    """Publish the draft under the next number.
 
     Raises:
-        NotAllowed: the publisher may not.
+        FORBIDDEN: the actor may not.
+        VALIDATION_FAILED: the draft breaks rules, or names a role that is no group.
         DraftOutdated: another revision was published since the draft was begun.
-        InvalidDefinition: a step's role is no group.
     """
-    require(publisher, Right.CHANGE_PROCEDURES)
+    require(actor, Right.CHANGE_PROCEDURES)
     procedure = Procedure.objects.select_for_update().get(pk=draft.procedure_id)
-    check_roles(definition.steps)
+    definition = submission_of(draft).definition()
+    _check_roles(definition)
     if draft.based_on_id != procedure.current_id:
         raise DraftOutdated
     _number(draft, procedure, definition, now)
     return draft
 
 
-def check_may_change(procedure: Procedure, actor: User | None, expected: ExpectedVersions | None) -> None:
-    """Raise unless `actor` has the right (the command line needs none) and the procedure is at an expected version.
-
-    Raises:
-        NotAllowed, VersionMismatch: it is not so.
-    """
-    if actor is not None:
-        require(actor, Right.CHANGE_PROCEDURES)
-    _check_expected(procedure, expected)
-
-
-def check_roles(steps: Sequence[Mapping[str, Any]]) -> None:
-    """Raise `InvalidDefinition` unless every step's role is the name of a group."""
-    known = set(Group.objects.values_list("name", flat=True))
-    findings = [
-        Finding(pointer("steps", index, "role"), "unknown_role", f"There is no group named {step['role']!r}.")
-        for index, step in enumerate(steps)
-        if step["role"] is not None and step["role"] not in known
-    ]
-    if findings:
-        raise InvalidDefinition(findings)
-
-
-def replay_for(author: User | None, identity: RequestIdentity) -> Written | None:
+def _replay(actor: User, identity: RequestIdentity) -> Outcome | None:
     """Return the answer to this request if it was carried out before: the procedure as it was right after.
 
     Raises:
-        IdempotencyKeyReused: the key belongs to another request.
+        IDEMPOTENCY_KEY_REUSED: the Idempotency-Key belongs to another request.
     """
-    if author is None or identity.key is None:
+    if identity.key is None:
         return None
     receipts = Receipt.objects.select_related("revision__procedure").prefetch_related("revision__steps")
-    receipt = receipts.filter(author=author, idempotency_key=identity.key).first()
+    receipt = receipts.filter(author=actor, idempotency_key=identity.key).first()
     if receipt is None:
         return None
     check_same_request(identity, receipt.request_sha256)
@@ -236,7 +214,13 @@ def replay_for(author: User | None, identity: RequestIdentity) -> Written | None
     procedure.status = ProcedureStatus.ACTIVE
     procedure.tags = receipt.tags
     procedure.updated_at = receipt.updated_at
-    return Written(procedure, version=None, is_replayed=True)
+    return Outcome(procedure, version=None, is_replayed=True)
+
+
+def _require_precondition(has_precondition: bool) -> None:
+    """Refuse a change that could undo somebody else's unseen (RFC 6585 §3)."""
+    if not has_precondition:
+        raise PRECONDITION_REQUIRED("Send the ETag of the version that your change is based on, or * for any version.")
 
 
 def _check_expected(procedure: Procedure, expected: ExpectedVersions | None) -> None:
@@ -244,18 +228,23 @@ def _check_expected(procedure: Procedure, expected: ExpectedVersions | None) -> 
         expected.check(committed_version(procedure_resource(procedure.key)))
 
 
-def _written(procedure: Procedure, author: User | None = None, identity: RequestIdentity = UNKEYED) -> Written:
-    """Return what was written, with the steps, and keep a receipt of it."""
-    _keep_receipt(procedure, author, identity)
-    prefetch_related_objects([procedure], "current__steps")
-    return Written(procedure, settled_version(procedure_resource(procedure.key)))
+def _check_roles(definition: Definition) -> None:
+    """Raise `VALIDATION_FAILED` unless every step's role is the name of a group."""
+    known = set(Group.objects.values_list("name", flat=True))
+    findings = [
+        Finding(pointer("steps", index, "role"), "unknown_role", f"There is no group named {step['role']!r}.")
+        for index, step in enumerate(definition.steps)
+        if step["role"] is not None and step["role"] not in known
+    ]
+    if findings:
+        raise validation_failed(findings)
 
 
-def _keep_receipt(procedure: Procedure, author: User | None, identity: RequestIdentity) -> None:
-    if author is None or identity.key is None:
+def _keep_receipt(procedure: Procedure, actor: User, identity: RequestIdentity) -> None:
+    if identity.key is None:
         return
     receipt = Receipt(
-        author=author,
+        author=actor,
         idempotency_key=identity.key,
         request_sha256=identity.fingerprint,
         revision=procedure.current,
@@ -267,10 +256,41 @@ def _keep_receipt(procedure: Procedure, author: User | None, identity: RequestId
             receipt.save(force_insert=True)
     except IntegrityError:
         # A moment ago the key was used for another procedure; a twin of this request would have waited for this one.
-        raise IdempotencyKeyReused from None
+        raise IDEMPOTENCY_KEY_REUSED from None
 
 
-def _publish(procedure: Procedure, definition: Definition, author: User | None, now: datetime) -> None:
+def _outcome(procedure: Procedure) -> Outcome:
+    """Return what was written, with the steps."""
+    prefetch_related_objects([procedure], "current__steps")
+    return Outcome(procedure, settled_version(procedure_resource(procedure.key)))
+
+
+def _create(definition: Definition, actor: User | None, now: datetime) -> Procedure:
+    _check_roles(definition)
+    procedure = Procedure(key=definition.key, tags=definition.tags, created_at=now, updated_at=now)
+    try:
+        with transaction.atomic():
+            procedure.save(force_insert=True)
+    except IntegrityError:
+        raise PROCEDURE_KEY_TAKEN("It may be archived; PUT publishes a new revision of it.") from None
+    _publish(procedure, definition, actor, now)
+    return procedure
+
+
+def _revise(procedure: Procedure, definition: Definition, actor: User | None, now: datetime) -> None:
+    """Make a locked procedure what `definition` says, and active."""
+    _check_roles(definition)
+    is_new = procedure.current_revision.content_sha256 != definition.content_sha256
+    is_changed = procedure.tags != definition.tags or procedure.status != ProcedureStatus.ACTIVE
+    procedure.tags = definition.tags
+    procedure.status = ProcedureStatus.ACTIVE
+    if is_new:
+        _publish(procedure, definition, actor, now)
+    elif is_changed:
+        _touch(procedure, now)
+
+
+def _publish(procedure: Procedure, definition: Definition, actor: User | None, now: datetime) -> None:
     revision = Revision(
         procedure=procedure,
         based_on=procedure.current,
@@ -278,7 +298,7 @@ def _publish(procedure: Procedure, definition: Definition, author: User | None, 
         description=definition.description,
         ordering=definition.ordering,
         change_note=definition.change_note,
-        created_by=author,
+        created_by=actor,
         created_at=now,
     )
     _number(revision, procedure, definition, now)

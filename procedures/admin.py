@@ -18,12 +18,13 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
 
 from access.admin_lists import ListAdmin
-from access.rights import NotAllowed, Right
-from procedures.actions import DraftOutdated, InvalidDefinition, archive_procedure, open_draft, publish_draft
+from access.rights import Right
+from procedures.actions import DraftOutdated, archive_procedure, open_draft, publish_draft
 from procedures.differences import changes_between
-from procedures.forms import ProcedureForm, StepForm, StepFormSet, TextWidget, definition_of_draft
+from procedures.forms import ProcedureForm, StepForm, StepFormSet, TextWidget
 from procedures.models import Procedure, Revision, Step, content_of
 from rest import timestamps
+from rest.problems import FORBIDDEN, VALIDATION_FAILED
 
 STYLESHEET = "procedures/admin.css"
 DRAFTING = ("procedures.add_revision", "procedures.change_revision")
@@ -111,7 +112,7 @@ class ProcedureAdmin(ListAdmin[Procedure]):
 
     @staticmethod
     def _edit_draft(request: HttpRequest, procedure: Procedure) -> HttpResponse:
-        draft = open_draft(procedure=procedure, author=cast(User, request.user), now=timestamps.now())
+        draft = open_draft(procedure=procedure, actor=cast(User, request.user), now=timestamps.now())
         return HttpResponseRedirect(reverse("admin:procedures_revision_change", args=[draft.pk]))
 
     def has_archive_permission(self, request: HttpRequest) -> bool:
@@ -123,7 +124,7 @@ class ProcedureAdmin(ListAdmin[Procedure]):
         """Archive procedures; those with only a draft have nothing to archive."""
         published = procedures.filter(current__isnull=False)
         for procedure in published:
-            archive_procedure(key=procedure.key, archivist=cast(User, request.user), now=timestamps.now())
+            archive_procedure(key=procedure.key, actor=cast(User, request.user), now=timestamps.now())
         self.message_user(request, f"Archived: {len(published)}.")
 
 
@@ -186,21 +187,16 @@ class RevisionAdmin(ListAdmin[Revision]):
     def _publish(self, request: HttpRequest, draft: Revision) -> bool:
         """Publish the saved draft; what stands in the way is shown, and the draft stays saved."""
         try:
-            publish_draft(
-                draft=draft,
-                definition=definition_of_draft(draft),
-                publisher=cast(User, request.user),
-                now=timestamps.now(),
-            )
-        except NotAllowed:
+            publish_draft(draft=draft, actor=cast(User, request.user), now=timestamps.now())
+        except FORBIDDEN:
             self._refuse(request, "You may not publish.")
         except DraftOutdated:
             self._refuse(
                 request, "Another revision was published since this draft was begun. Delete it and start anew."
             )
-        except InvalidDefinition as error:
-            for finding in error.findings:
-                self._refuse(request, f"{finding.pointer}: {finding.detail}")
+        except VALIDATION_FAILED as refusal:
+            for finding in refusal.extensions["errors"]:
+                self._refuse(request, f"{finding['pointer']}: {finding['detail']}")
         else:
             self.message_user(request, f"Published {draft}.", messages.SUCCESS)
             return True

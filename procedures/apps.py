@@ -9,4 +9,4 @@ class ProceduresConfig(AppConfig):
     name = "procedures"
 
     def ready(self) -> None:
-        from procedures import problems, signals  # noqa: F401, PLC0415  # both register at import, after the models
+        from procedures import signals  # noqa: F401, PLC0415  # they register at import, after the models

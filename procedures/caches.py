@@ -1,7 +1,7 @@
 """What is cached of procedures: the list, and each of them."""
 
 from procedures.bodies import body_of_list, body_of_procedure
-from procedures.models import ProcedureNotFound
+from procedures.problems import PROCEDURE_NOT_FOUND
 from procedures.serializers import ProcedureSerializer
 from versioned_cache.http.fingerprints import fingerprint_of
 from versioned_cache.keys import ResourceKind, register
@@ -17,5 +17,5 @@ PROCEDURE_LIST = list_resource()
 read_procedure_list = declare(CachedRead(list_resource, body_of_list, FINGERPRINT))
 """The complete list of active procedures with their steps, ordered by key."""
 
-read_procedure = declare(CachedRead(procedure_resource, body_of_procedure, FINGERPRINT, not_found=ProcedureNotFound))
+read_procedure = declare(CachedRead(procedure_resource, body_of_procedure, FINGERPRINT, not_found=PROCEDURE_NOT_FOUND))
 """One procedure, by its `key`, archived ones too."""

@@ -9,15 +9,8 @@ from django.forms.fields import InvalidJSONInput
 from rest_framework.exceptions import ValidationError as DRFValidationError
 from rest_framework.serializers import ListSerializer
 
-from procedures.actions import InvalidDefinition
-from procedures.definitions import Definition
-from procedures.models import Procedure, Revision, Step, step_members
-from procedures.serializers import (
-    ChecklistItemSerializer,
-    ProcedureSerializer,
-    SlotSerializer,
-    definition_of,
-)
+from procedures.models import Procedure, Revision, Step
+from procedures.serializers import ChecklistItemSerializer, ProcedureSerializer, SlotSerializer
 from rest import exact_json
 from rest.findings import findings_of
 
@@ -114,28 +107,6 @@ class StepFormSet(forms.BaseInlineFormSet[Step, Revision, forms.ModelForm[Step]]
 
     def validate_unique(self) -> None:
         """Leave it to `clean`, for the same reason."""
-
-
-def definition_of_draft(draft: Revision) -> Definition:
-    """Return what the draft says, held against every rule of a published procedure.
-
-    Raises:
-        InvalidDefinition: it breaks some.
-    """
-    serializer = ProcedureSerializer(
-        data={
-            "key": draft.procedure.key,
-            "tags": draft.procedure.tags,
-            "title": draft.title,
-            "description": draft.description,
-            "ordering": draft.ordering,
-            "change_note": draft.change_note,
-            "steps": [step_members(step) for step in draft.steps.order_by("position")],
-        }
-    )
-    if not serializer.is_valid():
-        raise InvalidDefinition(findings_of(serializer.errors))
-    return definition_of(serializer.validated_data)
 
 
 def _clean_members(members: object, serializer_class: type[SlotSerializer | ChecklistItemSerializer]) -> list[Any]:

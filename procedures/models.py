@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from procedures.definitions import STEP_MEMBERS, Definition
+from procedures.problems import PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND
 from rest.exact_json import ExactDecoder, ExactEncoder
 from rest.fields import SLUG
 
@@ -29,14 +30,6 @@ class Ordering(models.TextChoices):
     ANY = "any"
 
 
-class ProcedureNotFound(Exception):
-    """No procedure with this key has been published."""
-
-
-class RevisionNotFound(Exception):
-    """The procedure has no published revision with this number."""
-
-
 class ProcedureQuerySet(models.QuerySet["Procedure"]):
     """Queries for procedures."""
 
@@ -55,7 +48,7 @@ class ProcedureQuerySet(models.QuerySet["Procedure"]):
         joined row of before, and where the two no longer fit it finds nothing.
 
         Raises:
-            ProcedureNotFound: as `get_published`.
+            PROCEDURE_NOT_FOUND: as `get_published`.
         """
         self.select_for_update(no_key=True).filter(key=key).first()
         return self.get_published(key)
@@ -64,11 +57,11 @@ class ProcedureQuerySet(models.QuerySet["Procedure"]):
         """Return the procedure with this key and its current revision.
 
         Raises:
-            ProcedureNotFound: there is none, or it has only a draft.
+            PROCEDURE_NOT_FOUND: there is none, or it has only a draft.
         """
         procedure = self.published().select_related("current").filter(key=key).first()
         if procedure is None:
-            raise ProcedureNotFound
+            raise PROCEDURE_NOT_FOUND
         return procedure
 
 
@@ -100,21 +93,21 @@ class Procedure(models.Model):
         """The current revision of a published procedure.
 
         Raises:
-            ProcedureNotFound: it has only a draft.
+            PROCEDURE_NOT_FOUND: it has only a draft.
         """
         if self.current is None:
-            raise ProcedureNotFound
+            raise PROCEDURE_NOT_FOUND
         return self.current
 
     def published_revision(self, number: int) -> "Revision":
         """Return the revision with this number.
 
         Raises:
-            RevisionNotFound: there is none.
+            REVISION_NOT_FOUND: there is none.
         """
         revision = self.revisions.filter(number=number).first()
         if revision is None:
-            raise RevisionNotFound
+            raise REVISION_NOT_FOUND
         return revision
 
 

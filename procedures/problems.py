@@ -1,32 +1,18 @@
-"""How the errors of procedures read over HTTP."""
+"""The types of problem that procedures answer."""
 
 from http import HTTPStatus
 
-from procedures.actions import InvalidDefinition, ProcedureKeyTaken
-from procedures.models import ProcedureNotFound, RevisionNotFound
-from rest.problems import Problem, ValidationFailed, not_found, problem_for
+from rest.problems import problem_type
 
-
-@problem_for.register
-def _(_error: ProcedureNotFound) -> Problem:
-    return not_found("procedure-not-found", "There is no such procedure")
-
-
-@problem_for.register
-def _(_error: RevisionNotFound) -> Problem:
-    return not_found("revision-not-found", "There is no such revision")
-
-
-@problem_for.register
-def _(_error: ProcedureKeyTaken) -> Problem:
-    return Problem(
-        HTTPStatus.CONFLICT,
-        "procedure-key-taken",
-        "A procedure with this key exists",
-        "It may be archived; PUT publishes a new revision of it.",
-    )
-
-
-@problem_for.register
-def _(error: InvalidDefinition) -> Problem:
-    return ValidationFailed(error.findings, "The procedure is not valid")
+PROCEDURE_NOT_FOUND = problem_type(
+    HTTPStatus.NOT_FOUND, "procedure-not-found", "There is no such procedure",
+    "No procedure with this key has been published.",
+)  # fmt: skip
+REVISION_NOT_FOUND = problem_type(
+    HTTPStatus.NOT_FOUND, "revision-not-found", "There is no such revision",
+    "The procedure has no published revision with this number.",
+)  # fmt: skip
+PROCEDURE_KEY_TAKEN = problem_type(
+    HTTPStatus.CONFLICT, "procedure-key-taken", "A procedure with this key exists",
+    "The key belongs to another procedure, perhaps to an archived one or to a draft.",
+)  # fmt: skip

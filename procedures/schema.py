@@ -7,6 +7,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema_serializer
 from rest_framework import serializers
 
 from procedures import examples
+from procedures.problems import PROCEDURE_KEY_TAKEN, PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND
 from procedures.serializers import ProcedureSerializer, RevisionHeadSerializer, RevisionSerializer
 from rest.fields import SLUG_SCHEMA, SlugField
 from rest.headers import (
@@ -19,26 +20,13 @@ from rest.headers import (
     REQUIRED_IF_MATCH,
     answer_header,
 )
-from rest.operations import Operation, ProblemType
+from rest.operations import Operation
 
 KEY = OpenApiParameter("key", SLUG_SCHEMA, OpenApiParameter.PATH, description="The procedure's key.")
 NUMBER = OpenApiParameter(
     "number", {"type": "integer", "minimum": 1}, OpenApiParameter.PATH, description="The revision's number."
 )
 FOR_EVER = answer_header("Cache-Control", {"type": "string"}, "Keep the answer forever.", HTTPStatus.OK)
-
-PROCEDURE_NOT_FOUND = ProblemType(
-    HTTPStatus.NOT_FOUND, "procedure-not-found", "There is no such procedure",
-    "No procedure with this key has been published.",
-)  # fmt: skip
-REVISION_NOT_FOUND = ProblemType(
-    HTTPStatus.NOT_FOUND, "revision-not-found", "There is no such revision",
-    "The procedure has no published revision with this number.",
-)  # fmt: skip
-PROCEDURE_KEY_TAKEN = ProblemType(
-    HTTPStatus.CONFLICT, "procedure-key-taken", "A procedure with this key exists",
-    "The key belongs to another procedure, perhaps to an archived one or to a draft.",
-)  # fmt: skip
 
 
 class ReplacementBodySerializer(ProcedureSerializer):

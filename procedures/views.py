@@ -2,36 +2,28 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db.models import Q
 from django.http import HttpResponse
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from access.authentication import actor_of
-from access.rights import Right, require
+from access.rights import Right
 from procedures import actions, caches
-from procedures.definitions import Definition
+from procedures.actions import Outcome
 from procedures.models import Procedure, ProcedureStatus
 from procedures.schema import PROCEDURE_OPERATIONS, REVISION_OPERATIONS
-from procedures.serializers import (
-    ProcedureSerializer,
-    RevisionHeadSerializer,
-    RevisionSerializer,
-    definition_of,
-    represent,
-)
+from procedures.serializers import RevisionHeadSerializer, RevisionSerializer, represent
+from procedures.submissions import Submission
 from rest import exact_json, timestamps
-from rest.findings import Finding
 from rest.idempotency import REPLAYED, identity_of
 from rest.parameters import Parameters
-from rest.problems import ValidationFailed
 from rest.views import ApiViewSet, body_of
 from versioned_cache.http.answers import CachedReadMixin, written_response
-from versioned_cache.http.validators import ExpectedVersions, expected_versions, require_precondition
+from versioned_cache.http.validators import expected_versions
 from versioned_cache.reads import CachedRead
 
 REVISIONS_PER_PAGE = 50
@@ -72,42 +64,39 @@ class ProcedureViewSet(CachedReadMixin, ApiViewSet):
 
     def create(self, request: Request) -> HttpResponse:
         """Create a procedure and publish its revision 1."""
-        author, identity = actor_of(request), identity_of(request)
-        if replay := actions.replay_for(author, identity):
-            return _answer_created(replay)
-        require(author, Right.CREATE_PROCEDURES)
-        definition = _definition_in(body_of(request))
-        return _answer_created(
-            actions.create_procedure(definition=definition, author=author, now=timestamps.now(), identity=identity)
+        outcome = actions.create_procedure(
+            submission=Submission(body_of(request)),
+            actor=actor_of(request),
+            now=timestamps.now(),
+            identity=identity_of(request),
         )
+        return _answer(outcome, HTTPStatus.CREATED, location=f"/procedures/{outcome.procedure.key}")
 
     def update(self, request: Request, key: str) -> HttpResponse:
         """Publish a new revision, unless the content is the current one's."""
-        author, identity, expected = actor_of(request), identity_of(request), _expected(request)
-        procedure = Procedure.objects.get_published(key)
-        if replay := actions.replay_for(author, identity):
-            return _answer(replay)
-        require(author, Right.CHANGE_PROCEDURES)
-        require_precondition(request)
-        try:
-            definition = _definition_in({"key": key, **body_of(request)}, required_key=key)
-        except (ValidationError, ValidationFailed):
-            # Whether the version is the expected one comes before whether the body is valid.
-            actions.check_may_change(procedure, author, expected)
-            raise
         return _answer(
             actions.publish_revision(
-                definition=definition, author=author, now=timestamps.now(), expected=expected, identity=identity
+                key=key,
+                submission=Submission(body_of(request)),
+                actor=actor_of(request),
+                now=timestamps.now(),
+                expected=expected_versions(request, caches.FINGERPRINT),
+                has_precondition="If-Match" in request.headers,
+                identity=identity_of(request),
             )
         )
 
     def destroy(self, request: Request, key: str) -> HttpResponse:
         """Archive the procedure; it stays readable."""
-        archivist, expected = actor_of(request), _expected(request)
-        Procedure.objects.get_published(key)
-        require(archivist, Right.ARCHIVE_PROCEDURES)
-        require_precondition(request)
-        return _answer(actions.archive_procedure(key=key, archivist=archivist, now=timestamps.now(), expected=expected))
+        return _answer(
+            actions.archive_procedure(
+                key=key,
+                actor=actor_of(request),
+                now=timestamps.now(),
+                expected=expected_versions(request, caches.FINGERPRINT),
+                has_precondition="If-Match" in request.headers,
+            )
+        )
 
 
 class RevisionViewSet(ApiViewSet):
@@ -146,28 +135,10 @@ def _filtered(tag: str | None = None, q: str | None = None) -> list[Procedure]:
     return list(procedures.with_steps())
 
 
-def _expected(request: Request) -> ExpectedVersions | None:
-    """Return what the client's change is based on; None for "whatever"."""
-    return expected_versions(request, caches.FINGERPRINT)
-
-
-def _definition_in(body: dict[str, Any], required_key: str | None = None) -> Definition:
-    serializer = ProcedureSerializer(data=body)
-    serializer.is_valid(raise_exception=True)
-    definition = definition_of(serializer.validated_data)
-    if required_key not in (None, definition.key):
-        raise ValidationFailed([Finding("/key", "immutable", f"The key is {required_key!r} for ever.")])
-    return definition
-
-
-def _answer_created(written: actions.Written) -> HttpResponse:
-    return _answer(written, HTTPStatus.CREATED, location=f"/procedures/{written.procedure.key}")
-
-
-def _answer(written: actions.Written, status: HTTPStatus = HTTPStatus.OK, location: str = "") -> HttpResponse:
+def _answer(outcome: Outcome, status: HTTPStatus = HTTPStatus.OK, location: str = "") -> HttpResponse:
     """Answer a write with the procedure as the write left it."""
-    body = exact_json.dumps(represent(written.procedure))
-    response = written_response(body, caches.FINGERPRINT, written.version, status, location)
-    if written.is_replayed:
+    body = exact_json.dumps(represent(outcome.procedure))
+    response = written_response(body, caches.FINGERPRINT, outcome.version, status, location)
+    if outcome.is_replayed:
         response[REPLAYED] = "true"
     return response

@@ -11,9 +11,10 @@ from access.actions import issue_token
 from access.models import ApiToken
 from access.roles import Role
 from rest import exact_json, timestamps
-from runs.actions import Order, commit_step, start_run
+from runs.actions import VerbRequest, commit_step, start_run
 from runs.models import Run
 from runs.serializers import CommitBodySerializer, submission_from
+from runs.submissions import StartSubmission
 
 ADMIN_LOGIN = "admin"
 
@@ -58,17 +59,13 @@ def _start_sample_runs(operator: User) -> None:
 
 
 def _start_sample_run(sample: dict[str, Any], operator: User) -> None:
-    started = start_run(
-        procedure_key=sample["procedure"],
-        title=sample["title"],
-        external_ref=sample["external_ref"],
-        actor=operator,
-        now=timestamps.now(),
-    )
+    content = {name: sample[name] for name in ("procedure", "title", "external_ref")}
+    run = start_run(submission=StartSubmission(**content), actor=operator, now=timestamps.now()).head.run
     for commit in sample["commits"]:
         step_key = commit.pop("step")
         submission = submission_from(commit, CommitBodySerializer)
-        commit_step(Order(started.head.run.pk, operator, timestamps.now(), submission), step_key)
+        request = VerbRequest(run_id=run.pk, actor=operator, now=timestamps.now(), submission=submission)
+        commit_step(request=request, step_key=step_key)
 
 
 def _sample_files(app: str) -> list[Path]:

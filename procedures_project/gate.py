@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -39,7 +38,7 @@ from procedures_project.postgresql.waiting import ARRIVED_AT
 from procedures_project.readiness import Readiness
 from procedures_project.request_bodies import BodyCollector, BodyTooSlow, ClientGone, Receive
 from procedures_project.request_records import ID_HEADER, RequestRecord, record_of
-from rest.problems import Problem
+from rest.problems import REQUEST_TIMEOUT, UNAVAILABLE, Problem
 from versioned_cache.http.fast_path import FastPath, FastRequest
 from versioned_cache.loop_reader import LoopReader
 
@@ -131,18 +130,10 @@ class Gate:
         except ClientGone:
             return
         except BodyTooSlow:
-            problem = Problem(HTTPStatus.REQUEST_TIMEOUT, "request-timeout", "The body did not arrive in time")
-            await self._refuse(record, meta, problem, send)
+            await self._refuse(record, meta, REQUEST_TIMEOUT(), send)
             return
         except PoolExhausted:
-            problem = Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "unavailable",
-                "The service is temporarily unavailable",
-                "Too many requests wait already; nothing was done.",
-                headers={"Retry-After": "1"},
-            )
-            await self._refuse(record, meta, problem, send)
+            await self._refuse(record, meta, UNAVAILABLE("Too many requests wait already; nothing was done."), send)
             return
         await send_answer(send, meta, answer.status, answer.headers, answer.body)
 

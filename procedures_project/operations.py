@@ -14,7 +14,7 @@ from django_prometheus.exports import ExportToDjangoView
 from procedures_project.readiness import Looker
 from rest import exact_json
 from rest.error_answers import MEDIA_TYPE
-from rest.problems import Problem
+from rest.problems import METHOD_NOT_ALLOWED, UNAUTHENTICATED, Problem
 
 EXPORT_ATTEMPTS = 3
 SAFE_METHODS = ("GET", "HEAD")
@@ -37,13 +37,9 @@ def safe_only(view: View) -> View:
 
 def method_not_allowed(meta: Meta) -> HttpResponse:
     """Refuse every method but those that read."""
-    problem = Problem(
-        HTTPStatus.METHOD_NOT_ALLOWED,
-        "method-not-allowed",
-        "This method is not allowed here",
-        headers={"Allow": ", ".join(SAFE_METHODS)},
-    )
-    return problem_answer(problem, meta)
+    response = problem_answer(METHOD_NOT_ALLOWED(), meta)
+    response["Allow"] = ", ".join(SAFE_METHODS)
+    return response
 
 
 def healthz(meta: Meta) -> HttpResponse:
@@ -69,13 +65,7 @@ def readiness_answer(found: Mapping[str, str]) -> HttpResponse:
 def metrics(meta: Meta) -> HttpResponse:
     """Export the Prometheus series of all workers, to whoever may see them."""
     if not _may_see_metrics(meta):
-        problem = Problem(
-            HTTPStatus.UNAUTHORIZED,
-            "unauthenticated",
-            "The metrics token is required",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
-        return problem_answer(problem, meta)
+        return problem_answer(UNAUTHENTICATED("The metrics have a token of their own."), meta)
     for attempt in range(1, EXPORT_ATTEMPTS + 1):
         try:
             return cast(HttpResponse, ExportToDjangoView(None))

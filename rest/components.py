@@ -11,7 +11,7 @@ from rest_framework.fields import Field, empty
 from rest_framework.serializers import ListSerializer, Serializer
 
 from rest.fields import StrictSerializer
-from rest.operations import JSONSchema, ProblemType
+from rest.problems import JSONSchema, ProblemType
 
 AnyField: TypeAlias = Field[Any, Any, Any, Any]
 

@@ -1,45 +1,97 @@
-"""Answering errors: REST framework's exception handler, and Django's own error pages."""
+"""Answering errors as problems: REST framework's exception handler, and Django's own error pages."""
 
-from http import HTTPStatus
+from collections.abc import Mapping
 from typing import Any
 
+import structlog
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
 
 from rest import exact_json
+from rest.findings import findings_of
 from rest.problems import (
-    MalformedRequest,
-    PayloadTooLarge,
+    FORBIDDEN,
+    INTERNAL_ERROR,
+    MALFORMED_REQUEST,
+    METHOD_NOT_ALLOWED,
+    NOT_ACCEPTABLE,
+    NOT_FOUND,
+    OUTCOME_UNKNOWN,
+    PAYLOAD_TOO_LARGE,
+    PRECONDITION_REQUIRED,
+    UNAUTHENTICATED,
+    UNAVAILABLE,
+    UNSUPPORTED_MEDIA_TYPE,
+    VERSION_MISMATCH,
     Problem,
-    failure_of_postgresql,
-    not_found,
-    problem_for,
+    ProblemType,
+    validation_failed,
 )
 
+logger = structlog.get_logger(__name__)
+
 MEDIA_TYPE = "application/problem+json"
+
+GENERIC_TYPES: Mapping[int, ProblemType] = {
+    problem_type.status: problem_type
+    for problem_type in (
+        MALFORMED_REQUEST, UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, METHOD_NOT_ALLOWED, NOT_ACCEPTABLE,
+        VERSION_MISMATCH, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, PRECONDITION_REQUIRED,
+    )
+}  # fmt: skip
+"""By status, what an error is that knows nothing of problems, such as REST framework's own."""
+
+# With these PostgreSQL says itself that it rolled back: lock_not_available, deadlock_detected, serialization_failure.
+ROLLED_BACK = frozenset({"55P03", "40P01", "40001"})
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
     """Answer an error raised in a view (REST framework's EXCEPTION_HANDLER); None lets a bug become a 500."""
     request = context["request"]
-    problem = _problem_of(error, request.method)
+    problem = problem_of(error, is_write=request.method not in SAFE_METHODS)
     if problem is None:
         return None
-    response = Response(problem.document(request.path), problem.status, content_type=MEDIA_TYPE)
-    allowed = {"Allow": ", ".join(context["view"].allowed_methods)} if problem.slug == "method-not-allowed" else {}
-    for name, value in {**problem.headers, **allowed}.items():
-        response[name] = value
-    return response
+    document = problem.document(request.path)
+    return Response(document, problem.status, headers=dict(problem.headers), content_type=MEDIA_TYPE)
 
 
-def _problem_of(error: Exception, method: str) -> Problem | None:
-    if isinstance(error, OperationalError | InterfaceError):
-        return failure_of_postgresql(error, is_write=method not in SAFE_METHODS)
-    return problem_for(error)
+def problem_of(error: Exception, *, is_write: bool) -> Problem | None:
+    """Return how an error reads over HTTP; None for one that nobody expected, which is a bug."""
+    match error:
+        case Problem():
+            return error
+        case ValidationError():
+            return validation_failed(findings_of(error.detail))
+        case APIException():
+            return _generic_problem(error)
+        case Http404() | PermissionDenied():
+            return NOT_FOUND() if isinstance(error, Http404) else FORBIDDEN()
+        case OperationalError() | InterfaceError():
+            return failure_of_postgresql(error, is_write=is_write)
+    return None
+
+
+def _generic_problem(error: APIException) -> Problem | None:
+    """Return the problem of the generic type that has the error's status; its members are attributes of the error."""
+    problem_type = GENERIC_TYPES.get(error.status_code)
+    if problem_type is None:
+        return None
+    return problem_type(str(error.detail), **{name: getattr(error, name) for name in problem_type.members})
+
+
+def failure_of_postgresql(error: OperationalError | InterfaceError, *, is_write: bool) -> Problem:
+    """Return how a failure of PostgreSQL reads over HTTP, to whoever wanted to read or to write."""
+    logger.warning("database_unavailable", error=str(error).strip())
+    if not is_write:
+        return UNAVAILABLE("Try again.")
+    if getattr(error.__cause__, "sqlstate", None) in ROLLED_BACK:
+        return UNAVAILABLE("Nothing was changed; try again.")
+    return OUTCOME_UNKNOWN("Repeat it with the same Idempotency-Key; if it had none, read first what there is now.")
 
 
 def plain_problem_response(problem: Problem, request: HttpRequest) -> HttpResponse:
@@ -52,22 +104,21 @@ def plain_problem_response(problem: Problem, request: HttpRequest) -> HttpRespon
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer Django's own 400, such as a wrong Host, and a form that is too large (handler400)."""
     if isinstance(exception, RequestDataTooBig):
-        return plain_problem_response(PayloadTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE), request)
-    return plain_problem_response(MalformedRequest(type(exception).__name__ if exception else ""), request)
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        return plain_problem_response(PAYLOAD_TOO_LARGE(f"At most {limit} bytes are read.", limit_bytes=limit), request)
+    return plain_problem_response(MALFORMED_REQUEST(type(exception).__name__ if exception else ""), request)
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer Django's own 403 (handler403)."""
-    return plain_problem_response(Problem(HTTPStatus.FORBIDDEN, "forbidden", "You may not do this"), request)
+    return plain_problem_response(FORBIDDEN(), request)
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer a path that no route knows (handler404)."""
-    return plain_problem_response(not_found(), request)
+    return plain_problem_response(NOT_FOUND(), request)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer a bug (handler500)."""
-    return plain_problem_response(
-        Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong on our side"), request
-    )
+    return plain_problem_response(INTERNAL_ERROR(), request)

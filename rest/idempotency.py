@@ -6,12 +6,11 @@ The record of a request is the row that it made, in the same transaction; there 
 import hashlib
 import re
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from rest_framework.request import Request
 
 from rest import exact_json
-from rest.problems import MalformedRequest, Problem, problem_for
+from rest.problems import IDEMPOTENCY_KEY_REUSED, MALFORMED_REQUEST
 from rest.views import body_of
 
 REPLAYED = "Idempotent-Replayed"
@@ -36,37 +35,24 @@ class RequestIdentity:
 UNKEYED = RequestIdentity()
 
 
-class IdempotencyKeyReused(Exception):
-    """The key belongs to another request."""
-
-
 def identity_of(request: Request) -> RequestIdentity:
     """Return the identity of a request.
 
     Raises:
-        MalformedRequest: the key is empty, longer than 255 characters, or not of printable ASCII.
+        MALFORMED_REQUEST: the key is empty, longer than 255 characters, or not of printable ASCII.
     """
     header = request.headers.get("Idempotency-Key")
     if header is None:
         return UNKEYED
     header = header.strip()
     if not re.fullmatch(KEY, header):
-        raise MalformedRequest("Idempotency-Key must be 1 to 255 printable ASCII characters, bare or in quotes.")
+        raise MALFORMED_REQUEST("Idempotency-Key must be 1 to 255 printable ASCII characters, bare or in quotes.")
     content = [request.method, request.path, body_of(request)]
     key = header[1:-1] if header.startswith('"') else header
     return RequestIdentity(key, hashlib.sha256(exact_json.dumps(content, sort_keys=True)).hexdigest())
 
 
 def check_same_request(identity: RequestIdentity, fingerprint: str) -> None:
-    """Raise `IdempotencyKeyReused` unless the recorded `fingerprint` is this request's."""
+    """Raise `IDEMPOTENCY_KEY_REUSED` unless the recorded `fingerprint` is this request's."""
     if identity.fingerprint != fingerprint:
-        raise IdempotencyKeyReused
-
-
-@problem_for.register
-def _(_error: IdempotencyKeyReused) -> Problem:
-    return Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        "idempotency-key-reused",
-        "The Idempotency-Key was used for another request",
-    )
+        raise IDEMPOTENCY_KEY_REUSED

@@ -24,19 +24,18 @@ from rest.headers import (
     REQUIRED_IF_MATCH,
     RETRY_AFTER,
 )
-from rest.operations import (
-    ANSWERED_BY_ALL,
-    ANSWERED_BY_NONE,
+from rest.operations import ANSWERED_BY_ALL, ANSWERED_BY_NONE, Operation
+from rest.problems import (
     IDEMPOTENCY_KEY_REUSED,
     NOT_FOUND,
     OUTCOME_UNKNOWN,
     PAYLOAD_TOO_LARGE,
     PRECONDITION_REQUIRED,
+    REQUEST_TIMEOUT,
     UNSUPPORTED_MEDIA_TYPE,
     VALIDATION_FAILED,
     VERSION_MISMATCH,
     JSONSchema,
-    Operation,
     ProblemType,
 )
 from rest.views import ApiViewSet
@@ -111,7 +110,7 @@ class AutoSchema(openapi.AutoSchema):
         if "{" in self.path:
             yield NOT_FOUND
         if declared.body is not None:
-            yield from (PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE)
+            yield from (REQUEST_TIMEOUT, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE)
         if declared.body is not None or self.view_set.action in self.view_set.query_parameters:
             yield VALIDATION_FAILED
         if self.method not in SAFE_METHODS:
@@ -130,10 +129,7 @@ class AutoSchema(openapi.AutoSchema):
 
     def _reference_to(self, problem_type: ProblemType) -> JSONSchema:
         """Return a reference to the component of a problem type, which the first call adds to the document."""
-        members = {name: self._schema_of(member.shape) for name, member in problem_type.members.items()}
+        members = {name: member.shape for name, member in problem_type.members.items()}
         component = problem_component(problem_type, members)
         self.registry.register_on_missing(component)
         return dict(component.ref)
-
-    def _schema_of(self, shape: Any) -> JSONSchema:
-        return shape if isinstance(shape, dict) else dict(self.resolve_serializer(shape, "response").ref)

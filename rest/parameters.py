@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from rest.problems import MalformedRequest, UnknownParameter
+from rest.problems import MALFORMED_REQUEST, UNKNOWN_PARAMETER
 
 
 class Parameters(serializers.Serializer[Any]):
@@ -20,16 +20,18 @@ def parameters_of(request: Request, declared: type[Parameters]) -> dict[str, Any
     """Return the validated query parameters of `request`.
 
     Raises:
-        UnknownParameter: one is not declared.
-        MalformedRequest: one is given twice; which of them counts would be a guess.
+        UNKNOWN_PARAMETER: one is not declared.
+        MALFORMED_REQUEST: one is given twice; which of them counts would be a guess.
         ValidationError: one has a wrong value.
     """
     known = declared().fields
     for name, values in request.query_params.lists():
         if name not in known:
-            raise UnknownParameter(name, sorted(known))
+            raise UNKNOWN_PARAMETER(
+                f"{name!r} is not a parameter of this endpoint.", parameter=name, known=sorted(known)
+            )
         if len(values) > 1:
-            raise MalformedRequest(f"The query parameter {name!r} is given {len(values)} times.")
+            raise MALFORMED_REQUEST(f"The query parameter {name!r} is given {len(values)} times.")
     parameters = declared(data=request.query_params.dict())
     parameters.is_valid(raise_exception=True)
     return dict(parameters.validated_data)

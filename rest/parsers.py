@@ -7,7 +7,7 @@ from django.conf import settings
 from rest_framework.parsers import BaseParser
 
 from rest import exact_json
-from rest.problems import MalformedRequest, PayloadTooLarge, UnsupportedMediaType
+from rest.problems import MALFORMED_REQUEST, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE
 
 
 class ExactJSONParser(BaseParser):
@@ -21,28 +21,30 @@ class ExactJSONParser(BaseParser):
         """Return the body's object.
 
         Raises:
-            UnsupportedMediaType: it is compressed, or in another charset than UTF-8.
-            PayloadTooLarge: it is larger than `MAX_BODY_BYTES`; no more than that is read.
-            MalformedRequest: it is no JSON object.
+            UNSUPPORTED_MEDIA_TYPE: it is compressed, or in another charset than UTF-8.
+            PAYLOAD_TOO_LARGE: it is larger than `MAX_BODY_BYTES`; no more than that is read.
+            MALFORMED_REQUEST: it is no JSON object.
         """
         request = (parser_context or {})["request"]
         _check_coding(request.META.get("HTTP_CONTENT_ENCODING", ""), request.content_params.get("charset", "utf-8"))
         body = stream.read(settings.MAX_BODY_BYTES + 1)
         if len(body) > settings.MAX_BODY_BYTES:
-            raise PayloadTooLarge(limit_bytes=settings.MAX_BODY_BYTES)
+            raise PAYLOAD_TOO_LARGE(
+                f"At most {settings.MAX_BODY_BYTES} bytes are read.", limit_bytes=settings.MAX_BODY_BYTES
+            )
         try:
             value = exact_json.loads(body.decode())
         except UnicodeDecodeError:
-            raise MalformedRequest("The body is not UTF-8.") from None
+            raise MALFORMED_REQUEST("The body is not UTF-8.") from None
         except exact_json.NotExactJSON as error:
-            raise MalformedRequest(str(error)) from None
+            raise MALFORMED_REQUEST(str(error)) from None
         if not isinstance(value, dict):
-            raise MalformedRequest("The body must be a JSON object.")
+            raise MALFORMED_REQUEST("The body must be a JSON object.")
         return value
 
 
 def _check_coding(content_encoding: str, charset: str) -> None:
     if content_encoding.lower() not in {"", "identity"}:
-        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
+        raise UNSUPPORTED_MEDIA_TYPE("Send the body without a Content-Encoding.")
     if charset.lower() not in {"utf-8", "utf8"}:
-        raise UnsupportedMediaType("JSON is UTF-8 (RFC 8259 §8.1).")
+        raise UNSUPPORTED_MEDIA_TYPE("JSON is UTF-8 (RFC 8259 §8.1).")

@@ -1,249 +1,200 @@
-"""Problem details (RFC 9457): every error this service answers, whoever found it.
+"""Problem details (RFC 9457): how a type of problem is declared, and the types that any part of the service answers.
 
-An app says how its own errors read over HTTP by registering them with `problem_for`, next to its views.
+A type is declared once. It is an exception, raised with what is special about the occurrence
+(`raise STEP_OUT_OF_ORDER("…", blocking_steps=["quantify"])`) and caught by its name; /openapi.json describes it from
+the same declaration. The types of an app are in its own room `problems`.
 """
 
-from functools import singledispatch
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
+from typing import Any, ClassVar, TypeAlias, cast
 
-import structlog
-from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
-from django.http import Http404
 from django.utils.encoding import escape_uri_path
-from rest_framework import exceptions
+from rest_framework.exceptions import APIException
 
-from rest.findings import Finding, findings_of
+from rest.findings import Finding
 from rest.rate_limits import Exceeded
 
-logger = structlog.get_logger(__name__)
-
-RETRY_AFTER = {"Retry-After": "1"}
-
-# With these PostgreSQL says itself that it rolled back: lock_not_available, deadlock_detected, serialization_failure.
-ROLLED_BACK = frozenset({"55P03", "40P01", "40001"})
+JSONSchema: TypeAlias = dict[str, Any]
 
 
-class Problem(exceptions.APIException):
-    """An error as HTTP tells it: a status, a type that programs branch on, and members of its own."""
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member that the problems of one type have beside those of RFC 9457: its shape, and an example."""
 
-    def __init__(
-        self,
-        status: HTTPStatus,
-        slug: str,
-        title: str,
-        detail: str = "",
-        *,
-        headers: dict[str, str] | None = None,
-        **extensions: object,
-    ) -> None:
-        super().__init__(detail or title, slug)
-        self.status = status
-        self.slug = slug
-        self.title = title
-        self.explanation = detail
-        self.headers = headers or {}
+    shape: JSONSchema
+    example: Any
+
+
+class Problem(APIException):
+    """An error that the service answers. Its subclasses are the types of problem, made by `problem_type`.
+
+    Args:
+        detail: What is special about this occurrence, for people.
+        extensions: The values of the type's own members: each of them, and no other.
+
+    Attributes:
+        status: The status of the answer.
+        slug: What programs branch on: the end of the type's URI.
+        title: What it is, the same each time (RFC 9457 §3.1.3).
+        when: A sentence about when it is answered.
+        members: The type's own members.
+        headers: Headers of the answer.
+        component: The type's name in /openapi.json: `RunTooLongProblem`.
+    """
+
+    status: ClassVar[HTTPStatus]
+    slug: ClassVar[str]
+    title: ClassVar[str]
+    when: ClassVar[str]
+    members: ClassVar[Mapping[str, Member]]
+    headers: Mapping[str, str]
+    component: ClassVar[str]
+
+    def __init__(self, detail: str = "", **extensions: Any) -> None:
+        if extensions.keys() != self.members.keys():
+            raise TypeError(f"{self.slug} is raised with the members {[*self.members]}, not {[*extensions]}.")
+        super().__init__(detail, self.slug)
         self.extensions = extensions
 
-    def document(self, instance: str) -> dict[str, object]:
+    def __str__(self) -> str:
+        return str(self.detail) or self.title
+
+    def document(self, instance: str) -> dict[str, Any]:
         """Return the problem details object; `instance` is the path of the request."""
         return {
             "type": f"/problems/{self.slug}",
             "title": self.title,
             "status": self.status.value,
-            **({"detail": self.explanation} if self.explanation else {}),
+            **({"detail": str(self.detail)} if self.detail else {}),
             "instance": escape_uri_path(instance),
             **self.extensions,
         }
 
 
-class MalformedRequest(Problem):
-    """The request cannot be understood at all."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(HTTPStatus.BAD_REQUEST, "malformed-request", "The request could not be read", detail)
+ProblemType: TypeAlias = type[Problem]
 
 
-class ValidationFailed(Problem):
-    """The request was understood, and is wrong: `errors` lists every finding."""
-
-    def __init__(self, findings: list[Finding], title: str = "The request is not valid") -> None:
-        super().__init__(
-            HTTPStatus.BAD_REQUEST,
-            "validation-failed",
-            title,
-            "1 problem" if len(findings) == 1 else f"{len(findings)} problems",
-            errors=[
-                {"pointer": finding.pointer, "code": finding.code, "detail": finding.detail} for finding in findings
-            ],
-        )
-
-
-class UnknownParameter(Problem):
-    """A query parameter that the endpoint does not have: a mistyped filter must not return everything."""
-
-    def __init__(self, parameter: str, known: list[str]) -> None:
-        super().__init__(
-            HTTPStatus.BAD_REQUEST,
-            "unknown-parameter",
-            "Unknown query parameter",
-            f"{parameter!r} is not a parameter of this endpoint.",
-            parameter=parameter,
-            known=known,
-        )
+def problem_type(
+    status: HTTPStatus, slug: str, title: str, when: str, headers: Mapping[str, str] | None = None, **members: Member
+) -> ProblemType:
+    """Declare a type of problem; the parameters are the attributes of `Problem`."""
+    component = "".join(word.capitalize() for word in slug.split("-")) + "Problem"
+    attributes = {
+        "__doc__": when,
+        "status": status,
+        "status_code": status.value,  # REST framework's name for it
+        "slug": slug,
+        "title": title,
+        "when": when,
+        "members": members,
+        "headers": headers or {},
+        "component": component,
+    }
+    return cast(ProblemType, type(component, (Problem,), attributes))
 
 
-class PayloadTooLarge(Problem):
-    """The body is larger than the service reads."""
+FINDING = {
+    "type": "object",
+    "properties": {
+        "pointer": {"type": "string", "description": "Where: a JSON pointer into the body (RFC 6901)."},
+        "code": {"type": "string", "description": "What, for programs."},
+        "detail": {"type": "string", "description": "What, for people."},
+    },
+    "required": ["pointer", "code", "detail"],
+}
+CHALLENGE = {"WWW-Authenticate": "Bearer"}
+RETRY_AFTER = {"Retry-After": "1"}
 
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            "payload-too-large",
-            "The body is too large",
-            f"At most {limit_bytes} bytes are read.",
-            limit_bytes=limit_bytes,
-        )
-
-
-class UnsupportedMediaType(Problem):
-    """The body is of a kind that the service does not read."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-media-type",
-            "The body's media type is not supported",
-            detail,
-        )
-
-
-class TooManyRequests(Problem):
-    """The client has used up a quota (RFC 6585 §4); nothing was done."""
-
-    def __init__(self, detail: str, exceeded: Exceeded) -> None:
-        super().__init__(
-            HTTPStatus.TOO_MANY_REQUESTS,
-            "too-many-requests",
-            "Too many requests",
-            detail,
-            headers=exceeded.headers,
-        )
-
-
-class Unavailable(Problem):
-    """PostgreSQL is down, or too busy to answer in time; nothing was changed."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "unavailable",
-            "The service is temporarily unavailable",
-            detail,
-            headers=RETRY_AFTER,
-        )
-
-
-class OutcomeUnknown(Problem):
-    """The connection to PostgreSQL was lost during a write: before its COMMIT or after it, which nobody can tell."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "outcome-unknown",
-            "It is not known whether this was done",
-            "Repeat it with the same Idempotency-Key; if it had none, read first what there is now.",
-            headers=RETRY_AFTER,
-        )
-
-
-def not_found(slug: str = "not-found", title: str = "There is nothing here", **extensions: object) -> Problem:
-    """Return a 404."""
-    return Problem(HTTPStatus.NOT_FOUND, slug, title, **extensions)  # type: ignore[arg-type]  # extensions only
-
-
-def failure_of_postgresql(error: OperationalError | InterfaceError, *, is_write: bool) -> Problem:
-    """Return how a failure of PostgreSQL reads over HTTP, to whoever wanted to read or to write."""
-    logger.warning("database_unavailable", error=str(error).strip())
-    if not is_write:
-        return Unavailable("Try again.")
-    if getattr(error.__cause__, "sqlstate", None) in ROLLED_BACK:
-        return Unavailable("Nothing was changed; try again.")
-    return OutcomeUnknown()
-
-
-@singledispatch
-def problem_for(error: Exception) -> Problem | None:
-    """Return how an error reads over HTTP; None for one that nobody registered, which is a bug."""
-    return None
-
-
-@problem_for.register
-def _(error: Problem) -> Problem:
-    return error
-
-
-@problem_for.register
-def _(error: exceptions.APIException) -> Problem | None:
-    if error.status_code == HTTPStatus.PRECONDITION_REQUIRED:
-        return Problem(
-            HTTPStatus.PRECONDITION_REQUIRED, "precondition-required", "If-Match is required", str(error.detail)
-        )
-    if error.status_code == HTTPStatus.PRECONDITION_FAILED:
-        current = getattr(error, "current_etag", None)
-        return Problem(
-            HTTPStatus.PRECONDITION_FAILED,
-            "version-mismatch",
-            "It has changed since",
-            str(error.detail),
-            current_etag=current,
-        )
-    return None
+MALFORMED_REQUEST = problem_type(
+    HTTPStatus.BAD_REQUEST, "malformed-request", "The request could not be read",
+    "The body is no JSON object, a header or a query parameter cannot be read.",
+)  # fmt: skip
+VALIDATION_FAILED = problem_type(
+    HTTPStatus.BAD_REQUEST, "validation-failed", "The request is not valid",
+    "Values break rules; every finding is listed.",
+    errors=Member(
+        {"type": "array", "items": FINDING, "minItems": 1},
+        [{"pointer": "/values/minutes", "code": "type", "detail": "Expected an integer."}],
+    ),
+)  # fmt: skip
+UNKNOWN_PARAMETER = problem_type(
+    HTTPStatus.BAD_REQUEST, "unknown-parameter", "Unknown query parameter",
+    "A query parameter is none of the operation's.",
+    parameter=Member({"type": "string"}, "staus"),
+    known=Member({"type": "array", "items": {"type": "string"}}, ["limit", "status"]),
+)  # fmt: skip
+UNAUTHENTICATED = problem_type(
+    HTTPStatus.UNAUTHORIZED, "unauthenticated", "A valid token is required",
+    "There is no token, or it is unknown, expired or revoked.", CHALLENGE,
+)  # fmt: skip
+FORBIDDEN = problem_type(
+    HTTPStatus.FORBIDDEN, "forbidden", "You may not do this", "The token's user lacks the right."
+)  # fmt: skip
+NOT_FOUND = problem_type(
+    HTTPStatus.NOT_FOUND, "not-found", "There is nothing here", "No path of the service looks like this."
+)  # fmt: skip
+METHOD_NOT_ALLOWED = problem_type(
+    HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed", "This method is not allowed here",
+    "The path has no such operation; `Allow` lists those that it has.",
+)  # fmt: skip
+NOT_ACCEPTABLE = problem_type(
+    HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "No representation is acceptable",
+    "The client accepts nothing that the operation answers.",
+)  # fmt: skip
+VERSION_MISMATCH = problem_type(
+    HTTPStatus.PRECONDITION_FAILED, "version-mismatch", "It has changed since",
+    "The current version is none of those in If-Match.",
+    current_etag=Member({"type": ["string", "null"]}, '"1795423190124-0c6a1f9e"'),
+)  # fmt: skip
+PAYLOAD_TOO_LARGE = problem_type(
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "payload-too-large", "The body is too large",
+    "The body has more bytes than are read.",
+    limit_bytes=Member({"type": "integer"}, 65536),
+)  # fmt: skip
+UNSUPPORTED_MEDIA_TYPE = problem_type(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body's media type is not supported",
+    "The body is no `application/json` in UTF-8 without a content coding.",
+)  # fmt: skip
+IDEMPOTENCY_KEY_REUSED = problem_type(
+    HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key was used for another request",
+    "The Idempotency-Key belongs to another request.",
+)  # fmt: skip
+PRECONDITION_REQUIRED = problem_type(
+    HTTPStatus.PRECONDITION_REQUIRED, "precondition-required", "If-Match is required", "If-Match is absent."
+)  # fmt: skip
+REQUEST_TIMEOUT = problem_type(
+    HTTPStatus.REQUEST_TIMEOUT, "request-timeout", "The body did not arrive in time",
+    "The body came too slowly; nothing was done.",
+)  # fmt: skip
+TOO_MANY_REQUESTS = problem_type(
+    HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "Too many requests",
+    "The token has used up its quota of reads or writes, or too many wrong tokens came from this address; nothing was "
+    "done.",
+)  # fmt: skip
+INTERNAL_ERROR = problem_type(
+    HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong on our side", "The service has a bug."
+)  # fmt: skip
+UNAVAILABLE = problem_type(
+    HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The service is temporarily unavailable",
+    "PostgreSQL is down or busy; nothing was changed.", RETRY_AFTER,
+)  # fmt: skip
+OUTCOME_UNKNOWN = problem_type(
+    HTTPStatus.SERVICE_UNAVAILABLE, "outcome-unknown", "It is not known whether this was done",
+    "The connection to PostgreSQL was lost: perhaps before COMMIT, perhaps after it. The same Idempotency-Key makes it "
+    "safe to repeat the request.", RETRY_AFTER,
+)  # fmt: skip
 
 
-@problem_for.register
-def _(_error: Http404) -> Problem:
-    return not_found()
+def too_many_requests(detail: str, exceeded: Exceeded) -> Problem:
+    """Return the problem of a client that has exceeded a quota; its headers say when to come again."""
+    problem = TOO_MANY_REQUESTS(detail)
+    problem.headers = exceeded.headers
+    return problem
 
 
-@problem_for.register
-def _(_error: PermissionDenied | exceptions.PermissionDenied) -> Problem:
-    return Problem(HTTPStatus.FORBIDDEN, "forbidden", "You may not do this")
-
-
-@problem_for.register
-def _(error: exceptions.NotAuthenticated | exceptions.AuthenticationFailed) -> Problem:
-    return Problem(
-        HTTPStatus.UNAUTHORIZED,
-        "unauthenticated",
-        "A valid token is required",
-        "" if isinstance(error, exceptions.NotAuthenticated) else str(error.detail),
-        headers={"WWW-Authenticate": "Bearer"},
-    )
-
-
-@problem_for.register
-def _(error: exceptions.MethodNotAllowed) -> Problem:
-    return Problem(
-        HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed", "This method is not allowed here", str(error.detail)
-    )
-
-
-@problem_for.register
-def _(error: exceptions.NotAcceptable) -> Problem:
-    return Problem(HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "No representation is acceptable", str(error.detail))
-
-
-@problem_for.register
-def _(error: exceptions.UnsupportedMediaType) -> Problem:
-    return UnsupportedMediaType(str(error.detail))
-
-
-@problem_for.register
-def _(error: exceptions.ParseError) -> Problem:
-    return MalformedRequest(str(error.detail))
-
-
-@problem_for.register
-def _(error: exceptions.ValidationError) -> Problem:
-    return ValidationFailed(findings_of(error.detail))
+def validation_failed(findings: Sequence[Finding]) -> Problem:
+    """Return the problem of a request that was understood, and in which all these are wrong."""
+    detail = "1 problem" if len(findings) == 1 else f"{len(findings)} problems"
+    return VALIDATION_FAILED(detail, errors=[asdict(finding) for finding in findings])

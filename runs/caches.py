@@ -1,7 +1,7 @@
 """What is cached of runs: each of them, with its history."""
 
 from runs.bodies import body_of_run
-from runs.models import RunNotFound
+from runs.problems import RUN_NOT_FOUND
 from runs.serializers import RunSerializer
 from versioned_cache.http.fingerprints import fingerprint_of
 from versioned_cache.keys import ResourceKind, register
@@ -11,5 +11,5 @@ FINGERPRINT = fingerprint_of(RunSerializer)
 
 run_resource = register(ResourceKind("run", key="procedures:run:{run_id}"))
 
-read_run = declare(CachedRead(run_resource, body_of_run, FINGERPRINT, not_found=RunNotFound))
+read_run = declare(CachedRead(run_resource, body_of_run, FINGERPRINT, not_found=RUN_NOT_FOUND))
 """One run with its history, by its `run_id`."""

@@ -12,9 +12,11 @@ from procedures.serializers import RevisionSerializer
 from rest import exact_json
 from rest.fields import InstantField, ObjectField
 from rest.timestamps import to_wire
-from runs.models import ENDED, EventKind, RunEvent
+from runs.models import RunEvent
+from runs.problems import RUN_NOT_FINISHED
 from runs.records import RunRecord, record_with_id
 from runs.serializers import ActorSerializer, RunSerializer
+from runs.states import ENDED, EventKind
 
 COLUMNS = (
     "seq", "kind", "step_key", "step_title", "values", "checklist", "deviations", "note", "reason", "amends",
@@ -23,14 +25,6 @@ COLUMNS = (
 
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-
-class RunNotFinished(Exception):
-    """The run goes on: what it amounts to is not known yet."""
-
-    def __init__(self, run_status: str) -> None:
-        super().__init__(run_status)
-        self.run_status = run_status
 
 
 class ExportedEventSerializer(serializers.Serializer[Any]):
@@ -63,12 +57,12 @@ def finished_run(run_id: UUID) -> RunRecord:
     """Read a finished run.
 
     Raises:
-        RunNotFound: there is none with this id.
-        RunNotFinished: it is neither completed nor aborted.
+        RUN_NOT_FOUND: there is none with this id.
+        RUN_NOT_FINISHED: it is neither completed nor aborted.
     """
     record = record_with_id(run_id)
     if record.progress.status not in ENDED:
-        raise RunNotFinished(record.progress.status)
+        raise RUN_NOT_FINISHED(run_status=record.progress.status)
     return record
 
 

@@ -20,8 +20,9 @@ from django.db.models import prefetch_related_objects
 
 from procedures.models import content_of
 from rest import exact_json
-from runs.models import EventKind, Run, RunEvent
+from runs.models import Run, RunEvent
 from runs.records import progress_of_run
+from runs.states import EventKind
 
 EVENTS_PER_FETCH = 200
 

@@ -10,36 +10,8 @@ from django.db.models import Q
 
 from procedures.models import Revision, Step
 from rest.exact_json import ExactDecoder, ExactEncoder
-
-
-class RunStatus(models.TextChoices):
-    """The states of a run. There are none in between, so none to be stuck in."""
-
-    IN_PROGRESS = "in_progress"
-    PAUSED = "paused"
-    COMPLETED = "completed"
-    ABORTED = "aborted"
-
-
-class EventKind(models.TextChoices):
-    """What happened."""
-
-    START = "start"
-    COMMIT = "commit"
-    SKIP = "skip"
-    AMEND = "amend"
-    PAUSE = "pause"
-    RESUME = "resume"
-    ABORT = "abort"
-
-
-STEP_KINDS = [EventKind.COMMIT, EventKind.SKIP, EventKind.AMEND]
-RESOLVING_KINDS = [EventKind.COMMIT, EventKind.SKIP]
-ENDED = [RunStatus.COMPLETED, RunStatus.ABORTED]
-
-
-class RunNotFound(Exception):
-    """There is no run with this id."""
+from runs.problems import RUN_NOT_FOUND
+from runs.states import ENDED, RESOLVING_KINDS, STEP_KINDS, EventKind, RunStatus
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -53,11 +25,11 @@ class RunQuerySet(models.QuerySet["Run"]):
         """Return the run with this id.
 
         Raises:
-            RunNotFound: there is none.
+            RUN_NOT_FOUND: there is none.
         """
         run = self.filter(pk=run_id).first()
         if run is None:
-            raise RunNotFound
+            raise RUN_NOT_FOUND
         return run
 
 

@@ -9,8 +9,9 @@ from rest_framework import serializers
 
 from rest.fields import InstantField
 from rest.parameters import Parameters
-from runs.models import Run, RunStatus
+from runs.models import Run
 from runs.records import RunHead, heads_of
+from runs.states import RunStatus
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200

@@ -1,87 +1,55 @@
-"""How the errors of runs read over HTTP."""
+"""The types of problem that runs answer."""
 
 from http import HTTPStatus
 
-from rest.problems import Problem, ValidationFailed, not_found, problem_for
-from runs.actions import (
-    AmendTargetStale,
-    InvalidSubmission,
-    ProcedureArchived,
-    RunNotInProgress,
-    RunTooLong,
-    StepAlreadyCommitted,
-    StepNotFound,
-    StepNotSkippable,
-    StepOutOfOrder,
-)
-from runs.exports import RunNotFinished
-from runs.models import RunNotFound
-from runs.serializers import CommitSerializer
+from rest.problems import Member, problem_type
+from runs.examples import COMMIT
+from runs.states import RunStatus
 
+RUN_STATUS = {"type": "string", "enum": RunStatus.values}
+STEP_KEYS = {"type": "array", "items": {"type": "string"}}
 
-def _conflict(slug: str, title: str, **extensions: object) -> Problem:
-    return Problem(HTTPStatus.CONFLICT, slug, title, **extensions)  # type: ignore[arg-type]  # extensions only
-
-
-@problem_for.register
-def _(_error: RunNotFound) -> Problem:
-    return not_found("run-not-found", "There is no such run")
-
-
-@problem_for.register
-def _(error: StepNotFound) -> Problem:
-    return not_found(
-        "step-not-found",
-        "The run's revision has no such step",
-        revision=error.revision,
-        known_steps=error.known_steps,
-    )
-
-
-@problem_for.register
-def _(_error: ProcedureArchived) -> Problem:
-    return _conflict("procedure-archived", "The procedure is archived and takes no new runs")
-
-
-@problem_for.register
-def _(error: RunNotInProgress) -> Problem:
-    return _conflict("run-not-in-progress", "The run's state does not allow this", run_status=error.run_status)
-
-
-@problem_for.register
-def _(error: RunNotFinished) -> Problem:
-    return _conflict("run-not-finished", "Only finished runs are exported", run_status=error.run_status)
-
-
-@problem_for.register
-def _(_error: RunTooLong) -> Problem:
-    return _conflict("run-too-long", "The run has too many events: it can only be brought to its end")
-
-
-@problem_for.register
-def _(error: StepOutOfOrder) -> Problem:
-    return _conflict("step-out-of-order", "Earlier steps come first", blocking_steps=error.blocking_steps)
-
-
-@problem_for.register
-def _(error: StepAlreadyCommitted) -> Problem:
-    return _conflict(
-        "step-already-committed",
-        "The step has been committed already",
-        commit=CommitSerializer(error.event).data,
-    )
-
-
-@problem_for.register
-def _(_error: StepNotSkippable) -> Problem:
-    return _conflict("step-not-skippable", "This step cannot be skipped")
-
-
-@problem_for.register
-def _(error: AmendTargetStale) -> Problem:
-    return _conflict("amend-target-stale", "That is not the event that counts", effective_seq=error.effective_seq)
-
-
-@problem_for.register
-def _(error: InvalidSubmission) -> Problem:
-    return ValidationFailed(error.findings, "The commit is not valid")
+RUN_NOT_FOUND = problem_type(
+    HTTPStatus.NOT_FOUND, "run-not-found", "There is no such run", "No run has this id."
+)  # fmt: skip
+STEP_NOT_FOUND = problem_type(
+    HTTPStatus.NOT_FOUND, "step-not-found", "The run's revision has no such step",
+    "The run's revision has no step with this key.",
+    revision=Member({"type": "integer"}, 3), known_steps=Member(STEP_KEYS, ["incubate", "transform"]),
+)  # fmt: skip
+PROCEDURE_ARCHIVED = problem_type(
+    HTTPStatus.CONFLICT, "procedure-archived", "The procedure is archived and takes no new runs",
+    "The procedure is archived.",
+)  # fmt: skip
+RUN_NOT_IN_PROGRESS = problem_type(
+    HTTPStatus.CONFLICT, "run-not-in-progress", "The run's state does not allow this",
+    "The run's state does not allow it.",
+    run_status=Member(RUN_STATUS, "paused"),
+)  # fmt: skip
+RUN_TOO_LONG = problem_type(
+    HTTPStatus.CONFLICT, "run-too-long", "The run has too many events: it can only be brought to its end",
+    "The run has so many events that it takes only those that bring it to its end.",
+)  # fmt: skip
+RUN_NOT_FINISHED = problem_type(
+    HTTPStatus.CONFLICT, "run-not-finished", "Only finished runs are exported",
+    "The run is neither completed nor aborted.",
+    run_status=Member(RUN_STATUS, "in_progress"),
+)  # fmt: skip
+STEP_OUT_OF_ORDER = problem_type(
+    HTTPStatus.CONFLICT, "step-out-of-order", "Earlier steps come first",
+    "The order is strict, and earlier steps are not resolved yet.",
+    blocking_steps=Member(STEP_KEYS, ["quantify"]),
+)  # fmt: skip
+STEP_ALREADY_COMMITTED = problem_type(
+    HTTPStatus.CONFLICT, "step-already-committed", "The step has been committed already",
+    "The step has been committed or skipped; `commit` is what counts.",
+    commit=Member({"$ref": "#/components/schemas/Commit"}, COMMIT),
+)  # fmt: skip
+STEP_NOT_SKIPPABLE = problem_type(
+    HTTPStatus.CONFLICT, "step-not-skippable", "This step cannot be skipped", "The step must be done."
+)  # fmt: skip
+AMEND_TARGET_STALE = problem_type(
+    HTTPStatus.CONFLICT, "amend-target-stale", "That is not the event that counts",
+    "The amendment names an event that does not count, or counts no more.",
+    effective_seq=Member({"type": ["integer", "null"]}, 5),
+)  # fmt: skip

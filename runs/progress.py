@@ -12,7 +12,7 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from procedures.models import Ordering
-from runs.models import EventKind, RunStatus
+from runs.states import EventKind, RunStatus
 
 STATUS_AFTER = {
     EventKind.START: RunStatus.IN_PROGRESS,

@@ -9,8 +9,9 @@ from uuid import UUID
 from django.db.models import prefetch_related_objects
 
 from procedures.models import Step
-from runs.models import STEP_KINDS, Run, RunEvent, RunStatus
+from runs.models import Run, RunEvent
 from runs.progress import LedgerLine, PinnedStep, Progress, progress_of
+from runs.states import STEP_KINDS, RunStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def head_with_id(run_id: UUID) -> RunHead:
     """Read where one run stands.
 
     Raises:
-        RunNotFound: there is none with this id.
+        RUN_NOT_FOUND: there is none with this id.
     """
     return head_of(Run.objects.with_head().get_existing(run_id))
 
@@ -104,7 +105,7 @@ def record_with_id(run_id: UUID) -> RunRecord:
     """Read one run whole.
 
     Raises:
-        RunNotFound: there is none with this id.
+        RUN_NOT_FOUND: there is none with this id.
     """
     return record_of(Run.objects.with_head().get_existing(run_id))
 

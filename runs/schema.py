@@ -8,7 +8,8 @@ from uuid import UUID
 from drf_spectacular.utils import OpenApiParameter, extend_schema_serializer
 from rest_framework import serializers
 
-from procedures.schema import PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND
+from access.problems import ROLE_REQUIRED
+from procedures.problems import PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND
 from rest.fields import SLUG_SCHEMA
 from rest.headers import (
     ETAG,
@@ -20,10 +21,21 @@ from rest.headers import (
     REPLAYED,
     answer_header,
 )
-from rest.operations import Member, Operation, ProblemType
+from rest.operations import Operation
 from runs import examples
 from runs.exports import COLUMNS, ExportSerializer
-from runs.models import RunStatus
+from runs.problems import (
+    AMEND_TARGET_STALE,
+    PROCEDURE_ARCHIVED,
+    RUN_NOT_FINISHED,
+    RUN_NOT_FOUND,
+    RUN_NOT_IN_PROGRESS,
+    RUN_TOO_LONG,
+    STEP_ALREADY_COMMITTED,
+    STEP_NOT_FOUND,
+    STEP_NOT_SKIPPABLE,
+    STEP_OUT_OF_ORDER,
+)
 from runs.serializers import (
     AmendBodySerializer,
     CommitBodySerializer,
@@ -43,58 +55,6 @@ STEP_KEY = OpenApiParameter("step_key", SLUG_SCHEMA, OpenApiParameter.PATH, desc
 FILE_NAME = answer_header(
     "Content-Disposition", {"type": "string", "pattern": "^attachment; filename="}, "The file's name.", HTTPStatus.OK
 )
-
-STEP_KEYS = {"type": "array", "items": {"type": "string"}}
-
-ROLE_REQUIRED = ProblemType(
-    HTTPStatus.FORBIDDEN, "role-required", "This step is for another role",
-    "Only members of a group may commit the step.",
-    {"role": Member({"type": "string"}, "supervisor")},
-)  # fmt: skip
-RUN_NOT_FOUND = ProblemType(
-    HTTPStatus.NOT_FOUND, "run-not-found", "There is no such run", "No run has this id."
-)  # fmt: skip
-STEP_NOT_FOUND = ProblemType(
-    HTTPStatus.NOT_FOUND, "step-not-found", "The run's revision has no such step",
-    "The run's revision has no step with this key.",
-    {"revision": Member({"type": "integer"}, 3), "known_steps": Member(STEP_KEYS, ["incubate", "transform"])},
-)  # fmt: skip
-PROCEDURE_ARCHIVED = ProblemType(
-    HTTPStatus.CONFLICT, "procedure-archived", "The procedure is archived and takes no new runs",
-    "The procedure is archived.",
-)  # fmt: skip
-RUN_NOT_IN_PROGRESS = ProblemType(
-    HTTPStatus.CONFLICT, "run-not-in-progress", "The run's state does not allow this",
-    "The run's state does not allow it.",
-    {"run_status": Member({"type": "string", "enum": RunStatus.values}, "paused")},
-)  # fmt: skip
-RUN_TOO_LONG = ProblemType(
-    HTTPStatus.CONFLICT, "run-too-long", "The run has too many events: it can only be brought to its end",
-    "The run has so many events that it takes only those that bring it to its end.",
-)  # fmt: skip
-RUN_NOT_FINISHED = ProblemType(
-    HTTPStatus.CONFLICT, "run-not-finished", "Only finished runs are exported",
-    "The run is neither completed nor aborted.",
-    {"run_status": Member({"type": "string", "enum": RunStatus.values}, "in_progress")},
-)  # fmt: skip
-STEP_OUT_OF_ORDER = ProblemType(
-    HTTPStatus.CONFLICT, "step-out-of-order", "Earlier steps come first",
-    "The order is strict, and earlier steps are not resolved yet.",
-    {"blocking_steps": Member(STEP_KEYS, ["quantify"])},
-)  # fmt: skip
-STEP_ALREADY_COMMITTED = ProblemType(
-    HTTPStatus.CONFLICT, "step-already-committed", "The step has been committed already",
-    "The step has been committed or skipped; `commit` is what counts.",
-    {"commit": Member(CommitSerializer, examples.COMMIT)},
-)  # fmt: skip
-STEP_NOT_SKIPPABLE = ProblemType(
-    HTTPStatus.CONFLICT, "step-not-skippable", "This step cannot be skipped", "The step must be done."
-)  # fmt: skip
-AMEND_TARGET_STALE = ProblemType(
-    HTTPStatus.CONFLICT, "amend-target-stale", "That is not the event that counts",
-    "The amendment names an event that does not count, or counts no more.",
-    {"effective_seq": Member({"type": ["integer", "null"]}, 5)},
-)  # fmt: skip
 
 ABOUT_RUN = (RUN_NOT_FOUND, RUN_NOT_IN_PROGRESS)
 ABOUT_STEP = (*ABOUT_RUN, ROLE_REQUIRED, STEP_NOT_FOUND)

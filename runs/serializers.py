@@ -16,10 +16,10 @@ from rest.fields import (
     StrictSerializer,
 )
 from rest.findings import findings_of
-from runs.models import STEP_KINDS, EventKind, RunStatus
 from runs.progress import StepState
 from runs.records import RunHead
-from runs.submissions import Deviation, Submission
+from runs.states import STEP_KINDS, EventKind, RunStatus
+from runs.submissions import Deviation, StartSubmission, Submission
 
 MAX_TEXT = 4000
 STATUS_KINDS = [kind for kind in EventKind if kind not in STEP_KINDS]
@@ -188,6 +188,14 @@ class CurrentSerializer(RunAfterEventSerializer):
         """Return the steps that come next."""
         next_steps = set(head.progress.next_steps)
         return [dict(StepSerializer(step).data) for step in head.pinned_steps if step.key in next_steps]
+
+
+def start_submission_from(body: dict[str, Any]) -> StartSubmission:
+    """Read the body of a start; if it is malformed, the submission has nothing but findings."""
+    serializer = StartSerializer(data=body)
+    if not serializer.is_valid():
+        return StartSubmission(findings=findings_of(serializer.errors))
+    return StartSubmission(**serializer.validated_data)
 
 
 def submission_from(body: dict[str, Any], serializer_class: type[StrictSerializer]) -> Submission:

@@ -22,6 +22,23 @@ class Deviation:
 
 
 @dataclass(frozen=True, slots=True)
+class StartSubmission:
+    """The body of a start.
+
+    Attributes:
+        procedure: The key of the procedure.
+        revision: The number of the revision; None for the current one.
+        findings: What is wrong with its shape; if there are any, the other members are empty.
+    """
+
+    procedure: str = ""
+    revision: int | None = None
+    title: str | None = None
+    external_ref: str | None = None
+    findings: Sequence[Finding] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """The body of a verb; each verb has some of these members.
 

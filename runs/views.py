@@ -10,14 +10,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from access.authentication import actor_of
-from access.rights import Right, require
+from access.rights import Right
 from rest import exact_json, timestamps
 from rest.fields import StrictSerializer
 from rest.idempotency import REPLAYED, identity_of
 from rest.parameters import Parameters
 from rest.views import ApiViewSet, body_of
 from runs import actions, caches, exports
-from runs.actions import Order, Recorded
+from runs.actions import Outcome, VerbRequest
 from runs.pages import RunListParameters, page_of_runs
 from runs.records import RunRecord, head_with_id
 from runs.schema import RUN_OPERATIONS
@@ -32,7 +32,7 @@ from runs.serializers import (
     RunAfterEventSerializer,
     RunHeadSerializer,
     RunSerializer,
-    StartSerializer,
+    start_submission_from,
     submission_from,
 )
 from versioned_cache.http.answers import HEADERS, CachedReadMixin, written_response
@@ -81,50 +81,48 @@ class RunViewSet(CachedReadMixin, ApiViewSet):
 
     def create(self, request: Request) -> HttpResponse:
         """Start a run."""
-        actor, identity = actor_of(request), identity_of(request)
-        if replay := actions.replay_of_start(actor, identity):
-            return _answer_started(replay)
-        require(actor, Right.EXECUTE_RUNS)
-        body = StartSerializer(data=body_of(request))
-        body.is_valid(raise_exception=True)
-        started = actions.start_run(
-            procedure_key=body.validated_data["procedure"],
-            revision_number=body.validated_data["revision"],
-            title=body.validated_data["title"],
-            external_ref=body.validated_data["external_ref"],
-            actor=actor,
-            now=timestamps.now(),
-            identity=identity,
+        return _answer_started(
+            actions.start_run(
+                submission=start_submission_from(body_of(request)),
+                actor=actor_of(request),
+                now=timestamps.now(),
+                identity=identity_of(request),
+            )
         )
-        return _answer_started(started)
 
     def commit(self, request: Request, run_id: UUID, step_key: str) -> Response:
         """Commit a step."""
-        return _answer_commit(actions.commit_step(_order(request, run_id, CommitBodySerializer), step_key))
+        return _answer_commit(
+            actions.commit_step(request=_verb_request(request, run_id, CommitBodySerializer), step_key=step_key)
+        )
 
     def skip(self, request: Request, run_id: UUID, step_key: str) -> Response:
         """Skip a step."""
-        return _answer_commit(actions.skip_step(_order(request, run_id, ReasonBodySerializer), step_key))
+        return _answer_commit(
+            actions.skip_step(request=_verb_request(request, run_id, ReasonBodySerializer), step_key=step_key)
+        )
 
     def amend(self, request: Request, run_id: UUID, step_key: str) -> Response:
         """Correct a commit or a skip."""
-        return _answer_commit(actions.amend_step(_order(request, run_id, AmendBodySerializer), step_key))
+        return _answer_commit(
+            actions.amend_step(request=_verb_request(request, run_id, AmendBodySerializer), step_key=step_key)
+        )
 
     def pause(self, request: Request, run_id: UUID) -> Response:
         """Pause the run."""
-        return _answer_head(actions.pause_run(_order(request, run_id, PauseBodySerializer)))
+        return _answer_head(actions.pause_run(request=_verb_request(request, run_id, PauseBodySerializer)))
 
     def resume(self, request: Request, run_id: UUID) -> Response:
         """Resume the run."""
-        return _answer_head(actions.resume_run(_order(request, run_id, ResumeBodySerializer)))
+        return _answer_head(actions.resume_run(request=_verb_request(request, run_id, ResumeBodySerializer)))
 
     def abort(self, request: Request, run_id: UUID) -> Response:
         """Abort the run."""
-        return _answer_head(actions.abort_run(_order(request, run_id, ReasonBodySerializer)))
+        return _answer_head(actions.abort_run(request=_verb_request(request, run_id, ReasonBodySerializer)))
 
 
-def _order(request: Request, run_id: UUID, serializer_class: type[StrictSerializer]) -> Order:
-    return Order(
+def _verb_request(request: Request, run_id: UUID, serializer_class: type[StrictSerializer]) -> VerbRequest:
+    return VerbRequest(
         run_id=run_id,
         actor=actor_of(request),
         now=timestamps.now(),
@@ -134,34 +132,34 @@ def _order(request: Request, run_id: UUID, serializer_class: type[StrictSerializ
     )
 
 
-def _answer_started(started: Recorded[RunRecord]) -> HttpResponse:
+def _answer_started(outcome: Outcome[RunRecord]) -> HttpResponse:
     response = written_response(
-        exact_json.dumps(RunSerializer(started.head).data),
+        exact_json.dumps(RunSerializer(outcome.head).data),
         caches.FINGERPRINT,
-        started.version,
+        outcome.version,
         HTTPStatus.CREATED,
-        location=f"/runs/{started.head.run.pk}",
+        location=f"/runs/{outcome.head.run.pk}",
     )
-    return _marked(response, started)
+    return _marked(response, outcome)
 
 
-def _answer_commit(recorded: Recorded[Any]) -> Response:
+def _answer_commit(outcome: Outcome[Any]) -> Response:
     content = {
-        "commit": CommitSerializer(recorded.event).data,
-        "run": RunAfterEventSerializer(recorded.head).data,
+        "commit": CommitSerializer(outcome.event).data,
+        "run": RunAfterEventSerializer(outcome.head).data,
     }
-    return _marked(Response(content, HTTPStatus.CREATED), recorded)
+    return _marked(Response(content, HTTPStatus.CREATED), outcome)
 
 
-def _answer_head(recorded: Recorded[Any]) -> Response:
-    return _marked(Response(RunHeadSerializer(recorded.head).data), recorded)
+def _answer_head(outcome: Outcome[Any]) -> Response:
+    return _marked(Response(RunHeadSerializer(outcome.head).data), outcome)
 
 
-def _marked(response: Answer, recorded: Recorded[Any]) -> Answer:
+def _marked(response: Answer, outcome: Outcome[Any]) -> Answer:
     """Add what the answer's headers say about the run's version, or that it is a repetition."""
-    if recorded.version is not None:
-        response["ETag"] = etag(recorded.version, caches.FINGERPRINT)
-    if recorded.is_replayed:
+    if outcome.version is not None:
+        response["ETag"] = etag(outcome.version, caches.FINGERPRINT)
+    if outcome.is_replayed:
         response[REPLAYED] = "true"
     return response
 

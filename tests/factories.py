@@ -5,18 +5,21 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db import connection
 from hypothesis import HealthCheck, settings
 from redis import Redis
 
+import runs.submissions
 from procedures import actions
 from procedures.models import Procedure
-from procedures.serializers import ProcedureSerializer, definition_of
+from procedures.submissions import Submission
 from rest import timestamps
-from runs.actions import Order, Recorded, commit_step, start_run
+from runs.actions import Outcome, VerbRequest, commit_step, start_run
 from runs.models import Run
 from runs.records import RunHead
 from runs.serializers import CommitBodySerializer, submission_from
+from runs.submissions import StartSubmission
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """For hypothesis: a busy machine is no finding."""
@@ -34,17 +37,18 @@ def body(key: str = "gibson", steps: list[dict[str, Any]] | None = None, **membe
 
 def publish(definition: dict[str, Any]) -> Procedure:
     """Publish a body, as a new procedure or as the next revision."""
-    serializer = ProcedureSerializer(data=definition)
-    serializer.is_valid(raise_exception=True)
-    return actions.import_procedure(
-        definition=definition_of(serializer.validated_data), author=None, now=timestamps.now()
-    )
+    return actions.import_procedure(definition=Submission(definition).definition(), now=timestamps.now())
+
+
+def archive(key: str = "gibson", now: datetime | None = None) -> Procedure:
+    """Archive a procedure, as somebody who may."""
+    return actions.archive_procedure(key=key, actor=User(is_superuser=True), now=now or timestamps.now()).procedure
 
 
 def start(actor: Any, definition: dict[str, Any] | None = None) -> Run:
     """Start a run of a freshly published procedure."""
     procedure = publish(definition or body())
-    return start_run(procedure_key=procedure.key, actor=actor, now=timestamps.now()).head.run
+    return start_run(submission=StartSubmission(procedure.key), actor=actor, now=timestamps.now()).head.run
 
 
 def slot(key: str, slot_type: str, **members: Any) -> dict[str, Any]:
@@ -57,10 +61,18 @@ def item(key: str, **members: Any) -> dict[str, Any]:
     return {"key": key, "label": key.capitalize(), "required": True, **members}
 
 
-def commit(run: Run, step_key: str, actor: Any, now: datetime | None = None, **members: Any) -> Recorded[RunHead]:
+def verb_request(run: Run, actor: Any, now: datetime | None = None, **submission: Any) -> VerbRequest:
+    """Return what somebody asks to be done in `run`; `submission` has the members of the body, known to be valid."""
+    return VerbRequest(
+        run_id=run.pk, actor=actor, now=now or timestamps.now(), submission=runs.submissions.Submission(**submission)
+    )
+
+
+def commit(run: Run, step_key: str, actor: Any, now: datetime | None = None, **members: Any) -> Outcome[RunHead]:
     """Commit a step of `run`; `members` are those of the request's body."""
     submission = submission_from(members, CommitBodySerializer)
-    return commit_step(Order(run.pk, actor, now or timestamps.now(), submission), step_key)
+    request = VerbRequest(run_id=run.pk, actor=actor, now=now or timestamps.now(), submission=submission)
+    return commit_step(request=request, step_key=step_key)
 
 
 @contextmanager

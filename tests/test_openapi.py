@@ -16,9 +16,14 @@ from django.test import Client
 from django.urls import URLPattern
 from jsonschema import Draft202012Validator
 
+import access.problems
+import procedures.problems
 import procedures.urls
+import rest.problems
+import runs.problems
 import runs.urls
 from procedures_project import documentation
+from rest.problems import Problem, ProblemType
 
 METHODS = {"get", "post", "put", "delete"}
 PROBLEM_JSON = "application/problem+json"
@@ -67,7 +72,7 @@ def routes() -> set[tuple[str, str]]:
 
 
 def slugs_in_the_code() -> set[str]:
-    """Return the slug of every problem that some code makes."""
+    """Return the slug of every type of problem that some code declares."""
     found = set()
     for package in ("rest", "access", "procedures", "runs", "procedures_project"):
         for path in sorted((settings.BASE_DIR / package).rglob("*.py")):
@@ -81,12 +86,22 @@ def calls_in(path: Path) -> Iterator[ast.Call]:
 
 
 def slug_of(call: ast.Call) -> str | None:
-    """Return the slug in a call that makes a problem: alone, or after the status."""
+    """Return the slug in a call that declares a type of problem: it follows the status."""
     texts = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
-    makes_one = {"not_found", "_conflict"} & {getattr(call.func, "id", "")}
     has_status = bool(call.args) and ast.unparse(call.args[0]).startswith("HTTPStatus.")
-    slug = texts[0] if texts and (makes_one or has_status) else None
+    slug = texts[0] if texts and has_status else None
     return slug if isinstance(slug, str) and re.fullmatch(r"[a-z]+(-[a-z]+)*", slug) else None
+
+
+def declared_types() -> list[ProblemType]:
+    """Return every type of problem."""
+    rooms = (rest.problems, access.problems, procedures.problems, runs.problems)
+    return [
+        found
+        for room in rooms
+        for found in vars(room).values()
+        if isinstance(found, type) and found.__base__ is Problem
+    ]
 
 
 def test_the_document_is_valid_and_made_without_a_warning(tmp_path: Path) -> None:
@@ -165,6 +180,17 @@ def test_every_problem_is_answered_by_an_operation(document: dict[str, Any]) -> 
 
     unanswered = {f"/problems/{slug}" for slug in slugs_in_the_code()} - answered
     assert unanswered == {"/problems/method-not-allowed"}
+
+
+def test_the_documentation_lists_every_problem_with_its_status_and_members() -> None:
+    rows = re.findall(r"^\| (\d{3}) \| ([^|]+) \| ([^|]*)\|$", (settings.BASE_DIR / "docs/api.md").read_text(), re.M)
+    listed = {
+        (int(status), slug, frozenset(re.findall(r"\w+", members)))
+        for status, slugs, members in rows
+        for slug in re.findall(r"`([a-z-]+)`", slugs)
+    }
+
+    assert listed == {(found.status, found.slug, frozenset(found.members)) for found in declared_types()}
 
 
 def test_every_body_has_an_example_that_keeps_to_its_schema(document: dict[str, Any]) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Group, User
 
 from access.roles import Role
 from rest import timestamps
-from runs.actions import Order, pause_run
+from runs.actions import VerbRequest, pause_run
 from tests import factories
 from tests.answers import assert_repeated, problem
 from tests.conftest import ApiClient
@@ -31,7 +32,8 @@ def run_id(person: Callable[[Role], User]) -> str:
 
 def pause(run_id: str, person: Callable[[Role], User]) -> None:
     """Pause the run."""
-    pause_run(Order(run_id, person(Role.SUPERVISOR), timestamps.now()))  # type: ignore[arg-type]  # a UUID's text will do
+    request = VerbRequest(run_id=UUID(run_id), actor=person(Role.SUPERVISOR), now=timestamps.now())
+    pause_run(request=request)
 
 
 def may_only_read(user: User) -> None:

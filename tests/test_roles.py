@@ -9,8 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from access.roles import Role
-from rest import timestamps
-from runs.actions import Order, pause_run
+from runs.actions import pause_run
 from runs.models import Run
 from tests import factories
 from tests.conftest import ApiClient
@@ -54,7 +53,7 @@ def read(client: ApiClient, scene: Scene) -> list[Any]:
 
 def pause_or_resume(client: ApiClient, scene: Scene) -> list[Any]:
     paused = scene.run()
-    pause_run(Order(paused.pk, scene.somebody, timestamps.now()))
+    pause_run(request=factories.verb_request(paused, scene.somebody))
     return [client.post(f"/runs/{scene.run().pk}/pause"), client.post(f"/runs/{paused.pk}/resume")]
 
 

@@ -14,9 +14,10 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, connection, transaction
 
 from access.roles import Role
-from procedures.actions import archive_procedure
 from rest import timestamps
-from runs.actions import ProcedureArchived, start_run
+from runs.actions import start_run
+from runs.problems import PROCEDURE_ARCHIVED
+from runs.submissions import StartSubmission
 from tests import factories
 
 
@@ -30,13 +31,13 @@ def test_archiving_waits_for_a_run_that_is_being_started(
     def archive() -> object:
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = '50ms'")
-        return archive_procedure(key="gibson", archivist=None, now=timestamps.now())
+        return factories.archive()
 
     with transaction.atomic():
-        start_run(procedure_key="gibson", actor=operator, now=timestamps.now())
+        start_run(submission=StartSubmission("gibson"), actor=operator, now=timestamps.now())
         with pytest.raises(OperationalError):
             elsewhere(archive)
     elsewhere(archive)
 
-    with pytest.raises(ProcedureArchived):
-        start_run(procedure_key="gibson", actor=operator, now=timestamps.now())
+    with pytest.raises(PROCEDURE_ARCHIVED):
+        start_run(submission=StartSubmission("gibson"), actor=operator, now=timestamps.now())

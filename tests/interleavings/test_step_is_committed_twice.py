@@ -12,7 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from access.roles import Role
-from runs.actions import StepAlreadyCommitted
+from runs.problems import STEP_ALREADY_COMMITTED
 from tests import factories
 from tests.meetings import meet
 
@@ -25,8 +25,8 @@ def test_one_is_recorded_and_the_other_is_told(person: Callable[[Role], User], r
     def commit() -> str:
         try:
             factories.commit(run, "measure", operator)
-        except StepAlreadyCommitted as refusal:
-            return f"refused for seq {refusal.event.seq}"
+        except STEP_ALREADY_COMMITTED as refusal:
+            return f"refused for seq {refusal.extensions['commit']['seq']}"
         return "recorded"
 
     assert meet(commit, commit) == ("recorded", "refused for seq 2")

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 
-from access.rights import NotAllowed
 from procedures import actions
-from procedures.actions import DraftOutdated, InvalidDefinition, ProcedureKeyTaken
+from procedures.actions import DraftOutdated
 from procedures.definitions import Definition
-from procedures.forms import definition_of_draft
-from procedures.models import Procedure, ProcedureNotFound, Revision, Step
-from procedures.serializers import ProcedureSerializer, definition_of
+from procedures.models import Procedure, Revision, Step
+from procedures.problems import PROCEDURE_KEY_TAKEN, PROCEDURE_NOT_FOUND
+from procedures.submissions import Submission, submission_of
 from rest import timestamps
-from rest.findings import Finding
+from rest.problems import FORBIDDEN, VALIDATION_FAILED
+from tests import factories
 from tests.factories import body, publish, slot, start, step
 
 pytestmark = pytest.mark.django_db
@@ -28,27 +28,29 @@ def mkoch() -> User:
     return User.objects.create_superuser("mkoch")
 
 
+def submitted(**members: Any) -> Submission:
+    return Submission(body(**members))
+
+
 def defined(**members: Any) -> Definition:
-    serializer = ProcedureSerializer(data=body(**members))
-    serializer.is_valid(raise_exception=True)
-    return definition_of(serializer.validated_data)
+    return submitted(**members).definition()
 
 
 def drafted(procedure: Procedure, mkoch: User, **changes: Any) -> Revision:
-    draft = actions.open_draft(procedure=procedure, author=mkoch, now=NOW)
+    draft = actions.open_draft(procedure=procedure, actor=mkoch, now=NOW)
     for name, value in changes.items():
         setattr(draft, name, value)
     draft.save()
     return draft
 
 
-def publish_draft(draft: Revision, publisher: User) -> Revision:
-    return actions.publish_draft(draft=draft, definition=definition_of_draft(draft), publisher=publisher, now=LATER)
+def publish_draft(draft: Revision, actor: User) -> Revision:
+    return actions.publish_draft(draft=draft, actor=actor, now=LATER)
 
 
 def test_create_procedure_publishes_revision_1(mkoch: User) -> None:
     procedure = actions.create_procedure(
-        definition=defined(tags=["lab"], change_note="New."), author=mkoch, now=NOW
+        submission=submitted(tags=["lab"], change_note="New."), actor=mkoch, now=NOW
     ).procedure
 
     procedure.refresh_from_db()
@@ -63,46 +65,64 @@ def test_create_procedure_publishes_revision_1(mkoch: User) -> None:
 def test_create_procedure_refuses_a_key_in_use(mkoch: User) -> None:
     publish(body())
 
-    with pytest.raises(ProcedureKeyTaken):
-        actions.create_procedure(definition=defined(title="Another"), author=mkoch, now=NOW)
+    with pytest.raises(PROCEDURE_KEY_TAKEN):
+        actions.create_procedure(submission=submitted(title="Another"), actor=mkoch, now=NOW)
 
     assert Revision.objects.get().title == "Gibson"
 
 
 def test_create_procedure_refuses_the_key_of_an_archived_procedure(mkoch: User) -> None:
     publish(body())
-    actions.archive_procedure(key="gibson", archivist=None, now=NOW)
+    factories.archive(now=NOW)
 
-    with pytest.raises(ProcedureKeyTaken):
-        actions.create_procedure(definition=defined(), author=mkoch, now=NOW)
+    with pytest.raises(PROCEDURE_KEY_TAKEN):
+        actions.create_procedure(submission=submitted(), actor=mkoch, now=NOW)
 
 
 def test_create_procedure_refuses_the_key_of_a_draft(mkoch: User) -> None:
     Procedure.objects.create(key="gibson", created_at=NOW, updated_at=NOW)
 
-    with pytest.raises(ProcedureKeyTaken):
-        actions.create_procedure(definition=defined(), author=mkoch, now=NOW)
+    with pytest.raises(PROCEDURE_KEY_TAKEN):
+        actions.create_procedure(submission=submitted(), actor=mkoch, now=NOW)
 
 
 def test_create_procedure_refuses_roles_that_are_no_groups_and_names_each(mkoch: User) -> None:
     steps = [step("a", role="nobody"), step("b", role="supervisor"), step("c", role="Supervisor")]
     Group.objects.get_or_create(name="supervisor")
 
-    with pytest.raises(InvalidDefinition) as refusal:
-        actions.create_procedure(definition=defined(steps=steps), author=mkoch, now=NOW)
+    with pytest.raises(VALIDATION_FAILED) as refusal:
+        actions.create_procedure(submission=submitted(steps=steps), actor=mkoch, now=NOW)
 
-    assert refusal.value.findings == [
-        Finding("/steps/0/role", "unknown_role", "There is no group named 'nobody'."),
-        Finding("/steps/2/role", "unknown_role", "There is no group named 'Supervisor'."),
+    assert [tuple(error.values()) for error in refusal.value.extensions["errors"]] == [
+        ("/steps/0/role", "unknown_role", "There is no group named 'nobody'."),
+        ("/steps/2/role", "unknown_role", "There is no group named 'Supervisor'."),
     ]
     assert not Procedure.objects.exists()
+
+
+class UncheckedSubmission(Submission):
+    """A submission that nobody may check."""
+
+    def definition(self, key: str | None = None) -> Definition:
+        pytest.fail("It was checked.")
+
+
+def test_what_somebody_submits_who_may_not_write_is_not_even_checked() -> None:
+    publish(body())
+    visitor = User.objects.create_user("visitor")
+    submission = UncheckedSubmission({})
+
+    with pytest.raises(FORBIDDEN):
+        actions.create_procedure(submission=submission, actor=visitor, now=NOW)
+    with pytest.raises(FORBIDDEN):
+        actions.publish_revision(key="gibson", submission=submission, actor=visitor, now=NOW)
 
 
 def test_publish_revision_numbers_the_next_one_and_keeps_the_old(mkoch: User) -> None:
     first_revision = publish(body(steps=[step("old")])).current_revision
 
     procedure = actions.publish_revision(
-        definition=defined(steps=[step("new")], change_note="Better."), author=mkoch, now=LATER
+        key="gibson", submission=submitted(steps=[step("new")], change_note="Better."), actor=mkoch, now=LATER
     ).procedure
 
     revision = procedure.current_revision
@@ -126,7 +146,7 @@ def test_publish_revision_numbers_the_next_one_and_keeps_the_old(mkoch: User) ->
 def test_publish_revision_takes_any_change_of_content_for_a_new_one(mkoch: User, change: dict[str, Any]) -> None:
     publish(body())
 
-    procedure = actions.publish_revision(definition=defined(**change), author=mkoch, now=LATER).procedure
+    procedure = actions.publish_revision(key="gibson", submission=submitted(**change), actor=mkoch, now=LATER).procedure
 
     assert procedure.current_revision.number == 2
 
@@ -135,7 +155,7 @@ def test_publish_revision_of_identical_content_writes_nothing(mkoch: User) -> No
     before = publish(body(tags=["lab"]))
 
     after = actions.publish_revision(
-        definition=defined(tags=["lab"], change_note="None."), author=mkoch, now=LATER
+        key="gibson", submission=submitted(tags=["lab"], change_note="None."), actor=mkoch, now=LATER
     ).procedure
 
     assert Revision.objects.count() == 1
@@ -145,7 +165,9 @@ def test_publish_revision_of_identical_content_writes_nothing(mkoch: User) -> No
 def test_publish_revision_with_other_tags_only_changes_the_head(mkoch: User) -> None:
     publish(body(tags=["lab"]))
 
-    procedure = actions.publish_revision(definition=defined(tags=["lab", "dna"]), author=mkoch, now=LATER).procedure
+    procedure = actions.publish_revision(
+        key="gibson", submission=submitted(tags=["lab", "dna"]), actor=mkoch, now=LATER
+    ).procedure
 
     procedure.refresh_from_db()
     assert (procedure.tags, procedure.updated_at, procedure.current_revision.number) == (["lab", "dna"], LATER, 1)
@@ -153,9 +175,9 @@ def test_publish_revision_with_other_tags_only_changes_the_head(mkoch: User) -> 
 
 def test_publish_revision_makes_an_archived_procedure_active_again(mkoch: User) -> None:
     publish(body())
-    actions.archive_procedure(key="gibson", archivist=None, now=NOW)
+    factories.archive(now=NOW)
 
-    procedure = actions.publish_revision(definition=defined(), author=mkoch, now=LATER).procedure
+    procedure = actions.publish_revision(key="gibson", submission=submitted(), actor=mkoch, now=LATER).procedure
 
     procedure.refresh_from_db()
     assert (procedure.status, procedure.updated_at, procedure.current_revision.number) == ("active", LATER, 1)
@@ -164,23 +186,25 @@ def test_publish_revision_makes_an_archived_procedure_active_again(mkoch: User) 
 def test_publish_revision_refuses_a_key_that_was_never_published(mkoch: User) -> None:
     Procedure.objects.create(key="gibson", created_at=NOW, updated_at=NOW)
 
-    with pytest.raises(ProcedureNotFound):
-        actions.publish_revision(definition=defined(), author=mkoch, now=NOW)
+    with pytest.raises(PROCEDURE_NOT_FOUND):
+        actions.publish_revision(key="gibson", submission=submitted(), actor=mkoch, now=NOW)
 
 
 def test_publish_revision_refuses_a_role_that_is_no_group(mkoch: User) -> None:
     publish(body())
 
-    with pytest.raises(InvalidDefinition):
-        actions.publish_revision(definition=defined(steps=[step(role="nobody")]), author=mkoch, now=LATER)
+    with pytest.raises(VALIDATION_FAILED):
+        actions.publish_revision(
+            key="gibson", submission=submitted(steps=[step(role="nobody")]), actor=mkoch, now=LATER
+        )
 
     assert Revision.objects.count() == 1
 
 
 def test_import_procedure_creates_and_then_revises(mkoch: User) -> None:
-    actions.import_procedure(definition=defined(title="First"), author=None, now=NOW)
+    actions.import_procedure(definition=defined(title="First"), now=NOW)
 
-    procedure = actions.import_procedure(definition=defined(title="Second"), author=None, now=LATER)
+    procedure = actions.import_procedure(definition=defined(title="Second"), now=LATER)
 
     assert (procedure.current_revision.number, procedure.current_revision.created_by) == (2, None)
 
@@ -188,14 +212,14 @@ def test_import_procedure_creates_and_then_revises(mkoch: User) -> None:
 def test_import_procedure_refuses_the_key_of_a_draft(mkoch: User) -> None:
     Procedure.objects.create(key="gibson", created_at=NOW, updated_at=NOW)
 
-    with pytest.raises(ProcedureKeyTaken):
-        actions.import_procedure(definition=defined(), author=None, now=NOW)
+    with pytest.raises(PROCEDURE_KEY_TAKEN):
+        actions.import_procedure(definition=defined(), now=NOW)
 
 
 def test_archive_procedure_changes_the_status() -> None:
     publish(body())
 
-    procedure = actions.archive_procedure(key="gibson", archivist=None, now=LATER).procedure
+    procedure = factories.archive(now=LATER)
 
     procedure.refresh_from_db()
     assert (procedure.status, procedure.updated_at) == ("archived", LATER)
@@ -203,9 +227,9 @@ def test_archive_procedure_changes_the_status() -> None:
 
 def test_archive_procedure_again_changes_nothing() -> None:
     publish(body())
-    actions.archive_procedure(key="gibson", archivist=None, now=NOW)
+    factories.archive(now=NOW)
 
-    procedure = actions.archive_procedure(key="gibson", archivist=None, now=LATER).procedure
+    procedure = factories.archive(now=LATER)
 
     procedure.refresh_from_db()
     assert procedure.updated_at == NOW
@@ -214,32 +238,32 @@ def test_archive_procedure_again_changes_nothing() -> None:
 def test_archive_procedure_leaves_its_runs_alone(mkoch: User) -> None:
     run = start(mkoch, body())
 
-    actions.archive_procedure(key="gibson", archivist=None, now=LATER)
+    factories.archive(now=LATER)
 
     run.refresh_from_db()
     assert run.status == "in_progress"
 
 
 def test_archive_procedure_refuses_an_unknown_key() -> None:
-    with pytest.raises(ProcedureNotFound):
-        actions.archive_procedure(key="nothing", archivist=None, now=NOW)
+    with pytest.raises(PROCEDURE_NOT_FOUND):
+        factories.archive("nothing")
 
 
 def test_open_draft_copies_the_current_revision(mkoch: User) -> None:
     steps = [step("a", slots=[slot("x", "integer", min=1)], caution="Hot."), step("b", skippable=True)]
     procedure = publish(body(steps=steps, description="About.", ordering="any"))
 
-    draft = actions.open_draft(procedure=procedure, author=mkoch, now=LATER)
+    draft = actions.open_draft(procedure=procedure, actor=mkoch, now=LATER)
 
     assert (draft.number, draft.based_on, draft.created_by) == (None, procedure.current, mkoch)
-    assert definition_of_draft(draft).content_sha256 == procedure.current_revision.content_sha256
+    assert submission_of(draft).definition().content_sha256 == procedure.current_revision.content_sha256
     assert draft.change_note == ""
 
 
 def test_open_draft_of_a_new_procedure_is_empty_but_for_a_title(mkoch: User) -> None:
     procedure = Procedure.objects.create(key="gibson-assembly", created_at=NOW, updated_at=NOW)
 
-    draft = actions.open_draft(procedure=procedure, author=mkoch, now=NOW)
+    draft = actions.open_draft(procedure=procedure, actor=mkoch, now=NOW)
 
     assert (draft.title, draft.based_on, draft.steps.count()) == ("Gibson assembly", None, 0)
 
@@ -248,7 +272,7 @@ def test_open_draft_returns_the_one_there_is(mkoch: User) -> None:
     procedure = publish(body())
     draft = drafted(procedure, mkoch, title="Changed")
 
-    again = actions.open_draft(procedure=procedure, author=User.objects.create_user("other"), now=LATER)
+    again = actions.open_draft(procedure=procedure, actor=User.objects.create_user("other"), now=LATER)
 
     assert (again, again.title, again.created_by) == (draft, "Changed", mkoch)
 
@@ -262,7 +286,7 @@ def test_publish_draft_numbers_it_and_makes_it_current(mkoch: User) -> None:
     procedure.refresh_from_db()
     assert (procedure.current, procedure.updated_at) == (draft, LATER)
     assert (published.number, published.published_at, published.title) == (2, LATER, "Second")
-    assert published.content_sha256 == definition_of_draft(draft).content_sha256
+    assert published.content_sha256 == submission_of(draft).definition().content_sha256
 
 
 def test_publish_draft_of_a_new_procedure_is_revision_1(mkoch: User) -> None:
@@ -293,7 +317,7 @@ def test_publish_draft_refuses_a_role_that_is_no_group(mkoch: User) -> None:
     draft = drafted(publish(body()), mkoch)
     draft.steps.update(role="nobody")
 
-    with pytest.raises(InvalidDefinition):
+    with pytest.raises(VALIDATION_FAILED):
         publish_draft(draft, mkoch)
 
     draft.refresh_from_db()
@@ -303,7 +327,7 @@ def test_publish_draft_refuses_a_role_that_is_no_group(mkoch: User) -> None:
 def test_publish_draft_is_not_for_everybody(mkoch: User) -> None:
     draft = drafted(publish(body()), mkoch)
 
-    with pytest.raises(NotAllowed):
+    with pytest.raises(FORBIDDEN):
         publish_draft(draft, User.objects.create_user("visitor"))
 
     draft.refresh_from_db()
@@ -314,10 +338,10 @@ def test_a_draft_that_breaks_a_rule_is_no_definition(mkoch: User) -> None:
     draft = drafted(publish(body()), mkoch, title="")
     draft.steps.all().delete()
 
-    with pytest.raises(InvalidDefinition) as refusal:
-        definition_of_draft(draft)
+    with pytest.raises(VALIDATION_FAILED) as refusal:
+        submission_of(draft).definition()
 
-    assert {(finding.pointer, finding.code) for finding in refusal.value.findings} == {
+    assert {(error["pointer"], error["code"]) for error in refusal.value.extensions["errors"]} == {
         ("/title", "blank"),
         ("/steps", "min_length"),
     }

@@ -31,7 +31,7 @@ def admin_user(db: None) -> User:
 @pytest.fixture
 def draft(admin_user: User) -> Revision:
     """A draft of a procedure with two steps."""
-    new_draft = actions.open_draft(procedure=publish(body()), author=admin_user, now=timestamps.now())
+    new_draft = actions.open_draft(procedure=publish(body()), actor=admin_user, now=timestamps.now())
     connection.check_constraints()  # publishing made deferred constraints immediate until the transaction's end
     return new_draft
 

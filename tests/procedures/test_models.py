@@ -7,14 +7,8 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 
-from procedures.models import (
-    Procedure,
-    ProcedureNotFound,
-    Revision,
-    RevisionNotFound,
-    Step,
-    step_members,
-)
+from procedures.models import Procedure, Revision, Step, step_members
+from procedures.problems import PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND
 from rest import timestamps
 from tests.factories import body, publish, slot, step
 
@@ -178,9 +172,9 @@ def test_a_procedure_with_only_a_draft_is_not_published() -> None:
     published = publish(body("published"))
 
     assert list(Procedure.objects.published()) == [published]
-    with pytest.raises(ProcedureNotFound):
+    with pytest.raises(PROCEDURE_NOT_FOUND):
         Procedure.objects.get_published("draft-only")
-    with pytest.raises(ProcedureNotFound):
+    with pytest.raises(PROCEDURE_NOT_FOUND):
         _ = draft_only.current_revision
 
 
@@ -188,7 +182,7 @@ def test_get_published_finds_by_the_exact_key() -> None:
     published = publish(body("gibson"))
 
     assert Procedure.objects.get_published("gibson") == published
-    with pytest.raises(ProcedureNotFound):
+    with pytest.raises(PROCEDURE_NOT_FOUND):
         Procedure.objects.get_published("Gibson")
 
 
@@ -197,7 +191,7 @@ def test_a_revision_is_found_by_its_number() -> None:
     procedure = publish(body("gibson", title="Second"))
 
     assert procedure.published_revision(1).title == "First"
-    with pytest.raises(RevisionNotFound):
+    with pytest.raises(REVISION_NOT_FOUND):
         procedure.published_revision(3)
 
 

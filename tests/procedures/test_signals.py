@@ -10,9 +10,9 @@ from prometheus_client import REGISTRY
 from redis import Redis
 
 from procedures import actions
-from procedures.forms import definition_of_draft
 from procedures.models import Procedure
 from rest import timestamps
+from tests import factories
 from tests.conftest import ApiClient
 from tests.factories import body, bumped, publish, step
 
@@ -62,7 +62,7 @@ def test_changed_tags_bump_the_list_and_the_procedure(bumped_by: BumpedBy) -> No
 def test_an_archived_procedure_bumps_the_list_and_itself(bumped_by: BumpedBy) -> None:
     publish(body())
 
-    assert bumped_by(lambda: actions.archive_procedure(key="gibson", archivist=None, now=timestamps.now())) == {
+    assert bumped_by(factories.archive) == {
         LIST,
         GIBSON,
     }
@@ -77,12 +77,10 @@ def test_a_deleted_procedure_bumps_the_list_and_itself(bumped_by: BumpedBy) -> N
 
 def test_a_published_draft_bumps_the_list_and_its_procedure(bumped_by: BumpedBy) -> None:
     author = User.objects.create_superuser("mkoch")
-    draft = actions.open_draft(procedure=publish(body()), author=author, now=timestamps.now())
+    draft = actions.open_draft(procedure=publish(body()), actor=author, now=timestamps.now())
 
     def publish_draft() -> None:
-        actions.publish_draft(
-            draft=draft, definition=definition_of_draft(draft), publisher=author, now=timestamps.now()
-        )
+        actions.publish_draft(draft=draft, actor=author, now=timestamps.now())
 
     assert bumped_by(publish_draft) == {LIST, GIBSON}
 
@@ -92,7 +90,7 @@ def test_editing_a_draft_bumps_nothing(bumped_by: BumpedBy) -> None:
     author = User.objects.create_user("mkoch")
 
     def edit() -> None:
-        draft = actions.open_draft(procedure=procedure, author=author, now=timestamps.now())
+        draft = actions.open_draft(procedure=procedure, actor=author, now=timestamps.now())
         draft.title = "Better"
         draft.save()
         draft.steps.all()[0].save()
@@ -108,9 +106,9 @@ def test_identical_content_bumps_nothing(bumped_by: BumpedBy) -> None:
 
 def test_archiving_again_bumps_nothing(bumped_by: BumpedBy) -> None:
     publish(body())
-    actions.archive_procedure(key="gibson", archivist=None, now=timestamps.now())
+    factories.archive()
 
-    assert bumped_by(lambda: actions.archive_procedure(key="gibson", archivist=None, now=timestamps.now())) == set()
+    assert bumped_by(factories.archive) == set()
 
 
 def test_a_write_that_is_rolled_back_bumps_nothing(bumped_by: BumpedBy) -> None:

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from procedures_project import documentation
 from rest.idempotency import UNKEYED, identity_of
 from rest.parsers import ExactJSONParser
-from rest.problems import MalformedRequest
+from rest.problems import MALFORMED_REQUEST
 
 KEYS = ["k", "two words", "!", "~", 'k"', '"k"', '" "', '"""', "x" * 255, '"' + "x" * 255 + '"']
 NO_KEYS = ["", '"', '""', '"k', "x" * 256, '"' + "x" * 256 + '"', "ké", "k\x7f", "\x1f"]
@@ -40,7 +40,7 @@ def test_a_key_is_printable_bare_or_in_quotes(key: str) -> None:
 
 @pytest.mark.parametrize("key", NO_KEYS)
 def test_what_is_no_key_is_refused(key: str) -> None:
-    with pytest.raises(MalformedRequest):
+    with pytest.raises(MALFORMED_REQUEST):
         identity_of(request(key))
 
 

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
 from rest.parameters import NoParameters, Parameters, parameters_of
-from rest.problems import MalformedRequest, UnknownParameter
+from rest.problems import MALFORMED_REQUEST, UNKNOWN_PARAMETER
 from tests.conftest import ApiClient
 
 
@@ -31,19 +31,19 @@ def test_absent_parameters_have_their_defaults() -> None:
 
 
 def test_an_unknown_parameter_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(UnknownParameter) as refusal:
+    with pytest.raises(UNKNOWN_PARAMETER) as refusal:
         parameters_of(request("limti=7"), Paging)
 
     assert refusal.value.extensions == {"parameter": "limti", "known": ["limit", "tag"]}
 
 
 def test_an_endpoint_without_parameters_refuses_any() -> None:
-    with pytest.raises(UnknownParameter):
+    with pytest.raises(UNKNOWN_PARAMETER):
         parameters_of(request("_=1795424047"), NoParameters)
 
 
 def test_a_parameter_given_twice_is_refused() -> None:
-    with pytest.raises(MalformedRequest, match="'limit' is given 2 times"):
+    with pytest.raises(MALFORMED_REQUEST, match="'limit' is given 2 times"):
         parameters_of(request("limit=7&limit=7"), Paging)
 
 

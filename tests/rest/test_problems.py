@@ -12,23 +12,41 @@ from django.test import RequestFactory
 from rest_framework import exceptions
 
 from rest import error_answers
+from rest.error_answers import failure_of_postgresql, problem_of
 from rest.findings import Finding
 from rest.problems import (
-    MalformedRequest,
-    PayloadTooLarge,
-    Problem,
-    UnknownParameter,
-    UnsupportedMediaType,
-    ValidationFailed,
-    failure_of_postgresql,
-    not_found,
-    problem_for,
+    MALFORMED_REQUEST,
+    NOT_FOUND,
+    PAYLOAD_TOO_LARGE,
+    UNKNOWN_PARAMETER,
+    UNSUPPORTED_MEDIA_TYPE,
+    Member,
+    problem_type,
+    validation_failed,
 )
 from tests.conftest import ApiClient
 
+OUT_OF_ORDER = problem_type(
+    HTTPStatus.CONFLICT, "out-of-order", "Not yet", "Something comes first.",
+    blocking=Member({"type": "array", "items": {"type": "string"}}, ["b"]),
+)  # fmt: skip
+
+
+class BookChanged(exceptions.APIException):
+    """An error of an app that knows nothing of problems."""
+
+    status_code = 412
+    current_etag = '"7"'
+
+
+class ShelfIsFull(exceptions.APIException):
+    """An error of such an app, with a status that no generic type has."""
+
+    status_code = 507
+
 
 def test_a_problem_has_the_members_of_rfc_9457_and_its_own() -> None:
-    problem = Problem(HTTPStatus.CONFLICT, "out-of-order", "Not yet", "First things first.", blocking=["a"])
+    problem = OUT_OF_ORDER("First things first.", blocking=["a"])
 
     assert problem.document("/runs/1") == {
         "type": "/problems/out-of-order",
@@ -40,12 +58,40 @@ def test_a_problem_has_the_members_of_rfc_9457_and_its_own() -> None:
     }
 
 
+@pytest.mark.parametrize("members", [{}, {"blocking": [], "blokcing": []}, {"blokcing": []}], ids=repr)
+def test_a_problem_has_exactly_the_members_that_its_type_declares(members: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=r"^out-of-order is raised with the members \['blocking'\]"):
+        OUT_OF_ORDER(**members)
+
+
+def test_a_problem_is_caught_by_the_name_of_its_type() -> None:
+    def refuse() -> None:
+        try:
+            raise OUT_OF_ORDER("First things first.", blocking=[])
+        except NOT_FOUND:
+            pytest.fail("This is another type.")
+
+    with pytest.raises(OUT_OF_ORDER, match="First things first"):
+        refuse()
+
+
+def test_a_problem_without_a_detail_reads_as_its_title() -> None:
+    assert str(OUT_OF_ORDER(blocking=[])) == "Not yet"
+
+
+def test_a_type_tells_what_openapi_says_of_it() -> None:
+    assert (OUT_OF_ORDER.status, OUT_OF_ORDER.slug) == (HTTPStatus.CONFLICT, "out-of-order")
+    assert (OUT_OF_ORDER.title, OUT_OF_ORDER.when) == ("Not yet", "Something comes first.")
+    assert OUT_OF_ORDER.component == "OutOfOrderProblem"
+    assert OUT_OF_ORDER.members["blocking"].example == ["b"]
+
+
 def test_a_problem_without_more_to_say_has_no_detail() -> None:
-    assert "detail" not in not_found().document("/")
+    assert "detail" not in NOT_FOUND().document("/")
 
 
 def test_validation_failed_lists_every_finding() -> None:
-    problem = ValidationFailed([Finding("/a", "type", "No."), Finding("/b", "min", "Too small.")])
+    problem = validation_failed([Finding("/a", "type", "No."), Finding("/b", "min", "Too small.")])
 
     document = problem.document("/")
 
@@ -57,16 +103,16 @@ def test_validation_failed_lists_every_finding() -> None:
 
 
 def test_a_single_finding_is_one_problem() -> None:
-    assert ValidationFailed([Finding("/a", "type", "No.")]).document("/")["detail"] == "1 problem"
+    assert validation_failed([Finding("/a", "type", "No.")]).document("/")["detail"] == "1 problem"
 
 
 @pytest.mark.parametrize(
     ("error", "status", "slug"),
     [
-        (MalformedRequest("?"), 400, "malformed-request"),
-        (UnknownParameter("a", []), 400, "unknown-parameter"),
-        (PayloadTooLarge(1), 413, "payload-too-large"),
-        (UnsupportedMediaType("?"), 415, "unsupported-media-type"),
+        (MALFORMED_REQUEST("?"), 400, "malformed-request"),
+        (UNKNOWN_PARAMETER(parameter="a", known=[]), 400, "unknown-parameter"),
+        (PAYLOAD_TOO_LARGE(limit_bytes=1), 413, "payload-too-large"),
+        (UNSUPPORTED_MEDIA_TYPE("?"), 415, "unsupported-media-type"),
         (exceptions.ParseError(), 400, "malformed-request"),
         (exceptions.ValidationError({"a": ["b"]}), 400, "validation-failed"),
         (exceptions.NotAuthenticated(), 401, "unauthenticated"),
@@ -76,18 +122,39 @@ def test_a_single_finding_is_one_problem() -> None:
         (Http404(), 404, "not-found"),
         (exceptions.MethodNotAllowed("PATCH"), 405, "method-not-allowed"),
         (exceptions.NotAcceptable(), 406, "not-acceptable"),
+        (exceptions.NotFound(), 404, "not-found"),
+        (BookChanged(), 412, "version-mismatch"),
         (exceptions.UnsupportedMediaType("text/plain"), 415, "unsupported-media-type"),
     ],
 )
 def test_each_known_error_has_its_status_and_slug(error: Exception, status: int, slug: str) -> None:
-    problem = problem_for(error)
+    problem = problem_of(error, is_write=False)
 
     assert problem is not None
     assert (problem.status, problem.slug) == (status, slug)
 
 
-def test_an_unknown_error_is_a_bug_and_no_problem() -> None:
-    assert problem_for(KeyError("bug")) is None
+@pytest.mark.parametrize("error", [KeyError("bug"), ShelfIsFull()], ids=repr)
+def test_an_unknown_error_is_a_bug_and_no_problem(error: Exception) -> None:
+    assert problem_of(error, is_write=False) is None
+
+
+def test_the_members_of_a_generic_type_are_attributes_of_the_error() -> None:
+    problem = problem_of(BookChanged("Somebody was quicker."), is_write=True)
+
+    assert problem is not None
+    assert (problem.detail, problem.extensions) == ("Somebody was quicker.", {"current_etag": '"7"'})
+
+
+def test_a_refused_method_is_told_which_ones_there_are(viewer: ApiClient) -> None:
+    answer = viewer.put("/procedures", {})
+
+    assert answer.json()["type"] == "/problems/method-not-allowed"
+    assert answer["Allow"] == "GET, HEAD, POST"
+
+
+def test_without_a_token_the_challenge_is_told(anonymous: ApiClient) -> None:
+    assert anonymous.get("/procedures")["WWW-Authenticate"] == "Bearer"
 
 
 def caused_by(cause: psycopg.Error) -> OperationalError:
@@ -115,7 +182,7 @@ def test_every_failure_of_postgresql_says_when_to_try_again(error: OperationalEr
 def test_a_write_that_postgresql_rolled_back_changed_nothing(error: OperationalError) -> None:
     problem = failure_of_postgresql(error, is_write=True)
 
-    assert (problem.slug, problem.explanation) == ("unavailable", "Nothing was changed; try again.")
+    assert (problem.slug, problem.detail) == ("unavailable", "Nothing was changed; try again.")
 
 
 @pytest.mark.parametrize("error", [*LOST, caused_by(psycopg.errors.AdminShutdown("terminated"))], ids=repr)
@@ -123,14 +190,14 @@ def test_of_a_write_whose_connection_was_lost_nobody_knows_what_came(error: Oper
     problem = failure_of_postgresql(error, is_write=True)
 
     assert problem.slug == "outcome-unknown"
-    assert "Idempotency-Key" in problem.explanation
+    assert "Idempotency-Key" in problem.detail
 
 
 @pytest.mark.parametrize("error", [*LOST, *ROLLED_BACK], ids=repr)
 def test_a_read_is_only_told_to_try_again(error: OperationalError) -> None:
     problem = failure_of_postgresql(error, is_write=False)
 
-    assert (problem.slug, problem.explanation) == ("unavailable", "Try again.")
+    assert (problem.slug, problem.detail) == ("unavailable", "Try again.")
 
 
 def test_an_unknown_path_is_a_problem(anonymous: ApiClient) -> None:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from rest import rate_limits
-from rest.problems import TooManyRequests
+from rest.problems import too_many_requests
 from rest.rate_limits import Exceeded, Policy, RateLimiter
 
 TWO_A_MINUTE = Policy("reads", quota=2, window_seconds=60)
@@ -90,7 +90,7 @@ def test_threads_together_get_no_more_than_the_quota(clock: Clock) -> None:
 
 
 def test_the_answer_tells_the_policy_and_when_to_come_again() -> None:
-    problem = TooManyRequests("No more.", Exceeded(Policy("wrong-tokens", 60, 30), 7))
+    problem = too_many_requests("No more.", Exceeded(Policy("wrong-tokens", 60, 30), 7))
 
     assert problem.status == 429
     assert problem.headers == {

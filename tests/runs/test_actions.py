@@ -8,23 +8,24 @@ from uuid import UUID
 import pytest
 from django.contrib.auth.models import User
 
-from access.rights import NotAllowed, RoleRequired
+from access.problems import ROLE_REQUIRED
 from access.roles import Role
-from procedures.actions import archive_procedure
-from procedures.models import ProcedureNotFound, RevisionNotFound
+from procedures.problems import PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND
 from rest import timestamps
+from rest.problems import FORBIDDEN, VALIDATION_FAILED
 from runs import actions
-from runs.actions import (
-    InvalidSubmission,
-    Order,
-    ProcedureArchived,
-    RunNotInProgress,
-    StepAlreadyCommitted,
-    StepNotFound,
-    StepOutOfOrder,
+from runs.models import Run, RunEvent
+from runs.problems import (
+    PROCEDURE_ARCHIVED,
+    RUN_NOT_FOUND,
+    RUN_NOT_IN_PROGRESS,
+    STEP_ALREADY_COMMITTED,
+    STEP_NOT_FOUND,
+    STEP_OUT_OF_ORDER,
 )
-from runs.models import Run, RunEvent, RunNotFound
-from runs.submissions import Submission
+from runs.serializers import CommitSerializer
+from runs.submissions import StartSubmission
+from tests import factories
 from tests.factories import body, commit, item, publish, slot, start, step
 
 pytestmark = pytest.mark.django_db
@@ -42,12 +43,12 @@ def mkoch(person: Callable[[Role], User]) -> User:
 
 
 def paused(run: Run, actor: User) -> Run:
-    actions.pause_run(Order(run.pk, actor, NOW))
+    actions.pause_run(request=factories.verb_request(run, actor, NOW))
     return run
 
 
 def aborted(run: Run, actor: User) -> Run:
-    actions.abort_run(Order(run.pk, actor, NOW, Submission(reason="Fire alarm")))
+    actions.abort_run(request=factories.verb_request(run, actor, NOW, reason="Fire alarm"))
     return run
 
 
@@ -61,7 +62,7 @@ def test_start_run_pins_the_current_revision(mkoch: User) -> None:
     publish(body(title="First"))
     procedure = publish(body(title="Second"))
 
-    recorded = actions.start_run(procedure_key="gibson", actor=mkoch, now=NOW)
+    recorded = actions.start_run(submission=StartSubmission("gibson"), actor=mkoch, now=NOW)
 
     run = Run.objects.get()
     assert recorded.head.run == run
@@ -80,7 +81,9 @@ def test_start_run_is_the_first_event_of_the_ledger(mkoch: User) -> None:
 def test_start_run_takes_a_title_and_a_reference(mkoch: User) -> None:
     publish(body())
 
-    actions.start_run(procedure_key="gibson", title="Batch 12", external_ref="ELN-1", actor=mkoch, now=NOW)
+    actions.start_run(
+        submission=StartSubmission("gibson", title="Batch 12", external_ref="ELN-1"), actor=mkoch, now=NOW
+    )
 
     run = Run.objects.get()
     assert (run.title, run.external_ref) == ("Batch 12", "ELN-1")
@@ -90,29 +93,29 @@ def test_start_run_takes_an_older_revision(mkoch: User) -> None:
     publish(body(title="First"))
     publish(body(title="Second"))
 
-    actions.start_run(procedure_key="gibson", revision_number=1, actor=mkoch, now=NOW)
+    actions.start_run(submission=StartSubmission("gibson", revision=1), actor=mkoch, now=NOW)
 
     assert Run.objects.get().revision.number == 1
 
 
 def test_start_run_refuses_an_unknown_procedure(mkoch: User) -> None:
-    with pytest.raises(ProcedureNotFound):
-        actions.start_run(procedure_key="nothing", actor=mkoch, now=NOW)
+    with pytest.raises(PROCEDURE_NOT_FOUND):
+        actions.start_run(submission=StartSubmission("nothing"), actor=mkoch, now=NOW)
 
 
 def test_start_run_refuses_an_unknown_revision(mkoch: User) -> None:
     publish(body())
 
-    with pytest.raises(RevisionNotFound):
-        actions.start_run(procedure_key="gibson", revision_number=2, actor=mkoch, now=NOW)
+    with pytest.raises(REVISION_NOT_FOUND):
+        actions.start_run(submission=StartSubmission("gibson", revision=2), actor=mkoch, now=NOW)
 
 
 def test_start_run_refuses_an_archived_procedure(mkoch: User) -> None:
     publish(body())
-    archive_procedure(key="gibson", archivist=None, now=NOW)
+    factories.archive(now=NOW)
 
-    with pytest.raises(ProcedureArchived):
-        actions.start_run(procedure_key="gibson", actor=mkoch, now=NOW)
+    with pytest.raises(PROCEDURE_ARCHIVED):
+        actions.start_run(submission=StartSubmission("gibson"), actor=mkoch, now=NOW)
 
     assert not Run.objects.exists()
 
@@ -121,8 +124,8 @@ def test_start_run_refuses_an_archived_procedure(mkoch: User) -> None:
 def test_start_run_refuses_who_may_only_read_runs(person: Callable[[Role], User], role: Role) -> None:
     publish(body())
 
-    with pytest.raises(NotAllowed):
-        actions.start_run(procedure_key="gibson", actor=person(role), now=NOW)
+    with pytest.raises(FORBIDDEN):
+        actions.start_run(submission=StartSubmission("gibson"), actor=person(role), now=NOW)
 
 
 def test_commit_step_writes_the_next_event(mkoch: User) -> None:
@@ -188,32 +191,32 @@ def test_commit_step_keeps_to_the_pinned_revision(mkoch: User) -> None:
 
     commit(run, "measure", mkoch)
 
-    with pytest.raises(StepNotFound):
+    with pytest.raises(STEP_NOT_FOUND):
         commit(run, "other", mkoch)
 
 
 def test_commit_step_refuses_an_unknown_run(mkoch: User) -> None:
-    with pytest.raises(RunNotFound):
-        actions.commit_step(Order(UUID(int=7), mkoch, NOW), "measure")
+    with pytest.raises(RUN_NOT_FOUND):
+        actions.commit_step(request=factories.verb_request(Run(pk=UUID(int=7)), mkoch, NOW), step_key="measure")
 
 
 def test_commit_step_refuses_an_unknown_step_and_names_the_known(mkoch: User) -> None:
     run = start(mkoch)
 
-    with pytest.raises(StepNotFound) as refusal:
+    with pytest.raises(STEP_NOT_FOUND) as refusal:
         commit(run, "plate", mkoch)
 
-    assert (refusal.value.revision, refusal.value.known_steps) == (1, ["measure", "incubate"])
+    assert refusal.value.extensions == {"revision": 1, "known_steps": ["measure", "incubate"]}
     assert unchanged(run)
 
 
 def test_commit_step_refuses_a_step_of_another_role(mkoch: User, person: Callable[[Role], User]) -> None:
     run = start(mkoch, body(steps=[step("approve", role="supervisor"), step("plate")]))
 
-    with pytest.raises(RoleRequired) as refusal:
+    with pytest.raises(ROLE_REQUIRED) as refusal:
         commit(run, "approve", mkoch)
 
-    assert refusal.value.role == "supervisor"
+    assert refusal.value.extensions == {"role": "supervisor"}
     assert unchanged(run)
     assert commit(run, "approve", person(Role.SUPERVISOR)).head.last_seq == 2
 
@@ -221,7 +224,7 @@ def test_commit_step_refuses_a_step_of_another_role(mkoch: User, person: Callabl
 def test_commit_step_refuses_who_may_only_read(mkoch: User, person: Callable[[Role], User]) -> None:
     run = start(mkoch)
 
-    with pytest.raises(NotAllowed):
+    with pytest.raises(FORBIDDEN):
         commit(run, "measure", person(Role.VIEWER))
 
     assert unchanged(run)
@@ -231,37 +234,37 @@ def test_commit_step_refuses_a_completed_run(mkoch: User) -> None:
     run = start(mkoch, body(steps=[step("only")]))
     commit(run, "only", mkoch)
 
-    with pytest.raises(RunNotInProgress) as refusal:
+    with pytest.raises(RUN_NOT_IN_PROGRESS) as refusal:
         commit(run, "only", mkoch)
 
-    assert refusal.value.run_status == "completed"
+    assert refusal.value.extensions == {"run_status": "completed"}
 
 
 def test_commit_step_refuses_a_paused_run(mkoch: User) -> None:
     run = paused(start(mkoch), mkoch)
 
-    with pytest.raises(RunNotInProgress) as refusal:
+    with pytest.raises(RUN_NOT_IN_PROGRESS) as refusal:
         commit(run, "measure", mkoch)
 
-    assert refusal.value.run_status == "paused"
+    assert refusal.value.extensions == {"run_status": "paused"}
 
 
 def test_commit_step_refuses_an_aborted_run(mkoch: User, person: Callable[[Role], User]) -> None:
     run = aborted(start(mkoch), person(Role.SUPERVISOR))
 
-    with pytest.raises(RunNotInProgress) as refusal:
+    with pytest.raises(RUN_NOT_IN_PROGRESS) as refusal:
         commit(run, "measure", mkoch)
 
-    assert refusal.value.run_status == "aborted"
+    assert refusal.value.extensions == {"run_status": "aborted"}
 
 
 def test_commit_step_refuses_what_is_out_of_order_and_names_what_is_in_the_way(mkoch: User) -> None:
     run = start(mkoch, body(steps=[step("a"), step("b"), step("c")]))
 
-    with pytest.raises(StepOutOfOrder) as refusal:
+    with pytest.raises(STEP_OUT_OF_ORDER) as refusal:
         commit(run, "c", mkoch)
 
-    assert refusal.value.blocking_steps == ["a", "b"]
+    assert refusal.value.extensions == {"blocking_steps": ["a", "b"]}
     assert unchanged(run)
 
 
@@ -269,30 +272,34 @@ def test_commit_step_refuses_a_second_commit_and_names_the_first(mkoch: User) ->
     run = start(mkoch)
     first_commit = commit(run, "measure", mkoch).event
 
-    with pytest.raises(StepAlreadyCommitted) as refusal:
+    with pytest.raises(STEP_ALREADY_COMMITTED) as refusal:
         commit(run, "measure", mkoch)
 
-    assert refusal.value.event == first_commit
+    assert refusal.value.extensions["commit"] == CommitSerializer(first_commit).data
     assert RunEvent.objects.filter(run=run).count() == 2
 
 
 def test_commit_step_refuses_a_wrong_submission_with_every_finding_and_writes_nothing(mkoch: User) -> None:
     run = start(mkoch, body(steps=[step("a", slots=[slot("x", "text")], checklist=[item("y")])]))
 
-    with pytest.raises(InvalidSubmission) as refusal:
+    with pytest.raises(VALIDATION_FAILED) as refusal:
         commit(run, "a", mkoch, values={"x": 5, "z": 1})
 
-    assert {finding.pointer for finding in refusal.value.findings} == {"/values/x", "/values/z", "/checklist/y"}
+    assert {error["pointer"] for error in refusal.value.extensions["errors"]} == {
+        "/values/x",
+        "/values/z",
+        "/checklist/y",
+    }
     assert unchanged(run)
 
 
 @pytest.mark.parametrize(
     ("story", "wrong_key", "error"),
     [
-        (["a"], "nothing", StepNotFound),
-        (["a", "b"], "b", RunNotInProgress),
-        (["a"], "a", StepAlreadyCommitted),
-        ([], "b", StepOutOfOrder),
+        (["a"], "nothing", STEP_NOT_FOUND),
+        (["a", "b"], "b", RUN_NOT_IN_PROGRESS),
+        (["a"], "a", STEP_ALREADY_COMMITTED),
+        ([], "b", STEP_OUT_OF_ORDER),
     ],
 )
 def test_commit_step_tells_the_place_of_a_commit_before_what_is_wrong_in_it(

@@ -10,13 +10,13 @@ from django.contrib.auth.models import User
 
 from access.roles import Role
 from rest import exact_json, timestamps
-from runs.actions import Order, abort_run, amend_step, pause_run, resume_run, skip_step
+from runs.actions import abort_run, amend_step, pause_run, resume_run, skip_step
 from runs.bodies import body_of_run
 from runs.models import Run
 from runs.records import record_with_id
-from runs.serializers import AmendBodySerializer, ReasonBodySerializer, RunSerializer, submission_from
+from runs.serializers import RunSerializer
 from tests import factories
-from tests.factories import body, item, slot, step
+from tests.factories import body, item, slot, step, verb_request
 
 pytestmark = pytest.mark.django_db
 
@@ -45,12 +45,6 @@ def run(supervisor_user: User) -> Run:
     return factories.start(supervisor_user, body("awkward", title=AWKWARD, steps=STEPS, ordering="any"))
 
 
-def order(run: Run, actor: User, **members: Any) -> Order:
-    """Return an order whose body has these members."""
-    serializer = AmendBodySerializer if "amends" in members else ReasonBodySerializer
-    return Order(run.pk, actor, timestamps.now(), submission_from(members, serializer))
-
-
 def commit_first(run: Run, actor: User) -> None:
     """Commit the first step, with a deviation."""
     factories.commit(
@@ -77,15 +71,15 @@ def test_of_a_run_in_strict_order(supervisor_user: User) -> None:
 
 def test_of_a_run_with_events_of_every_kind(run: Run, supervisor_user: User) -> None:
     commit_first(run, supervisor_user)
-    skip_step(order(run, supervisor_user, reason=AWKWARD), "two")
+    skip_step(request=verb_request(run, supervisor_user, reason=AWKWARD), step_key="two")
     values = {"mass": exact_json.loads("12.50")}
-    amend_step(order(run, supervisor_user, amends=2, values=values, reason=AWKWARD), "one")
-    pause_run(order(run, supervisor_user, reason="lunch"))
-    resume_run(Order(run.pk, supervisor_user, timestamps.now()))
+    amend_step(request=verb_request(run, supervisor_user, amends=2, values=values, reason=AWKWARD), step_key="one")
+    pause_run(request=verb_request(run, supervisor_user, reason="lunch"))
+    resume_run(request=verb_request(run, supervisor_user))
 
     assert body_of_run(run.pk) == by_serializer(run)
 
-    abort_run(order(run, supervisor_user, reason=AWKWARD))
+    abort_run(request=verb_request(run, supervisor_user, reason=AWKWARD))
 
     assert body_of_run(run.pk) == by_serializer(run)
 
@@ -94,7 +88,7 @@ def test_of_a_completed_run_that_was_amended(run: Run, supervisor_user: User) ->
     commit_first(run, supervisor_user)
     factories.commit(run, "two", supervisor_user, checklist={"ready": True})
     factories.commit(run, "three", supervisor_user)
-    amend_step(order(run, supervisor_user, amends=4, reason="typo"), "three")
+    amend_step(request=verb_request(run, supervisor_user, amends=4, reason="typo"), step_key="three")
 
     content: Any = exact_json.loads((body_of_run(run.pk) or b"").decode())
     assert content["status"] == "completed"

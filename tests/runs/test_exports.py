@@ -10,13 +10,12 @@ from django.contrib.auth.models import User
 
 from access.actions import issue_token
 from access.roles import Role
-from rest import exact_json, timestamps
-from runs.actions import Order, abort_run
+from rest import exact_json
+from runs.actions import abort_run
 from runs.exports import COLUMNS
 from runs.models import Run
-from runs.serializers import ReasonBodySerializer, submission_from
 from tests.conftest import ApiClient
-from tests.factories import body, commit, item, slot, start, step
+from tests.factories import body, commit, item, slot, start, step, verb_request
 
 pytestmark = pytest.mark.django_db(transaction=True)  # an export takes a snapshot of its own
 
@@ -211,8 +210,7 @@ def test_a_run_that_goes_on_is_not_exported(viewer: ApiClient, running: Run, kin
 
 @pytest.mark.parametrize("kind", ["json", "csv"])
 def test_an_aborted_run_is_exported(viewer: ApiClient, running: Run, actor: User, kind: str) -> None:
-    reason = submission_from({"reason": "leak"}, ReasonBodySerializer)
-    abort_run(Order(running.pk, actor, timestamps.now(), reason))
+    abort_run(request=verb_request(running, actor, reason="leak"))
 
     answer = viewer.get(path(running, kind))
 

@@ -8,9 +8,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from access.roles import Role
-from procedures.actions import archive_procedure
-from rest import timestamps
 from runs.models import Run, RunEvent
+from tests import factories
 from tests.answers import assert_repeated, assert_reused
 from tests.conftest import ApiClient
 from tests.factories import body, publish, start, step
@@ -96,7 +95,7 @@ def test_a_repeated_start_is_answered_as_before_when_the_run_has_completed(opera
 def test_a_repeated_start_is_answered_as_before_when_the_procedure_is_archived(operator: ApiClient) -> None:
     publish(body())
     first = start_one(operator)
-    archive_procedure(key="gibson", archivist=None, now=timestamps.now())
+    factories.archive()
 
     assert_repeated(start_one(operator), first)
 

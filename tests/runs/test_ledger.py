@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from access.roles import Role
 from procedures.models import Revision, Step, content_of
 from rest import exact_json, timestamps
-from runs.actions import Order, abort_run, amend_step, pause_run, resume_run
+from runs.actions import abort_run, amend_step, pause_run, resume_run
 from runs.ledger import faults_in, hash_of
-from runs.models import EventKind, Run, RunEvent
-from runs.serializers import AmendBodySerializer, PauseBodySerializer, submission_from
-from tests.factories import body, commit, item, slot, start, step, unhurried
+from runs.models import Run, RunEvent
+from runs.states import EventKind
+from tests.factories import body, commit, item, slot, start, step, unhurried, verb_request
 from tests.factories import publish as publish_body
 
 pytestmark = pytest.mark.django_db
@@ -45,9 +45,8 @@ def run(supervisor_user: User) -> Run:
     deviations = [{"slot": "mass", "reason": "spilled"}]
     values, checklist = {"mass": exact_json.loads("20.50")}, {"ppe": True}
     commit(run, "measure", supervisor_user, values=values, checklist=checklist, deviations=deviations, note="ok")
-    paused = submission_from({"reason": "fire drill"}, PauseBodySerializer)
-    pause_run(Order(run.pk, supervisor_user, timestamps.now(), paused))
-    resume_run(Order(run.pk, supervisor_user, timestamps.now()))
+    pause_run(request=verb_request(run, supervisor_user, reason="fire drill"))
+    resume_run(request=verb_request(run, supervisor_user))
     amend(run, supervisor_user, amends=2)
     commit(run, "incubate", supervisor_user, performed_at="2026-11-20T09:14:05.250Z")
     amend(run, supervisor_user, amends=5)
@@ -55,8 +54,8 @@ def run(supervisor_user: User) -> Run:
 
 
 def amend(run: Run, actor: User, amends: int) -> None:
-    content = {"values": {"mass": 19}, "checklist": {"ppe": True}, "amends": amends, "reason": "typo"}
-    amend_step(Order(run.pk, actor, timestamps.now(), submission_from(content, AmendBodySerializer)), "measure")
+    content: dict[str, Any] = {"values": {"mass": 19}, "checklist": {"ppe": True}, "amends": amends, "reason": "typo"}
+    amend_step(request=verb_request(run, actor, **content), step_key="measure")
 
 
 GUARDS = {
@@ -223,8 +222,7 @@ def test_an_untouched_ledger_has_no_faults(run: Run) -> None:
 
 def test_a_ledger_of_every_kind_of_event_has_no_faults(supervisor_user: User) -> None:
     run = start(supervisor_user, body(steps=[step(skippable=True), step("incubate")]))
-    content = submission_from({"reason": "leak"}, PauseBodySerializer)
-    abort_run(Order(run.pk, supervisor_user, timestamps.now(), content))
+    abort_run(request=verb_request(run, supervisor_user, reason="leak"))
 
     assert faults_of(run) == []
 

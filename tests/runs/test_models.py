@@ -13,7 +13,8 @@ from django.db.models import ProtectedError
 from access.roles import Role
 from procedures.models import Step
 from rest import timestamps
-from runs.models import Run, RunEvent, RunNotFound
+from runs.models import Run, RunEvent
+from runs.problems import RUN_NOT_FOUND
 from tests.factories import body, commit, start
 
 pytestmark = pytest.mark.django_db
@@ -224,7 +225,7 @@ def test_ids_are_uuids_ordered_by_time(run: Run) -> None:
 
 
 def test_a_run_that_does_not_exist_is_not_found() -> None:
-    with pytest.raises(RunNotFound):
+    with pytest.raises(RUN_NOT_FOUND):
         Run.objects.get_existing(UUID(int=0))
 
 

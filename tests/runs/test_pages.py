@@ -11,6 +11,7 @@ from access.roles import Role
 from rest import timestamps
 from runs.actions import start_run
 from runs.pages import RunListParameters, page_of_runs
+from runs.submissions import StartSubmission
 from tests.conftest import ApiClient
 from tests.factories import body, commit, publish, start, step
 
@@ -92,7 +93,9 @@ def test_runs_are_filtered_by_procedure_whatever_the_revision(mkoch: User) -> No
 
 def test_runs_are_filtered_by_the_exact_reference(mkoch: User) -> None:
     publish(body())
-    run = start_run(procedure_key="gibson", external_ref="ELN-1", actor=mkoch, now=timestamps.now()).head.run
+    run = start_run(
+        submission=StartSubmission("gibson", external_ref="ELN-1"), actor=mkoch, now=timestamps.now()
+    ).head.run
 
     assert asked(external_ref="ELN-1") == ([run.pk], None)
     assert asked(external_ref="eln-1") == ([], None)

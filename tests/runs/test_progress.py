@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest import timestamps
-from runs.models import STEP_KINDS
 from runs.progress import LedgerLine, PinnedStep, Progress, progress_of
+from runs.states import STEP_KINDS
 from tests.factories import unhurried
 
 NOW = timestamps.now()

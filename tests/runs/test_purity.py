@@ -6,8 +6,6 @@ import pytest
 from django.contrib.auth.models import User
 
 from access.roles import Role
-from procedures.actions import archive_procedure
-from rest import timestamps
 from runs.bodies import body_of_run
 from runs.models import Run
 from tests import factories
@@ -32,7 +30,7 @@ def test_a_new_revision_changes_no_byte(run: Run) -> None:
 def test_archiving_changes_no_byte(run: Run) -> None:
     before = body_of_run(run.pk)
 
-    archive_procedure(key="gibson", archivist=None, now=timestamps.now())
+    factories.archive()
 
     assert body_of_run(run.pk) == before
 

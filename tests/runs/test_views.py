@@ -8,9 +8,9 @@ import pytest
 from django.contrib.auth.models import User
 
 from access.roles import Role
-from procedures.actions import archive_procedure
 from rest import timestamps
 from runs.models import Run, RunEvent
+from tests import factories
 from tests.answers import findings, problem
 from tests.conftest import ApiClient
 from tests.factories import body, commit, item, publish, slot, start, step
@@ -135,7 +135,7 @@ def test_a_runs_body_does_not_change_when_its_surroundings_do(viewer: ApiClient,
     before = viewer.get(f"/runs/{run.pk}").content
 
     publish(body(title="Renamed", steps=[step("other")]))
-    archive_procedure(key="gibson", archivist=None, now=timestamps.now())
+    factories.archive()
     mkoch.first_name = "Renamed"
     mkoch.save()
 
@@ -225,7 +225,7 @@ def test_post_of_an_unknown_revision_is_404(operator: ApiClient, revision: int) 
 
 def test_post_of_an_archived_procedure_is_a_conflict(operator: ApiClient) -> None:
     publish(body())
-    archive_procedure(key="gibson", archivist=None, now=timestamps.now())
+    factories.archive()
 
     assert problem(operator.post("/runs", {"procedure": "gibson"})) == (409, "procedure-archived")
 
@@ -338,7 +338,7 @@ def test_a_wrong_commit_is_told_everything_that_is_wrong(operator: ApiClient, ru
         ("/values/minutes", "type"),
         ("/values/x", "unknown"),
     ]
-    assert (answer.json()["title"], answer.json()["detail"]) == ("The commit is not valid", "5 problems")
+    assert (answer.json()["title"], answer.json()["detail"]) == ("The request is not valid", "5 problems")
     assert answer.json()["instance"] == path_of(run, "incubate")
     assert RunEvent.objects.filter(run=run).count() == 1
 

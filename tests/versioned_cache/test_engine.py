@@ -10,7 +10,8 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from procedures.caches import procedure_resource
-from procedures.models import Procedure, ProcedureNotFound
+from procedures.models import Procedure
+from procedures.problems import PROCEDURE_NOT_FOUND
 from tests import factories
 from versioned_cache.engine import VersionedCache
 from versioned_cache.metrics import Source
@@ -96,7 +97,7 @@ def test_what_does_not_exist_leaves_nothing_in_redis(process: Processes, redis: 
         Procedure.objects.get_published("nobody")
         return refuse()
 
-    with pytest.raises(ProcedureNotFound):
+    with pytest.raises(PROCEDURE_NOT_FOUND):
         process().read(NOBODY, SHAPE, fetch_nobody)
 
     assert redis.dbsize() == 0

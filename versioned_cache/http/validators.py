@@ -24,14 +24,6 @@ TAG = re.compile(
 ANY = "*"
 
 
-class PreconditionRequired(APIException):
-    """A write that could undo somebody's work unseen must say which version it is based on (RFC 6585 §3)."""
-
-    status_code = HTTPStatus.PRECONDITION_REQUIRED
-    default_code = "precondition-required"
-    default_detail = "Send the ETag of the version that your change is based on, or * to change whatever is there."
-
-
 class VersionMismatch(APIException):
     """A write was based on another version than the current one (RFC 9110 §15.5.13).
 
@@ -113,9 +105,3 @@ def expected_versions(request: Request, fingerprint: str) -> ExpectedVersions | 
         int(tag["version"]) for tag in tags if tag["version"] and tag["fingerprint"] == fingerprint and not tag["weak"]
     )
     return ExpectedVersions(versions, fingerprint)
-
-
-def require_precondition(request: Request) -> None:
-    """Raise `PreconditionRequired` unless the request has If-Match."""
-    if "If-Match" not in request.headers:
-        raise PreconditionRequired

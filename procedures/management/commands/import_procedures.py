@@ -8,11 +8,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from procedures.actions import InvalidDefinition, ProcedureKeyTaken, import_procedure
+from procedures.actions import import_procedure
 from procedures.bundles import InvalidBundle, read_bundle
 from procedures.definitions import Definition
 from procedures.models import Procedure
+from procedures.problems import PROCEDURE_KEY_TAKEN
 from rest import timestamps
+from rest.problems import VALIDATION_FAILED
 
 
 class Command(BaseCommand):
@@ -51,13 +53,14 @@ class Command(BaseCommand):
     @staticmethod
     def _publish(path: Path, definition: Definition, now: datetime) -> Procedure:
         try:
-            return import_procedure(definition=definition, author=None, now=now)
-        except ProcedureKeyTaken:
+            return import_procedure(definition=definition, now=now)
+        except PROCEDURE_KEY_TAKEN:
             raise CommandError(
                 f"Nothing was imported.\n{path}: the key {definition.key!r} belongs to an unpublished draft."
             ) from None
-        except InvalidDefinition as error:
-            lines = [f"{path}: {definition.key}: {finding.pointer}: {finding.detail}" for finding in error.findings]
+        except VALIDATION_FAILED as refusal:
+            findings = refusal.extensions["errors"]
+            lines = [f"{path}: {definition.key}: {finding['pointer']}: {finding['detail']}" for finding in findings]
             raise CommandError("\n".join(["Nothing was imported.", *lines])) from None
 
 

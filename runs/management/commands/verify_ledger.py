@@ -13,7 +13,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DataError
 
 from runs.ledger import faults_in
-from runs.models import Run, RunEvent, RunNotFound
+from runs.models import Run, RunEvent
+from runs.problems import RUN_NOT_FOUND
 from versioned_cache.versions import one_snapshot
 
 
@@ -54,7 +55,7 @@ def _checked(run_id: UUID) -> tuple[list[str], int]:
         with one_snapshot():
             run = Run.objects.with_head().get_existing(run_id)
             return list(faults_in(run)), run.last_seq
-    except RunNotFound:
+    except RUN_NOT_FOUND:
         raise CommandError(f"No such run: {run_id}") from None
     except DataError as error:
         # Such as an instant that PostgreSQL can hold and Python cannot: nothing that the service wrote.
