@@ -1,6 +1,7 @@
-"""The body of a run, built by one statement: what a cached read costs when nobody has its body.
+"""The body of a run, built by one statement: what a cached read costs when nobody has the body.
 
-As procedures/bodies.py. What the ledger amounts to is derived as everywhere, from the few events that decide it.
+PostgreSQL writes the events as JSON. Where the run stands is derived from them as everywhere, by runs/progress.py.
+tests/runs/test_bodies.py compares the bodies with those of the serializers, byte for byte.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Pages of runs, newest first: a cursor is the id of the last run seen, since ids are ordered by time."""
+"""Pages of runs, newest first. A cursor is the id of the last run of a page, because ids are ordered by time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +14,14 @@ from runs.records import RunHead, heads_of
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+LOOKUPS = {
+    "status": "status",
+    "procedure": "revision__procedure__key",
+    "external_ref": "external_ref",
+    "started_after": "started_at__gt",
+    "cursor": "id__lt",
+}
+"""The query of each parameter that selects runs."""
 
 
 class RunListParameters(Parameters):
@@ -23,13 +31,15 @@ class RunListParameters(Parameters):
     procedure = serializers.SlugField(required=False, help_text="The key of the procedure.")
     external_ref = serializers.CharField(required=False, trim_whitespace=False, help_text="Exactly this reference.")
     started_after = InstantField(required=False, help_text="Only runs that started after this instant.")
-    cursor = serializers.UUIDField(required=False, help_text="Where the page begins; `next` of the page before has it.")
+    cursor = serializers.UUIDField(
+        required=False, help_text="Where the page begins; the `next` of the page before contains it."
+    )
     limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, required=False, default=DEFAULT_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """Some runs, and the cursor of the page after them; None at the end."""
+    """Some runs, and the cursor of the next page; None at the end."""
 
     heads: list[RunHead]
     next_cursor: UUID | None
@@ -37,18 +47,8 @@ class RunPage:
 
 def page_of_runs(parameters: Mapping[str, Any]) -> RunPage:
     """Return the runs that the validated `RunListParameters` ask for."""
-    wanted = {
-        lookup: parameters[name]
-        for name, lookup in {
-            "status": "status",
-            "procedure": "revision__procedure__key",
-            "external_ref": "external_ref",
-            "started_after": "started_at__gt",
-            "cursor": "id__lt",
-        }.items()
-        if name in parameters
-    }
+    filters = {lookup: parameters[name] for name, lookup in LOOKUPS.items() if name in parameters}
     limit = parameters["limit"]
-    runs = list(Run.objects.with_head().filter(**wanted).order_by("-id")[: limit + 1])
-    more, runs = len(runs) > limit, runs[:limit]
-    return RunPage(heads_of(runs), runs[-1].pk if more else None)
+    runs = list(Run.objects.with_head().filter(**filters).order_by("-id")[: limit + 1])
+    page, has_more = runs[:limit], len(runs) > limit
+    return RunPage(heads_of(page), page[-1].pk if has_more else None)

@@ -53,7 +53,7 @@ def _checked(run_id: UUID) -> tuple[list[str], int]:
     try:
         with one_snapshot():
             run = Run.objects.with_head().get_existing(run_id)
-            return list(faults_in(run)), run.last_seq
+            return faults_in(run), run.last_seq
     except RunNotFound:
         raise CommandError(f"No such run: {run_id}") from None
     except DataError as error:
