@@ -98,7 +98,7 @@ def _step(progress: StepProgress) -> dict[str, Any]:
 
 
 def _deciding_events(run: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the events that `progress_of` needs, by seq: a long history has many amendments that it does not."""
+    """Return the events that `progress_of` needs, by seq; most of a long history are amendments that it does not."""
     first = {commit["step_key"]: commit for commit in reversed(run["commits"])}
     newest = {commit["step_key"]: commit for commit in run["commits"]}
     by_seq = {event["seq"]: event for event in (*first.values(), *newest.values(), *run["status_changes"])}
