@@ -415,6 +415,28 @@ def test_a_last_event_whose_number_was_taken_back_too_is_found_by_what_the_run_s
     assert faults[0] == "the run's status is completed, but its events make it in_progress"
 
 
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("status = 'aborted'", "the run's status is aborted, but its events make it completed"),
+        ("ended_at = started_at", "the run's ended_at is {0.started_at}, but its events make it {0.ended_at}"),
+        ("end_reason = 'leak'", "the run's end_reason is leak, but its events make it None"),
+    ],
+)
+def test_a_run_that_says_otherwise_how_it_ended_is_found(run: Run, change: str, fault: str) -> None:
+    assert tampered(run, f"UPDATE runs_run SET {change}") == [fault.format(run)]  # noqa: S608  # written above
+
+
+def test_another_reason_for_an_abort_is_found(supervisor_user: User) -> None:
+    run = start(supervisor_user)
+    reason = submission_from({"reason": "leak"}, PauseBodySerializer)
+    abort_run(Order(run.pk, supervisor_user, timestamps.now(), reason))
+
+    faults = tampered(run, "UPDATE runs_run SET end_reason = 'fire'")
+
+    assert faults == ["the run's end_reason is fire, but its events make it leak"]
+
+
 def test_what_a_run_is_stands_in_its_first_event(run: Run) -> None:
     assert run.events.get(seq=1).values == {
         "procedure": "gibson",
