@@ -1,4 +1,4 @@
-"""Runs in the admin: to look at. The ledger is written by the service's actions alone."""
+"""Runs in the admin, read-only: only the service's actions write the ledger."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,24 +33,33 @@ class RunEventInline(ReadOnly, admin.TabularInline[RunEvent, Run]):
     """The ledger of a run."""
 
     model = RunEvent
-    fields = readonly_fields = ("seq", "kind", "step", "entered", "ticked", "told", "actor_name", "recorded_at")
+    fields = readonly_fields = (
+        "seq",
+        "kind",
+        "step",
+        "value_lines",
+        "checklist_lines",
+        "remarks",
+        "actor_name",
+        "recorded_at",
+    )
     ordering = ["seq"]
 
     @admin.display(description="Values")
-    def entered(self, event: RunEvent) -> str:
+    def value_lines(self, event: RunEvent) -> str:
         """Show the values, one a line."""
         return _lines(event.values)
 
     @admin.display(description="Checklist")
-    def ticked(self, event: RunEvent) -> str:
+    def checklist_lines(self, event: RunEvent) -> str:
         """Show the checklist, one item a line."""
         return _lines(event.checklist)
 
     @admin.display(description="Remarks")
-    def told(self, event: RunEvent) -> str:
+    def remarks(self, event: RunEvent) -> str:
         """Show what else the event says."""
-        excuses = {f"{deviation['slot']} deviates": deviation["reason"] for deviation in event.deviations}
-        remarks = {"amends": event.amends, "reason": event.reason, "note": event.note, **excuses}
+        deviations = {f"{deviation['slot']} deviates": deviation["reason"] for deviation in event.deviations}
+        remarks = {"amends": event.amends, "reason": event.reason, "note": event.note, **deviations}
         return _lines({name: remark for name, remark in remarks.items() if remark is not None})
 
 
@@ -69,7 +78,7 @@ class RunAdmin(ReadOnly, ListAdmin[Run]):
 
 
 def _lines(members: Mapping[str, Any]) -> str:
-    """Return members one a line; a text stands as it is, anything else as JSON."""
+    """Return the members, one a line: a text as it is, anything else as JSON."""
     rows = [
         (name, value if isinstance(value, str) else exact_json.dumps(value).decode()) for name, value in members.items()
     ]

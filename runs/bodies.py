@@ -1,6 +1,7 @@
-"""The body of a run, built by one statement: what a cached read costs when nobody has its body.
+"""The body of a run, built by one statement: what a cached read costs when nobody has the body.
 
-As procedures/bodies.py. What the ledger amounts to is derived as everywhere, from the few events that decide it.
+PostgreSQL writes the events as JSON. Where the run stands is derived from them as everywhere, by runs/progress.py.
+tests/runs/test_bodies.py compares the bodies with those of the serializers, byte for byte.
 """
 
 from collections.abc import Mapping
@@ -97,7 +98,7 @@ def _step(progress: StepProgress) -> dict[str, Any]:
 
 
 def _deciding_events(run: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the events that `progress_of` needs, by seq: a long history has many amendments that it does not."""
+    """Return the events that `progress_of` needs, by seq; most of a long history are amendments that it does not."""
     first = {commit["step_key"]: commit for commit in reversed(run["commits"])}
     newest = {commit["step_key"]: commit for commit in run["commits"]}
     by_seq = {event["seq"]: event for event in (*first.values(), *newest.values(), *run["status_changes"])}

@@ -1,8 +1,7 @@
-"""Finished runs as records to keep: self-contained JSON, and the ledger as CSV."""
+"""Exports of finished runs: a self-contained record as JSON, and the ledger as CSV."""
 
 import csv
 import io
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +10,6 @@ from rest_framework import serializers
 from procedures.serializers import RevisionSerializer
 from rest import exact_json
 from rest.fields import InstantField, ObjectField
-from rest.timestamps import to_wire
-from runs.models import RunEvent
 from runs.problems import RUN_NOT_FINISHED
 from runs.records import RunRecord, record_with_id
 from runs.serializers import ActorSerializer, RunSerializer
@@ -23,12 +20,12 @@ COLUMNS = (
     "actor_id", "actor_name", "performed_at", "recorded_at", "hash",
 )  # fmt: skip
 
-# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
+# How a formula begins to a spreadsheet (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ExportedEventSerializer(serializers.Serializer[Any]):
-    """An event of any kind, without the idempotency key of its request."""
+    """An event of any kind, with everything but the Idempotency-Key and fingerprint of its request."""
 
     seq = serializers.IntegerField()
     kind = serializers.ChoiceField(choices=EventKind.values)
@@ -67,40 +64,29 @@ def finished_run(run_id: UUID) -> RunRecord:
 
 
 def json_of(record: RunRecord) -> bytes:
-    """Return the run with all that it takes to understand it."""
+    """Return the run with everything needed to understand it."""
     return exact_json.dumps(ExportSerializer(record).data)
 
 
 def csv_of(record: RunRecord) -> bytes:
-    """Return the ledger, one line an event (RFC 4180)."""
+    """Return the ledger as a table, one line an event (RFC 4180)."""
     text = io.StringIO(newline="")
-    lines = csv.writer(text)  # its default dialect is RFC 4180's: CRLF, quotes where needed
-    lines.writerow(COLUMNS)
-    lines.writerows([_harmless(cell) for cell in _cells(event)] for event in record.events)
+    table = csv.DictWriter(text, COLUMNS)  # its default dialect is RFC 4180's: CRLF, quotes where needed
+    table.writeheader()
+    table.writerows(_row(event) for event in ExportedEventSerializer(record.events, many=True).data)
     return text.getvalue().encode()
 
 
-def _cells(event: RunEvent) -> Iterator[str]:
-    step = event.step
-    for content in (
-        event.seq,
-        event.kind,
-        step.key if step else None,
-        step.title if step else None,
-        exact_json.dumps(event.values).decode(),
-        exact_json.dumps(event.checklist).decode(),
-        exact_json.dumps(event.deviations).decode(),
-        event.note,
-        event.reason,
-        event.amends,
-        event.actor_id,
-        event.actor_name,
-        to_wire(event.performed_at) if event.performed_at else None,
-        to_wire(event.recorded_at),
-        event.hash,
-    ):
-        yield "" if content is None else str(content)
+def _row(event: dict[str, Any]) -> dict[str, str]:
+    actor = event.pop("actor")
+    cells = {**event, "actor_id": actor["id"], "actor_name": actor["name"]}
+    return {column: _cell(content) for column, content in cells.items()}
 
 
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+def _cell(content: Any) -> str:
+    """Return a text as it is, unless a spreadsheet would run it; nothing for null; anything else as JSON."""
+    if content is None:
+        return ""
+    if not isinstance(content, str):
+        return exact_json.dumps(content).decode()
+    return f"'{content}" if content.startswith(FORMULA_STARTS) else content

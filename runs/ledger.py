@@ -1,13 +1,13 @@
-"""The chain of hashes over a run's events: an event changed, taken out or moved by hand does not fit any more.
+"""The chain of hashes over a run's events: it shows an event that was changed, removed or moved by hand.
 
-The first event tells what the run is, revision and content hash included, so all that is under the chain. There
-is no key: whoever may switch the triggers off can also make a new chain, or remove a run whole. Only a hash that
-was noted elsewhere shows that.
+The first event records what the run is, with the hash of its revision's content, so the chain covers these too. It
+has no key: whoever can switch the triggers off can also write a new chain, or remove a whole run. Only a hash that was
+noted elsewhere shows that.
 
-Each event's hash is SHA-256 over the hash of the event before (empty for the first), a newline, and the
-canonical JSON (RFC 8785) of the event's own columns. Columns that hold JSON enter as text (sorted names, no
-white space, digits as they were written): to RFC 8785 numbers are doubles, and 12.50 g would be 12.5 g.
-This form can never change: old hashes were made by it (docs/adr/0007).
+The hash of an event is the SHA-256 of the previous event's hash (empty for the first), a newline, and the canonical
+JSON (RFC 8785) of the event's own columns. Columns that contain JSON enter it as text (sorted names, no white space,
+digits as they were written), because RFC 8785 reads numbers as doubles, and 12.50 g would become 12.5 g.
+This form must never change: old hashes were made with it (docs/adr/0007).
 """
 
 import hashlib
@@ -28,75 +28,75 @@ EVENTS_PER_FETCH = 200
 
 
 def hash_of(event: RunEvent, previous_hash: str) -> str:
-    """Return the hash that an event must carry."""
+    """Return the hash that an event must have after the event with `previous_hash`."""
     canonical = rfc8785.dumps(_columns(event))
     return hashlib.sha256(previous_hash.encode() + b"\n" + canonical).hexdigest()
 
 
-def faults_in(run: Run) -> Iterator[str]:
-    """Yield what is wrong with a run's ledger, in words; to be called in one snapshot.
+def faults_in(run: Run) -> list[str]:
+    """Return what is wrong with a run's ledger, in words.
 
-    A constant number of statements, and the events are not all held at once.
+    Call it within one snapshot. It takes three statements, and never has the values of all events in memory.
     """
     prefetch_related_objects([run], "revision__steps")
-    yield from _faults_in_revision(run)
-    is_whole = True
-    for fault in _faults_in_chain(run):
-        is_whole = False
-        yield fault
-    if is_whole:
-        yield from _faults_in_head(run)
+    # Events that are incomplete or changed do not tell what the run's columns should be.
+    faults = list(_faults_in_chain(run)) or list(_faults_in_columns(run))
+    return [*_faults_in_revision(run), *faults]
 
 
 def _faults_in_revision(run: Run) -> Iterator[str]:
     if content_of(run.revision).content_sha256 != run.revision.content_sha256:
-        yield f"what {run.revision} says does not match its hash"
+        yield f"the content of {run.revision} does not match its hash"
 
 
 def _faults_in_chain(run: Run) -> Iterator[str]:
     previous_hash, previous_seq = "", 0
     for event in run.events.order_by("seq").select_related("step").iterator(EVENTS_PER_FETCH):
         if event.seq != previous_seq + 1:
-            # Its hash rests on one that is gone, so there is nothing to hold it against.
+            # The hash of this event was made with that of a missing one, so it cannot be checked.
             yield f"{_events(previous_seq + 1, event.seq - 1)} missing"
         elif event.hash != hash_of(event, previous_hash):
             yield f"event {event.seq} ({event.kind}) does not match its hash, or the one before was changed"
-        yield from _faults_of_origin(run, event)
+        yield from _faults_in_event(run, event)
         previous_hash, previous_seq = event.hash, event.seq
     if run.last_seq != previous_seq:
-        yield f"the newest event is {previous_seq}, but the run counted {run.last_seq}"
+        yield f"the newest event is {previous_seq}, but the run's last_seq is {run.last_seq}"
 
 
-def _faults_of_origin(run: Run, event: RunEvent) -> Iterator[str]:
-    """Yield where an event is about something else than the run, which its own hash cannot tell."""
+def _faults_in_event(run: Run, event: RunEvent) -> Iterator[str]:
+    """Yield how an event does not fit its run, which its hash cannot show."""
     if (event.kind == EventKind.START) != (event.seq == 1):
-        yield f"event {event.seq} ({event.kind}) stands where it cannot"
+        yield f"event {event.seq} ({event.kind}) is out of place: a run has one start, as its first event"
     if event.step is not None and event.step.revision_id != run.revision_id:
         yield f"event {event.seq} ({event.kind}) is about a step of another revision"
     if event.kind == EventKind.START:
-        yield from _faults_of_start(run, event)
+        yield from _faults_in_start(run, event)
 
 
-def _faults_of_start(run: Run, event: RunEvent) -> Iterator[str]:
-    told = (event.values, event.actor_id, event.actor_name, event.recorded_at)
-    kept = (origin_of(run), run.started_by_id, run.started_by_name, run.started_at)
-    for name, one, other in zip(("origin", "started_by", "started_by_name", "started_at"), told, kept, strict=True):
-        if one != other:
-            yield f"the run's {name} is {other!s}, but its start tells {one!s}"
+def _faults_in_start(run: Run, start: RunEvent) -> Iterator[str]:
+    for name, stored, recorded in (
+        ("origin", origin_of(run), start.values),
+        ("started_by", run.started_by_id, start.actor_id),
+        ("started_by_name", run.started_by_name, start.actor_name),
+        ("started_at", run.started_at, start.recorded_at),
+    ):
+        if stored != recorded:
+            yield f"the run's {name} is {stored}, but its first event says {recorded}"
 
 
-def _faults_in_head(run: Run) -> Iterator[str]:
-    amounts_to = progress_of_run(run, run.events.lines().order_by("seq"))
+def _faults_in_columns(run: Run) -> Iterator[str]:
+    """Yield which columns of the run differ from what its events say."""
+    progress = progress_of_run(run, run.events.lines().order_by("seq"))
     for name in ("status", "ended_at", "end_reason"):
-        told, kept = getattr(amounts_to, name), getattr(run, name)
-        if told != kept:
-            yield f"the run's {name} is {kept!s}, but its events amount to {told!s}"
+        stored, derived = getattr(run, name), getattr(progress, name)
+        if stored != derived:
+            yield f"the run's {name} is {stored}, but its events make it {derived}"
 
 
 def origin_of(run: Run) -> dict[str, Any]:
-    """Return what a run is, as its first event tells it, so that it is under the chain of hashes.
+    """Return what a run is, as its first event records it, so that the chain covers it.
 
-    Who started it and when are that event's own actor and instant.
+    Who started the run and when are the actor and the time of that event.
     """
     revision = run.revision
     return {
@@ -138,6 +138,6 @@ def _text(content: Any) -> str:
 
 
 def _instant(instant: datetime) -> str:
-    # As it is served, to the millisecond; but a change below that, which PostgreSQL can hold, is one too.
+    # To the millisecond, as it is served; but PostgreSQL can store a change below that, and it must show.
     precision = "microseconds" if instant.microsecond % 1000 else "milliseconds"
     return instant.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")

@@ -89,7 +89,7 @@ class RunEventQuerySet(models.QuerySet["RunEvent"]):
         return self.lines().filter(run__in=runs).order_by("run_id", "step_id", "-seq").distinct("run_id", "step_id")
 
     def lines(self) -> "RunEventQuerySet":
-        """Return them with their hashes and what decides where their run stands, and nothing else."""
+        """Return them with no other columns than the hash and those that decide where the run stands."""
         return self.select_related("step").only(
             "run_id", "seq", "kind", "step__key", "deviations", "reason", "recorded_at", "hash"
         )

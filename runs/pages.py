@@ -1,4 +1,4 @@
-"""Pages of runs, newest first: a cursor is the id of the last run seen, since ids are ordered by time."""
+"""Pages of runs, newest first. A cursor is the id of the last run of a page, because ids are ordered by time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +15,14 @@ from runs.states import RunStatus
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+LOOKUPS = {
+    "status": "status",
+    "procedure": "revision__procedure__key",
+    "external_ref": "external_ref",
+    "started_after": "started_at__gt",
+    "cursor": "id__lt",
+}
+"""The query of each parameter that selects runs."""
 
 
 class RunListParameters(Parameters):
@@ -34,7 +42,7 @@ class RunListParameters(Parameters):
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """Some runs, and the cursor of the page after them; None at the end."""
+    """Some runs, and the cursor of the next page; None at the end."""
 
     heads: list[RunHead]
     next_cursor: UUID | None
@@ -42,18 +50,8 @@ class RunPage:
 
 def page_of_runs(parameters: Mapping[str, Any]) -> RunPage:
     """Return the runs that the validated `RunListParameters` ask for."""
-    wanted = {
-        lookup: parameters[name]
-        for name, lookup in {
-            "status": "status",
-            "procedure": "revision__procedure__key",
-            "external_ref": "external_ref",
-            "started_after": "started_at__gt",
-            "cursor": "id__lt",
-        }.items()
-        if name in parameters
-    }
+    filters = {lookup: parameters[name] for name, lookup in LOOKUPS.items() if name in parameters}
     limit = parameters["limit"]
-    runs = list(Run.objects.with_head().filter(**wanted).order_by("-id")[: limit + 1])
-    more, runs = len(runs) > limit, runs[:limit]
-    return RunPage(heads_of(runs), runs[-1].pk if more else None)
+    runs = list(Run.objects.with_head().filter(**filters).order_by("-id")[: limit + 1])
+    page, has_more = runs[:limit], len(runs) > limit
+    return RunPage(heads_of(page), page[-1].pk if has_more else None)

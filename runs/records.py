@@ -1,4 +1,4 @@
-"""Runs as they are read: where one stands, with or without the whole ledger behind it."""
+"""Runs as the database has them: a head says where a run stands, a record has its whole ledger too."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -19,8 +19,8 @@ class RunHead:
     """Where a run stands.
 
     Attributes:
-        run: The row, for what never changes in it.
-        progress: Where it stands.
+        run: The row of the run, whose columns that change may be out of date here.
+        progress: Its state, and that of its steps.
         newest_hash: The hash of the newest event, which the next one is chained to.
     """
 
@@ -49,7 +49,7 @@ class RunHead:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord(RunHead):
-    """A run as its ledger tells it, up to its newest event or an earlier one.
+    """A run with its ledger, up to the newest event or an earlier one.
 
     Attributes:
         events: The ledger, by seq.
@@ -73,12 +73,12 @@ class RunRecord(RunHead):
 
 
 def head_of(run: Run) -> RunHead:
-    """Read where a run stands that carries its revision."""
+    """Read where a run stands: two statements. It must come with its revision, as from `RunQuerySet.with_head`."""
     return heads_of([run])[0]
 
 
 def heads_of(runs: Iterable[Run]) -> list[RunHead]:
-    """Read where runs stand that carry their revisions: two statements, however many there are."""
+    """Read where runs stand, as `head_of`: two statements, however many runs there are."""
     runs = list(runs)
     prefetch_related_objects(runs, "revision__steps")
     newest: dict[UUID, list[RunEvent]] = defaultdict(list)
@@ -97,7 +97,7 @@ def head_with_id(run_id: UUID) -> RunHead:
 
 
 def record_of(run: Run) -> RunRecord:
-    """Read the steps and the ledger of a run that carries its revision: two statements."""
+    """Read the steps and the ledger of a run that comes with its revision: two statements."""
     return new_record(run, list(run.events.select_related("step")))
 
 
@@ -116,20 +116,21 @@ def new_record(run: Run, events: Sequence[RunEvent]) -> RunRecord:
 
 
 def progress_of_run(run: Run, events: Iterable[RunEvent]) -> Progress:
-    """Derive where a run that carries its revision stands from its whole ledger, by seq."""
+    """Derive where a run stands from its ledger, by seq; it must come with its revision."""
     steps = [PinnedStep(step.key, step.title) for step in run.revision.steps.all()]
     return progress_of(run.revision.ordering, steps, [_line(event) for event in events])
 
 
 def _head(run: Run, newest: Iterable[RunEvent]) -> RunHead:
-    """Return the head of a run from the newest event about each step, and the newest about the run as a whole."""
+    """Return the head of a run, given the newest event of each step and the newest about the run as a whole."""
     events = sorted(newest, key=attrgetter("seq"))
-    # An amendment hides the event that resolved its step, and so when the run was completed; the run's row says it.
+    # The events that resolved the steps may be missing here, hidden by amendments. When they completed the run, its
+    # row says so.
     completed_at = run.ended_at if run.status == RunStatus.COMPLETED else None
     return RunHead(run, replace(progress_of_run(run, events), completed_at=completed_at), events[-1].hash)
 
 
 def _line(event: RunEvent) -> LedgerLine:
-    """Return what decides of a saved event; it reads no columns but those of `RunEventQuerySet.lines`."""
+    """Return the ledger line of a saved event; it reads no column that `RunEventQuerySet.lines` does not fetch."""
     step_key = event.step.key if event.step else None
     return LedgerLine(event.seq, event.kind, step_key, bool(event.deviations), event.reason, event.recorded_at)

@@ -86,7 +86,7 @@ def tampered(run: Run, statement: str, *arguments: object) -> list[str]:
 
 
 def faults_of(run: Run) -> list[str]:
-    return list(faults_in(Run.objects.with_head().get(pk=run.pk)))
+    return faults_in(Run.objects.with_head().get(pk=run.pk))
 
 
 # --- the form ---
@@ -269,7 +269,7 @@ def test_a_ledger_that_does_not_begin_with_a_start_is_found_though_its_hashes_ma
     forged = hash_of(first, "")
     faults = tampered(run, "UPDATE runs_runevent SET kind = 'pause', hash = %s WHERE run_id = %s", forged, run.pk)
 
-    assert faults == ["event 1 (pause) stands where it cannot"]
+    assert faults == ["event 1 (pause) is out of place: a run has one start, as its first event"]
 
 
 def test_another_step_is_found(run: Run) -> None:
@@ -350,7 +350,7 @@ def test_a_run_that_says_otherwise_how_it_began_is_found(run: Run, change: str, 
 def test_a_revision_that_says_something_else_than_was_published_is_found(supervisor_user: User, statement: str) -> None:
     run = start(supervisor_user, body(steps=[*STEPS, step("unused")]))
 
-    assert tampered(run, statement) == ["what gibson revision 1 says does not match its hash"]
+    assert tampered(run, statement) == ["the content of gibson revision 1 does not match its hash"]
 
 
 def test_a_revision_whose_hash_was_made_anew_is_found_by_what_the_run_started(run: Run) -> None:
@@ -371,8 +371,8 @@ def test_a_revision_whose_hash_was_made_anew_is_found_by_what_the_run_started(ru
         ("seq = 1", "event 1 is missing"),
         ("seq = 4", "event 4 is missing"),
         ("seq IN (3, 4)", "events 3 to 4 are missing"),
-        ("seq = 7", "the newest event is 6, but the run counted 7"),
-        ("seq > 0", "the newest event is 0, but the run counted 7"),
+        ("seq = 7", "the newest event is 6, but the run's last_seq is 7"),
+        ("seq > 0", "the newest event is 0, but the run's last_seq is 7"),
     ],
 )
 def test_a_missing_event_is_found(run: Run, condition: str, fault: str) -> None:
@@ -410,7 +410,28 @@ def test_a_last_event_whose_number_was_taken_back_too_is_found_by_what_the_run_s
 
     faults = tampered(run, "DELETE FROM runs_runevent WHERE run_id = %s AND seq = 2", run.pk)
 
-    assert faults[0] == "the run's status is completed, but its events amount to in_progress"
+    assert faults[0] == "the run's status is completed, but its events make it in_progress"
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("status = 'aborted'", "the run's status is aborted, but its events make it completed"),
+        ("ended_at = started_at", "the run's ended_at is {0.started_at}, but its events make it {0.ended_at}"),
+        ("end_reason = 'leak'", "the run's end_reason is leak, but its events make it None"),
+    ],
+)
+def test_a_run_that_says_otherwise_how_it_ended_is_found(run: Run, change: str, fault: str) -> None:
+    assert tampered(run, f"UPDATE runs_run SET {change}") == [fault.format(run)]  # noqa: S608  # written above
+
+
+def test_another_reason_for_an_abort_is_found(supervisor_user: User) -> None:
+    run = start(supervisor_user)
+    abort_run(request=verb_request(run, supervisor_user, reason="leak"))
+
+    faults = tampered(run, "UPDATE runs_run SET end_reason = 'fire'")
+
+    assert faults == ["the run's end_reason is fire, but its events make it leak"]
 
 
 def test_what_a_run_is_stands_in_its_first_event(run: Run) -> None:
@@ -439,5 +460,5 @@ def test_events_cost_no_statement_each(
     grown = Run.objects.with_head().get(pk=run.pk)
 
     with django_assert_num_queries(3):
-        list(faults_in(grown))
+        faults_in(grown)
     assert (head.last_seq, grown.last_seq) == (7, 10)

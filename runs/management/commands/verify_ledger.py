@@ -1,7 +1,7 @@
 """Check the chains of hashes of runs.
 
-What is gone whole, a run with all its events, leaves nothing to check. So the newest run is named with its hash:
-noted elsewhere, with the number of runs, it shows next time what is missing since.
+A run that was removed with all its events leaves nothing to check. So the command prints the number of runs, and the
+newest run with its hash: noted elsewhere, they show later what has gone missing since.
 """
 
 from argparse import ArgumentParser
@@ -19,9 +19,9 @@ from versioned_cache.versions import one_snapshot
 
 
 class Command(BaseCommand):
-    """`manage.py verify_ledger [RUN_ID…]` tells whether what runs have recorded still fits together."""
+    """`manage.py verify_ledger [RUN_ID…]` checks that what runs have recorded was not changed since."""
 
-    help = "Hold the events of all runs, or of those named, against their hashes. Exits with 1 when any is wrong."
+    help = "Check the events of all runs, or of those named, against their hashes. Exits with 1 when any is wrong."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("run_ids", nargs="*", type=UUID, metavar="RUN_ID", help="Only these; by default all runs.")
@@ -37,9 +37,9 @@ class Command(BaseCommand):
             raise CommandError(f"Faulty runs: {faulty} of {runs}.")
         self.stdout.write(f"No faults. Runs checked: {runs}, events: {events}.")
         if not run_ids:
-            self._tell_newest()
+            self._print_newest()
 
-    def _tell_newest(self) -> None:
+    def _print_newest(self) -> None:
         newest = RunEvent.objects.filter(run=Run.objects.order_by("-pk")[:1]).order_by("-seq").first()
         if newest is not None:
             self.stdout.write(f"To note elsewhere: newest run {newest.run_id}, event {newest.seq}, hash {newest.hash}.")
@@ -50,13 +50,13 @@ def _all_run_ids() -> Iterable[UUID]:
 
 
 def _checked(run_id: UUID) -> tuple[list[str], int]:
-    """Return what is wrong with a run, and how many events it counts."""
+    """Return what is wrong with a run, and how many events it has."""
     try:
         with one_snapshot():
             run = Run.objects.with_head().get_existing(run_id)
-            return list(faults_in(run)), run.last_seq
+            return faults_in(run), run.last_seq
     except RUN_NOT_FOUND:
         raise CommandError(f"No such run: {run_id}") from None
     except DataError as error:
-        # Such as an instant that PostgreSQL can hold and Python cannot: nothing that the service wrote.
+        # Such as an instant that PostgreSQL can store and Python cannot; the service never wrote it.
         return [f"it cannot be read: {error}"], 0
