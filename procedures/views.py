@@ -32,7 +32,9 @@ class ProcedureListParameters(Parameters):
     """Filters of the list."""
 
     tag = serializers.CharField(required=False, max_length=63, help_text="Only procedures with this tag.")
-    q = serializers.CharField(required=False, max_length=200, help_text="A text in the key, title or description.")
+    q = serializers.CharField(
+        required=False, max_length=200, help_text="Only procedures with this text in their key, title or description."
+    )
 
 
 class RevisionListParameters(Parameters):
@@ -54,7 +56,7 @@ class ProcedureViewSet(ApiViewSet):
         return super().handle_exception(exc)
 
     def list(self, request: Request) -> HttpResponse:
-        """Answer the complete list of active procedures with their steps, or those that filters leave."""
+        """Answer the complete list of active procedures with their steps, or those that match the filters."""
         if self.parameters:
             return Response([represent(procedure) for procedure in _filtered(**self.parameters)])
         return representation_response(request, caches.read_procedure_list)
@@ -74,7 +76,7 @@ class ProcedureViewSet(ApiViewSet):
         return _answer(outcome, HTTPStatus.CREATED, location=f"/procedures/{outcome.procedure.key}")
 
     def update(self, request: Request, key: str) -> HttpResponse:
-        """Publish a new revision, unless the content is the current one's."""
+        """Publish a new revision, unless the content is unchanged."""
         return _answer(
             actions.publish_revision(
                 key=key,
@@ -108,7 +110,7 @@ class RevisionViewSet(ApiViewSet):
     query_parameters: ClassVar[dict[str, type[Parameters]]] = {"list": RevisionListParameters}
 
     def list(self, request: Request, key: str) -> Response:
-        """Answer the revisions' heads, newest first, and where the next page is."""
+        """Answer the revisions without their steps, newest first, and the path of the next page."""
         revisions = Procedure.objects.get_published(key).revisions.filter(number__isnull=False)
         if "before" in self.parameters:
             revisions = revisions.filter(number__lt=self.parameters["before"])
@@ -137,7 +139,7 @@ def _filtered(tag: str | None = None, q: str | None = None) -> list[Procedure]:
 
 
 def _answer(outcome: Outcome, status: HTTPStatus = HTTPStatus.OK, location: str = "") -> HttpResponse:
-    """Answer a write with the procedure as the write left it."""
+    """Answer a write with the procedure right after it."""
     body = exact_json.dumps(represent(outcome.procedure))
     response = written_response(body, caches.FINGERPRINT, outcome.version, status, location)
     if outcome.is_replayed:

@@ -59,7 +59,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 def metrics(request: HttpRequest) -> HttpResponse:
     """Export the Prometheus series of all workers, to whoever may see them."""
     if not _may_see_metrics(request):
-        return plain_problem_response(UNAUTHENTICATED("The metrics have a token of their own."), request)
+        return plain_problem_response(UNAUTHENTICATED("The metrics need the metrics token."), request)
     for attempt in range(1, EXPORT_ATTEMPTS + 1):
         try:
             return cast(HttpResponse, ExportToDjangoView(request))

@@ -23,12 +23,12 @@ COLUMNS = (
     "actor_id", "actor_name", "performed_at", "recorded_at", "hash",
 )  # fmt: skip
 
-# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
+# Characters that start a formula in a spreadsheet (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ExportedEventSerializer(serializers.Serializer[Any]):
-    """An event of any kind, whole but for the keys of its request."""
+    """An event of any kind, with everything but its request's Idempotency-Key and fingerprint."""
 
     seq = serializers.IntegerField()
     kind = serializers.ChoiceField(choices=EventKind.values)
@@ -47,7 +47,7 @@ class ExportedEventSerializer(serializers.Serializer[Any]):
 
 
 class ExportSerializer(RunSerializer):
-    """A run as GET /runs/{id} shows it, with the revision that it executed and its whole ledger."""
+    """A run as GET /runs/{id} shows it, with the revision that it executes and its whole ledger."""
 
     revision = RevisionSerializer(source="run.revision")
     events = ExportedEventSerializer(many=True)
@@ -57,22 +57,22 @@ def finished_run(run_id: UUID) -> RunRecord:
     """Read a finished run.
 
     Raises:
-        RUN_NOT_FOUND: there is none with this id.
-        RUN_NOT_FINISHED: it is neither completed nor aborted.
+        RUN_NOT_FOUND: no run has this id.
+        RUN_NOT_FINISHED: the run is neither completed nor aborted.
     """
     record = record_with_id(run_id)
     if record.progress.status not in ENDED:
-        raise RUN_NOT_FINISHED(run_status=record.progress.status)
+        raise RUN_NOT_FINISHED("Only a completed or aborted run can be exported.", run_status=record.progress.status)
     return record
 
 
 def json_of(record: RunRecord) -> bytes:
-    """Return the run with all that it takes to understand it."""
+    """Return the run with everything needed to understand it."""
     return exact_json.dumps(ExportSerializer(record).data)
 
 
 def csv_of(record: RunRecord) -> bytes:
-    """Return the ledger, one line an event (RFC 4180)."""
+    """Return the ledger, one line per event (RFC 4180)."""
     text = io.StringIO(newline="")
     lines = csv.writer(text)  # its default dialect is RFC 4180's: CRLF, quotes where needed
     lines.writerow(COLUMNS)

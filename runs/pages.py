@@ -21,10 +21,14 @@ class RunListParameters(Parameters):
     """The filters of GET /runs."""
 
     status = serializers.ChoiceField(choices=RunStatus.values, required=False)
-    procedure = serializers.SlugField(required=False, help_text="The key of the procedure.")
-    external_ref = serializers.CharField(required=False, trim_whitespace=False, help_text="Exactly this reference.")
+    procedure = serializers.SlugField(required=False, help_text="Only runs of the procedure with this key.")
+    external_ref = serializers.CharField(
+        required=False, trim_whitespace=False, help_text="Only runs with exactly this reference."
+    )
     started_after = InstantField(required=False, help_text="Only runs that started after this instant.")
-    cursor = serializers.UUIDField(required=False, help_text="Where the page begins; `next` of the page before has it.")
+    cursor = serializers.UUIDField(
+        required=False, help_text="Where the page begins; taken from `next` of the page before."
+    )
     limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, required=False, default=DEFAULT_LIMIT)
 
 

@@ -1,4 +1,4 @@
-"""What a run's ledger amounts to: the run's state, each step's, and what comes next. All derived."""
+"""What is derived from a run's ledger: the state of the run and of each step, and the next steps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ STATUS_AFTER = {
     EventKind.RESUME: RunStatus.IN_PROGRESS,
     EventKind.ABORT: RunStatus.ABORTED,
 }
-"""The state of a run after an event about the run as a whole; unless all steps are resolved by then."""
+"""The state of a run after an event about the run as a whole, unless all steps are resolved."""
 
 
 class StepState(StrEnum):
@@ -29,12 +29,12 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepProgress:
-    """Where one step stands.
+    """The state of one step.
 
     Attributes:
         step: The step.
         state: Its state.
-        effective: The event that counts: the original commit or skip, or its newest amendment; None if unresolved.
+        effective: The original commit or skip, or its newest amendment; None if the step is unresolved.
     """
 
     step: Step
@@ -53,19 +53,19 @@ class StepProgress:
 
     @property
     def deviated(self) -> bool:
-        """Whether a value that counts lies outside its limits, for a reason."""
+        """Whether the effective event has a value outside its limits, with a reason."""
         return self.effective is not None and bool(self.effective.deviations)
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What decides, of a ledger, where its run stands: as much of it as there are steps, however long it is.
+    """The part of a ledger that decides the state of its run. Its size depends on the number of steps alone.
 
     Attributes:
         newest: The newest event.
         last_change: The newest event about the run as a whole.
-        effective: By the id of its step, the event that counts: a commit, a skip, or its newest amendment.
-        completed_at: When the last step was resolved; None while one is not.
+        effective: The effective event of each resolved step, by the step's id.
+        completed_at: When the last step was resolved; None if one is unresolved.
     """
 
     newest: RunEvent
@@ -74,7 +74,7 @@ class Outline:
     completed_at: datetime | None
 
     def after(self, event: RunEvent, steps: Sequence[Step]) -> "Outline":
-        """Return the outline with one more event, in a run of these steps."""
+        """Return the outline after one more event, for a run of these steps."""
         if event.step_id is None:
             return replace(self, newest=event, last_change=event)
         effective = {**self.effective, event.step_id: event}
@@ -85,13 +85,13 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands.
+    """The state of a run.
 
     Attributes:
         status: The run's state.
         ended_at: When it was completed or aborted.
         end_reason: Why it was aborted.
-        steps: Where its steps stand, in their order.
+        steps: The states of its steps, by position.
     """
 
     status: RunStatus
@@ -111,11 +111,11 @@ class Progress:
 
     @property
     def next_steps(self) -> list[str]:
-        """The keys of the steps that come next; none in a run that has ended."""
+        """The keys of the steps that can be done now; none if the run has ended."""
         return [progress.step.key for progress in self.steps if progress.state is StepState.AVAILABLE]
 
     def of(self, step: Step) -> StepProgress:
-        """Return where `step` stands."""
+        """Return the state of `step`."""
         return next(progress for progress in self.steps if progress.step.pk == step.pk)
 
     def unresolved_before(self, step: Step) -> list[str]:
@@ -126,7 +126,7 @@ class Progress:
 
 
 def outline_of(steps: Sequence[Step], events: Sequence[RunEvent]) -> Outline:
-    """Return the outline of a whole ledger (by seq) of a run of these steps."""
+    """Return the outline of a whole ledger, ordered by seq, for a run of these steps."""
     return Outline(
         newest=events[-1],
         last_change=next(event for event in reversed(events) if event.step_id is None),
@@ -136,7 +136,7 @@ def outline_of(steps: Sequence[Step], events: Sequence[RunEvent]) -> Outline:
 
 
 def progress_of(ordering: str, steps: Sequence[Step], outline: Outline) -> Progress:
-    """Derive where a run stands from its pinned steps (in their order) and the outline of its ledger."""
+    """Derive the state of a run from its pinned steps, ordered by position, and the outline of its ledger."""
     status = STATUS_AFTER[EventKind(outline.last_change.kind)]
     ended_at = outline.last_change.recorded_at if status is RunStatus.ABORTED else None
     if status is RunStatus.IN_PROGRESS and outline.completed_at is not None:
@@ -150,7 +150,7 @@ def progress_of(ordering: str, steps: Sequence[Step], outline: Outline) -> Progr
 
 
 def _completed_at(steps: Sequence[Step], events: Sequence[RunEvent]) -> datetime | None:
-    """Return when the last unresolved step was resolved, if all are."""
+    """Return when the last step was resolved; None if one is unresolved."""
     unresolved = {step.pk for step in steps}
     for event in events:
         if event.step_id in unresolved:

@@ -1,4 +1,4 @@
-"""Runs as they are read: where one stands, with or without the whole ledger behind it."""
+"""Runs as they are read: the present state of a run, with or without its whole ledger."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from runs.states import STEP_KINDS, RunStatus
 
 @dataclass(frozen=True, slots=True)
 class RunHead:
-    """Where a run stands. As large as its procedure, however long its ledger is.
+    """The present state of a run. Its size depends on the procedure, not on the length of the ledger.
 
     Attributes:
-        run: The row, for what never changes in it.
-        pinned_steps: The steps of its revision, in their order.
-        outline: What counts of its ledger.
-        progress: What that amounts to.
+        run: The row; only its constant columns are used.
+        pinned_steps: The steps of its revision, by position.
+        outline: The part of its ledger that decides its state.
+        progress: The state derived from it.
     """
 
     run: Run
@@ -34,13 +34,13 @@ class RunHead:
         return self.outline.newest.seq
 
     def with_event(self, event: RunEvent) -> "RunHead":
-        """Return where the run stands after one more event."""
+        """Return the state after one more event."""
         return _head(self.run, self.pinned_steps, self.outline.after(event, self.pinned_steps))
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord(RunHead):
-    """A run as its ledger tells it, up to its newest event or an earlier one.
+    """A run with its ledger, up to its newest event or an earlier one.
 
     Attributes:
         events: The ledger, by seq.
@@ -64,12 +64,12 @@ class RunRecord(RunHead):
 
 
 def head_of(run: Run) -> RunHead:
-    """Read where a run stands that carries its revision."""
+    """Read the state of a run whose revision is loaded."""
     return heads_of([run])[0]
 
 
 def heads_of(runs: Iterable[Run]) -> list[RunHead]:
-    """Read where runs stand that carry their revisions: two statements, however many there are."""
+    """Read the states of runs whose revisions are loaded, in two statements."""
     found = list(runs)
     prefetch_related_objects(found, "revision__steps")
     newest: dict[UUID, list[RunEvent]] = {run.pk: [] for run in found}
@@ -79,24 +79,24 @@ def heads_of(runs: Iterable[Run]) -> list[RunHead]:
 
 
 def head_with_id(run_id: UUID) -> RunHead:
-    """Read where one run stands.
+    """Read the state of one run.
 
     Raises:
-        RUN_NOT_FOUND: there is none with this id.
+        RUN_NOT_FOUND: no run has this id.
     """
     return head_of(Run.objects.with_head().get_existing(run_id))
 
 
 def record_of(run: Run) -> RunRecord:
-    """Read the steps and the ledger of a run that carries its revision: two statements."""
+    """Read the steps and the ledger of a run whose revision is loaded, in two statements."""
     return new_record(run, list(run.events.select_related("step")))
 
 
 def record_with_id(run_id: UUID) -> RunRecord:
-    """Read one run whole.
+    """Read one run with its ledger.
 
     Raises:
-        RUN_NOT_FOUND: there is none with this id.
+        RUN_NOT_FOUND: no run has this id.
     """
     return record_of(Run.objects.with_head().get_existing(run_id))
 
@@ -118,6 +118,6 @@ def _outline(run: Run, newest: Sequence[RunEvent]) -> Outline:
         newest=max(newest, key=lambda event: event.seq),
         last_change=next(event for event in newest if event.step_id is None),
         effective={event.step_id: event for event in newest if event.step_id is not None},
-        # Amendments hide which event it was that resolved the last step; the run's row has kept the instant.
+        # An amendment replaces the event that resolved its step, so the instant comes from the run's row.
         completed_at=run.ended_at if run.status == RunStatus.COMPLETED else None,
     )

@@ -35,7 +35,7 @@ class StartSerializer(StrictSerializer):
 
 
 class DeviationSerializer(StrictSerializer):
-    """A reason why a value lies outside its slot's limits."""
+    """The reason why a value is outside its slot's limits."""
 
     slot = NameField()
     reason = StrictCharField(max_length=MAX_TEXT)
@@ -52,7 +52,7 @@ class CommitBodySerializer(StrictSerializer):
 
 
 class AmendBodySerializer(CommitBodySerializer):
-    """The body of an amendment: the whole content again, what it replaces, and why."""
+    """The body of an amendment: the whole corrected content, the event that it replaces, and the reason."""
 
     amends = StrictIntegerField(min_value=1)
     reason = StrictCharField(max_length=MAX_TEXT)
@@ -75,14 +75,14 @@ class ResumeBodySerializer(StrictSerializer):
 
 
 class ActorSerializer(serializers.Serializer[Any]):
-    """Who did it, under the name of that time."""
+    """Who did it, with their name at that time."""
 
     id = serializers.IntegerField(source="actor_id")
     name = serializers.CharField(source="actor_name")
 
 
 class StarterSerializer(serializers.Serializer[Any]):
-    """Who started the run, under the name of that time."""
+    """Who started the run, with their name at that time."""
 
     id = serializers.IntegerField(source="started_by_id")
     name = serializers.CharField(source="started_by_name")
@@ -148,7 +148,7 @@ class RunHeadSerializer(serializers.Serializer[Any]):
 
 
 class StepStateSerializer(serializers.Serializer[Any]):
-    """Where one step of a run stands."""
+    """The state of one step of a run."""
 
     key = serializers.CharField(source="step.key")
     title = serializers.CharField(source="step.title")
@@ -167,7 +167,7 @@ class RunSerializer(RunHeadSerializer):
 
 
 class RunAfterEventSerializer(serializers.Serializer[Any]):
-    """Where a run stands after an event."""
+    """The state of a run after an event."""
 
     id = serializers.UUIDField(source="run.id")
     status = serializers.ChoiceField(choices=RunStatus.values, source="progress.status")
@@ -177,7 +177,7 @@ class RunAfterEventSerializer(serializers.Serializer[Any]):
 
 
 class CurrentSerializer(RunAfterEventSerializer):
-    """What is to be done now: small enough for a phone or a chat assistant."""
+    """The steps to do now: small enough for a phone or a chat assistant."""
 
     title = serializers.CharField(source="run.title")
     steps = serializers.SerializerMethodField()
@@ -191,7 +191,7 @@ class CurrentSerializer(RunAfterEventSerializer):
 
 
 def start_submission_from(body: dict[str, Any]) -> StartSubmission:
-    """Read the body of a start; if it is malformed, the submission has nothing but findings."""
+    """Read the body of a start; if it is malformed, the submission has only findings."""
     serializer = StartSerializer(data=body)
     if not serializer.is_valid():
         return StartSubmission(findings=findings_of(serializer.errors))
@@ -202,7 +202,7 @@ def submission_from(body: dict[str, Any], serializer_class: type[StrictSerialize
     """Read the body of a verb; what is malformed in it becomes findings of the submission."""
     checked = serializer_class(data=body)
     checked.is_valid()
-    # Once more without what was refused: the rest of the body is held against the step all the same.
+    # Read again without the malformed members: the rest of the body is still checked against the step.
     readable = serializer_class(
         data={name: member for name, member in body.items() if name not in checked.errors}, partial=True
     )

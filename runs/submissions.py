@@ -1,4 +1,4 @@
-"""What an operator submits, as it came over the wire, and what is wrong with it."""
+"""What an operator submits, and what is wrong with it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """The operator's reason why a value lies outside its slot's limits."""
+    """The operator's reason why a value is outside its slot's limits."""
 
     slot: str
     reason: str
@@ -28,7 +28,7 @@ class StartSubmission:
     Attributes:
         procedure: The key of the procedure.
         revision: The number of the revision; None for the current one.
-        findings: What is wrong with its shape; if there are any, the other members are empty.
+        findings: What is wrong with the body; if there are any, the other members are empty.
     """
 
     procedure: str = ""
@@ -43,8 +43,8 @@ class Submission:
     """The body of a verb; each verb has some of these members.
 
     Attributes:
-        findings: What is wrong with its shape; such a member is empty here. They are kept until it is clear
-            that the verb is allowed at all, since that comes before whether its body is valid.
+        findings: What is malformed in the body; such a member is empty here. The action reports them only after
+            it has found that the verb is allowed.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Submission:
     findings: Sequence[Finding] = ()
 
     def findings_for(self, step: Step, now: datetime) -> list[Finding]:
-        """Return everything that is wrong with this submission as a commit or an amendment of `step`."""
+        """Return everything that is wrong with this submission as a commit or amendment of `step`."""
         malformed = {finding.pointer.split("/")[1] for finding in self.findings if finding.pointer}
         found = list(self.findings)
         if "values" not in malformed:
@@ -66,11 +66,11 @@ class Submission:
         if "checklist" not in malformed:
             found += check_checklist(step.checklist, self.checklist)
         if self.performed_at is not None and self.performed_at > now + MAX_CLOCK_SKEW:
-            found.append(Finding("/performed_at", "future", "Must not lie more than 5 minutes in the future."))
+            found.append(Finding("/performed_at", "future", "Must not be more than 5 minutes in the future."))
         return found
 
     def deviations_for(self, step: Step) -> list[dict[str, Any]]:
-        """Return the deviations as the ledger keeps them: with the limits that were not kept."""
+        """Return the deviations as the ledger keeps them: with the limits of their slots."""
         limits = {slot["key"]: {name: slot[name] for name in ("min", "max") if name in slot} for slot in step.slots}
         return [
             {"slot": deviation.slot, "limit": limits[deviation.slot], "reason": deviation.reason}
@@ -90,16 +90,16 @@ class Submission:
 
     def _problem_of_deviation(self, slot: Mapping[str, Any] | None, key: str, seen: set[str]) -> tuple[str, str] | None:
         if slot is None:
-            return "unknown", "The step has no such slot."
+            return "unknown", "This step has no such slot."
         if key in seen:
-            return "duplicate", "This slot stands twice."
+            return "duplicate", "This slot has more than one deviation."
         if slot.get("out_of_range") != "deviation":
-            return "not_applicable", "This slot allows no deviation."
+            return "not_applicable", "This slot does not allow deviations."
         value = self.values.get(key)
         if not isinstance(value, int | Decimal):
-            return "not_applicable", "There is no number to excuse."
+            return "not_applicable", "This slot has no numeric value."
         if not out_of_range(slot, value):
-            return "not_applicable", "The value lies within the limits."
+            return "not_applicable", "The value is within the limits."
         return None
 
 
