@@ -1,11 +1,11 @@
-"""The types of problem that access answers."""
+"""The problem types of access."""
 
 from http import HTTPStatus
 
 from rest.problems import Member, problem_type
 
 ROLE_REQUIRED = problem_type(
-    HTTPStatus.FORBIDDEN, "role-required", "This step is for another role",
-    "Only members of a group may commit the step.",
+    HTTPStatus.FORBIDDEN, "role-required", "This step requires another role",
+    "Only members of one group may commit the step, and the user is not one of them.",
     role=Member({"type": "string"}, "supervisor"),
 )  # fmt: skip

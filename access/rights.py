@@ -1,4 +1,4 @@
-"""Who may do what. A right is a Django permission; roles are groups that hold some (procedures_project/roles.py)."""
+"""Who may do what. A right is a Django permission; a role is a group that has some (procedures_project/roles.py)."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -31,19 +31,19 @@ class Right(StrEnum):
 def require(user: User, right: Right) -> None:
     """Raise `FORBIDDEN` unless the user has the right."""
     if not user.has_perm(right):
-        raise FORBIDDEN(f"It takes the right {right}.")
+        raise FORBIDDEN(f"This requires the right {right}.")
 
 
 def require_role(user: User, role: str | None) -> None:
-    """Raise `ROLE_REQUIRED` unless the user is in the group `role`; administrators are in every one."""
+    """Raise `ROLE_REQUIRED` unless the user is in the group `role`, or an administrator."""
     if role is None or user.is_superuser:
         return
     if not user.groups.filter(name__in=[role, Role.ADMIN]).exists():
-        raise ROLE_REQUIRED(f"Only members of {role!r} may commit it.", role=role)
+        raise ROLE_REQUIRED(f"Only members of {role!r} may commit this step.", role=role)
 
 
 class MayRead(BasePermission):
-    """Let in whoever may read what the view is about: who may not read, may not know what there is."""
+    """Admit users who may read what the view shows; nobody else may even learn what exists."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         """Tell whether the user has the view's `read_right`."""

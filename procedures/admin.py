@@ -1,6 +1,6 @@
 """Procedures in the admin: the head, its revisions, and the draft that becomes the next one.
 
-A published revision is shown and never edited. Authors edit the draft, and publish it.
+A published revision is read-only. Authors edit the draft and publish it.
 """
 
 from http import HTTPMethod
@@ -83,7 +83,7 @@ class ProcedureAdmin(ListAdmin[Procedure]):
     def save_model(self, request: HttpRequest, obj: Procedure, form: ModelForm[Procedure], change: bool) -> None:
         obj.updated_at = timestamps.now()
         if change:
-            # Only what the form has: what somebody publishes meanwhile must not be put back.
+            # Only what the form has: saving more would undo what somebody publishes meanwhile.
             obj.save(update_fields=["tags", "updated_at"])
         else:
             obj.created_at = obj.updated_at
@@ -103,7 +103,7 @@ class ProcedureAdmin(ListAdmin[Procedure]):
         return [draft, *super().get_urls()]
 
     def draft_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Open the procedure's draft, begun if there is none."""
+        """Open the procedure's draft; start one if there is none."""
         if request.method != HTTPMethod.POST:
             return HttpResponseNotAllowed([HTTPMethod.POST])
         if not request.user.has_perms(DRAFTING):
@@ -121,7 +121,7 @@ class ProcedureAdmin(ListAdmin[Procedure]):
 
     @admin.action(description="Archive the selected procedures", permissions=["archive"])
     def archive(self, request: HttpRequest, procedures: QuerySet[Procedure]) -> None:
-        """Archive procedures; those with only a draft have nothing to archive."""
+        """Archive the published ones; a procedure that has only a draft cannot be archived."""
         published = procedures.filter(current__isnull=False)
         for procedure in published:
             archive_procedure(key=procedure.key, actor=cast(User, request.user), now=timestamps.now())
@@ -168,13 +168,13 @@ class RevisionAdmin(ListAdmin[Revision]):
         css = {"all": [STYLESHEET]}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # a draft is begun from its procedure
+        return False  # a draft is started from its procedure
 
     def has_change_permission(self, request: HttpRequest, obj: Revision | None = None) -> bool:
         return (obj is None or obj.is_draft) and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Revision | None = None) -> bool:
-        # `None` would offer the bulk action, which would try published ones too.
+        # Allowing `None` would offer the bulk action, which would include published revisions.
         return obj is not None and obj.is_draft and super().has_delete_permission(request, obj)
 
     def response_change(self, request: HttpRequest, obj: Revision) -> HttpResponse:
@@ -185,14 +185,15 @@ class RevisionAdmin(ListAdmin[Revision]):
         return HttpResponseRedirect(reverse("admin:procedures_procedure_change", args=[obj.procedure_id]))
 
     def _publish(self, request: HttpRequest, draft: Revision) -> bool:
-        """Publish the saved draft; what stands in the way is shown, and the draft stays saved."""
+        """Publish the saved draft; if it is refused, show why and keep the draft."""
         try:
             publish_draft(draft=draft, actor=cast(User, request.user), now=timestamps.now())
         except FORBIDDEN:
-            self._refuse(request, "You may not publish.")
+            self._refuse(request, "You are not allowed to publish.")
         except DraftOutdated:
             self._refuse(
-                request, "Another revision was published since this draft was begun. Delete it and start anew."
+                request,
+                "Another revision has been published since this draft was started. Delete the draft and start again.",
             )
         except VALIDATION_FAILED as refusal:
             for finding in refusal.extensions["errors"]:
@@ -216,8 +217,8 @@ class RevisionAdmin(ListAdmin[Revision]):
 
 
 def _comparison(draft: Revision) -> dict[str, Any]:
-    """Return what the draft's page says about publishing it."""
-    # Read anew: where the form has errors, its instance carries what was sent, which is not saved.
+    """Return what the draft's page shows about publishing it."""
+    # Read again: if the form has errors, its instance carries what was sent, which is not saved.
     saved = Revision.objects.select_related("procedure__current", "based_on").get(pk=draft.pk)
     current = saved.procedure.current
     return {

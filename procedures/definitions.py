@@ -1,4 +1,4 @@
-"""What an author says about a procedure: the content of a revision, and the head's tags."""
+"""What an author defines: the content of a revision, and the procedure's tags."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ class Definition:
 
     @property
     def content_sha256(self) -> str:
-        """The digest of what a revision freezes: equal content, equal digest; key, tags and change note aside."""
+        """The digest of the content that a revision freezes, which excludes the key, the tags and the change note."""
         content = {
             "title": self.title,
             "description": self.description,

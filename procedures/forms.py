@@ -1,4 +1,4 @@
-"""The admin's forms for the steps of a draft: the same rules as the API's, told next to the field."""
+"""The admin's forms for the steps of a draft: they apply the API's rules and show errors next to the field."""
 
 from typing import Any
 
@@ -16,9 +16,9 @@ from rest.findings import findings_of
 
 
 class TextWidget(AdminTextareaWidget):
-    """A text of several lines, which browsers send with CRLF (HTML, "form submission") and we keep with LF.
+    """A multi-line text. Browsers send CRLF (HTML, "form submission"); we store LF.
 
-    Else a text would have changed whenever its draft was saved.
+    Otherwise saving a draft would change its texts.
     """
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
@@ -30,7 +30,7 @@ class TextWidget(AdminTextareaWidget):
 
 
 class MembersField(forms.JSONField):
-    """A JSON array, read as strictly as a request's body, and shown with one member a line."""
+    """A JSON array, read as strictly as a request body and shown with one item per line."""
 
     def to_python(self, value: Any) -> Any:
         try:
@@ -41,7 +41,7 @@ class MembersField(forms.JSONField):
         return super().to_python(value)
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """Show what was sent, to the letter."""
+        """Show exactly what was sent."""
         return initial if self.disabled or data is None else InvalidJSONInput(data)
 
     def prepare_value(self, value: Any) -> Any:
@@ -91,7 +91,7 @@ class StepForm(forms.ModelForm[Step]):
         return self.cleaned_data["role"] or None
 
     def validate_constraints(self) -> None:
-        """Leave uniqueness to the set of forms: two steps that swap places are each in the other's way."""
+        """Leave uniqueness to the formset: two steps that swap positions would each seem to collide."""
 
 
 class StepFormSet(forms.BaseInlineFormSet[Step, Revision, forms.ModelForm[Step]]):
@@ -106,7 +106,7 @@ class StepFormSet(forms.BaseInlineFormSet[Step, Revision, forms.ModelForm[Step]]
                 raise ValidationError(f"Two steps have the same {name}.")
 
     def validate_unique(self) -> None:
-        """Leave it to `clean`, for the same reason."""
+        """Leave uniqueness to `clean`, for the same reason."""
 
 
 def _clean_members(members: object, serializer_class: type[SlotSerializer | ChecklistItemSerializer]) -> list[Any]:

@@ -34,18 +34,18 @@ class ProcedureQuerySet(models.QuerySet["Procedure"]):
     """Queries for procedures."""
 
     def published(self) -> "ProcedureQuerySet":
-        """Return the procedures that have a current revision; one with only a draft does not exist to the API."""
+        """Return the procedures that have a current revision; one that has only a draft does not exist for the API."""
         return self.filter(current__isnull=False)
 
     def with_steps(self) -> "ProcedureQuerySet":
-        """Return them with their current revision and its steps: two statements, however many there are."""
+        """Return the procedures with their current revisions and steps, in two statements."""
         return self.select_related("current").prefetch_related("current__steps")
 
     def lock_published(self, key: str) -> "Procedure":
         """Lock the row of the procedure with this key until the transaction ends, and return it as `get_published`.
 
-        Lock first, join afterwards: after waiting for a lock PostgreSQL looks at the new row, but still at the
-        joined row of before, and where the two no longer fit it finds nothing.
+        Lock first, join afterwards: after waiting for a lock PostgreSQL sees the new row but the old joined row, and
+        if the two no longer match it finds nothing.
 
         Raises:
             PROCEDURE_NOT_FOUND: as `get_published`.
@@ -57,7 +57,7 @@ class ProcedureQuerySet(models.QuerySet["Procedure"]):
         """Return the procedure with this key and its current revision.
 
         Raises:
-            PROCEDURE_NOT_FOUND: there is none, or it has only a draft.
+            PROCEDURE_NOT_FOUND: no procedure has this key, or it has only a draft.
         """
         procedure = self.published().select_related("current").filter(key=key).first()
         if procedure is None:
@@ -93,7 +93,7 @@ class Procedure(models.Model):
         """The current revision of a published procedure.
 
         Raises:
-            PROCEDURE_NOT_FOUND: it has only a draft.
+            PROCEDURE_NOT_FOUND: the procedure has only a draft.
         """
         if self.current is None:
             raise PROCEDURE_NOT_FOUND
@@ -103,7 +103,7 @@ class Procedure(models.Model):
         """Return the revision with this number.
 
         Raises:
-            REVISION_NOT_FOUND: there is none.
+            REVISION_NOT_FOUND: no published revision has this number.
         """
         revision = self.revisions.filter(number=number).first()
         if revision is None:
@@ -156,21 +156,21 @@ class Revision(models.Model):
 
 
 class Receipt(models.Model):
-    """What a write with an Idempotency-Key led to, so that its repetition is answered again as it was.
+    """What a write with an Idempotency-Key led to, so that a repetition gets the same answer.
 
-    The procedure is active in every answer: it is creating and publishing that take a key.
+    The procedure is active in every such answer, since only creating and publishing take a key.
     """
 
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     idempotency_key = models.CharField(max_length=255)
     request_sha256 = models.CharField(max_length=64)
-    # The head right after the write; a write that made no revision left an older one current.
+    # The head right after the write; if the write made no revision, an older one is current.
     revision = models.ForeignKey(Revision, models.PROTECT, related_name="+")
     tags = ArrayField(models.CharField(max_length=63), default=list, blank=True)
     updated_at = models.DateTimeField()
 
     class Meta:
-        default_permissions = ()  # nobody sees them, and nobody is to change them
+        default_permissions = ()  # nobody sees or changes them
         constraints = [
             models.UniqueConstraint(
                 fields=["author", "idempotency_key"], name="receipt_is_written_once_per_idempotency_key"
@@ -203,7 +203,7 @@ class Step(models.Model):
     class Meta:
         ordering = ["position"]
         constraints = [
-            # Deferred, since an author who makes two steps change places or keys saves them one by one.
+            # Deferred: when two steps swap positions or keys, they are saved one after the other.
             models.UniqueConstraint(
                 fields=["revision", "key"],
                 name="step_key_is_unique_in_its_revision",
@@ -221,12 +221,12 @@ class Step(models.Model):
 
 
 def step_members(step: Step) -> dict[str, Any]:
-    """Return what a step says, without its place."""
+    """Return the content of a step, without its position."""
     return {name: getattr(step, name) for name in STEP_MEMBERS}
 
 
 def content_of(revision: Revision) -> Definition:
-    """Return what a revision says, as it is stored: a draft may break rules, so it is not held against them."""
+    """Return the content of a revision as stored, unchecked: a draft may break rules."""
     return Definition(
         key=revision.procedure.key,
         tags=revision.procedure.tags,

@@ -1,18 +1,18 @@
-"""The types of problem that procedures answer."""
+"""The problem types of procedures."""
 
 from http import HTTPStatus
 
 from rest.problems import problem_type
 
 PROCEDURE_NOT_FOUND = problem_type(
-    HTTPStatus.NOT_FOUND, "procedure-not-found", "There is no such procedure",
-    "No procedure with this key has been published.",
+    HTTPStatus.NOT_FOUND, "procedure-not-found", "Procedure not found",
+    "No published procedure has this key.",
 )  # fmt: skip
 REVISION_NOT_FOUND = problem_type(
-    HTTPStatus.NOT_FOUND, "revision-not-found", "There is no such revision",
+    HTTPStatus.NOT_FOUND, "revision-not-found", "Revision not found",
     "The procedure has no published revision with this number.",
 )  # fmt: skip
 PROCEDURE_KEY_TAKEN = problem_type(
-    HTTPStatus.CONFLICT, "procedure-key-taken", "A procedure with this key exists",
-    "The key belongs to another procedure, perhaps to an archived one or to a draft.",
+    HTTPStatus.CONFLICT, "procedure-key-taken", "This procedure key is already in use",
+    "Another procedure has this key; it may be archived, or a draft.",
 )  # fmt: skip

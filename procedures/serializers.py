@@ -1,4 +1,4 @@
-"""The JSON shapes of procedures, and the rules that a definition must keep to be published."""
+"""The JSON shapes of procedures, and the rules that a definition must follow to be published."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,7 @@ from rest.fields import (
 
 Errors = dict[str, list[ErrorDetail]]
 
-# Which members a slot may have beside key, label, type and required, by its type.
+# The members that a slot may have besides key, label, type and required, by its type.
 EXTRA_MEMBERS: dict[str, frozenset[str]] = {
     SlotType.TEXT: frozenset({"pattern", "min_length", "max_length"}),
     SlotType.INTEGER: frozenset({"unit", "min", "max", "out_of_range"}),
@@ -44,7 +44,7 @@ class OptionSerializer(StrictSerializer):
 
 
 class SlotSerializer(StrictSerializer):
-    """A typed input of a step. A member that is absent sets no limit; null is not allowed."""
+    """A typed input of a step. An absent member sets no limit; null is not allowed."""
 
     key = NameField()
     label = StrictCharField(max_length=200)
@@ -66,7 +66,7 @@ class SlotSerializer(StrictSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         allowed = COMMON_MEMBERS | EXTRA_MEMBERS.get(attrs["type"], frozenset())
         errors: Errors = {
-            name: [ErrorDetail(f"A slot of type {attrs['type']} has no {name}.", code="not_applicable")]
+            name: [ErrorDetail(f"A slot of type {attrs['type']} cannot have {name}.", code="not_applicable")]
             for name in attrs
             if name not in allowed
         }
@@ -125,7 +125,7 @@ class ProcedureSerializer(StrictSerializer):
 
     def validate_tags(self, tags: list[str]) -> list[str]:
         if len(set(tags)) < len(tags):
-            raise ValidationError("A tag stands twice.", code="duplicate")
+            raise ValidationError("Tags must be unique.", code="duplicate")
         return tags
 
     def validate_steps(self, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -172,7 +172,9 @@ def _with_unique_keys(members: list[dict[str, Any]]) -> list[dict[str, Any]]:
     errors: list[Mapping[str, Any]] = []
     for member in members:
         key = member["key"]
-        errors.append({"key": [ErrorDetail(f"The key {key!r} stands twice.", code="duplicate")]} if key in seen else {})
+        errors.append(
+            {"key": [ErrorDetail(f"The key {key!r} is used more than once.", code="duplicate")]} if key in seen else {}
+        )
         seen.add(key)
     if any(errors):
         raise ValidationError(errors)
@@ -188,7 +190,7 @@ def _limit_errors(slot: Mapping[str, Any]) -> Errors:
             if name in slot and not isinstance(slot[name], int):
                 errors[name] = [ErrorDetail("Expected an integer.", code="type")]
     if "out_of_range" in slot and slot["type"] in NUMERIC_TYPES and not {"min", "max"} & slot.keys():
-        errors["out_of_range"] = [ErrorDetail("There is neither min nor max.", code="inconsistent")]
+        errors["out_of_range"] = [ErrorDetail("This needs min or max.", code="inconsistent")]
     if "min_length" in slot and "max_length" in slot and slot["min_length"] > slot["max_length"]:
         errors["max_length"] = [ErrorDetail("Must not be less than min_length.", code="inconsistent")]
     return errors
@@ -201,7 +203,7 @@ def _option_errors(slot: Mapping[str, Any]) -> Errors:
         return {"options": [ErrorDetail("This member is required.", code="required")]}
     values = [option["value"] for option in slot["options"]]
     if len(set(values)) < len(values):
-        return {"options": [ErrorDetail("Two options have the same value.", code="duplicate")]}
+        return {"options": [ErrorDetail("Option values must be unique.", code="duplicate")]}
     return {}
 
 
@@ -211,5 +213,5 @@ def _pattern_errors(slot: Mapping[str, Any]) -> Errors:
     try:
         compiled_pattern(slot["pattern"])
     except re2.error as error:
-        return {"pattern": [ErrorDetail(f"Not an RE2 pattern: {error}", code="pattern")]}
+        return {"pattern": [ErrorDetail(f"Not a valid RE2 pattern: {error}", code="pattern")]}
     return {}

@@ -1,4 +1,4 @@
-"""What an operator enters for a step, held against the step's slots and checklist.
+"""Checks of what an operator enters for a step against its slots and checklist.
 
 Values are JSON values of exactly the slot's type; nothing is coerced. Every problem is reported.
 """
@@ -76,7 +76,7 @@ class Wrong(Exception):
 
 
 class OutOfRange(Wrong):
-    """A number lies outside the slot's min and max; a slot may let it pass as a deviation."""
+    """A number is outside the slot's min and max; some slots accept that as a deviation."""
 
 
 def check_values(
@@ -88,7 +88,7 @@ def check_values(
     """
     by_key = {slot["key"]: slot for slot in slots}
     findings = [
-        Finding(pointer("values", key), "unknown", "The step has no such slot.") for key in values if key not in by_key
+        Finding(pointer("values", key), "unknown", "This step has no such slot.") for key in values if key not in by_key
     ]
     for key, slot in by_key.items():
         if key in values:
@@ -99,7 +99,7 @@ def check_values(
 
 
 def out_of_range(slot: Slot, value: Any) -> bool:
-    """Tell whether a value of the right type lies outside the slot's min and max."""
+    """Tell whether a value of the right type is outside the slot's min and max."""
     try:
         _check_range(slot, value)
     except OutOfRange:
@@ -111,7 +111,7 @@ def check_checklist(items: Sequence[Mapping[str, Any]], checked: Mapping[str, An
     """Return what is wrong with `checked` (item key → boolean): a required item must be true."""
     by_key = {item["key"]: item for item in items}
     findings = [
-        Finding(pointer("checklist", key), "unknown", "The step has no such item.")
+        Finding(pointer("checklist", key), "unknown", "This step has no such item.")
         for key in checked
         if key not in by_key
     ]
@@ -182,9 +182,9 @@ def _check_multi_choice(slot: Slot, value: Any) -> None:
     for choice in value:
         _check_choice(slot, choice)
     if len(set(value)) < len(value):
-        raise Wrong("duplicate", "Each option at most once.")
+        raise Wrong("duplicate", "Name each option at most once.")
     if slot["required"] and not value:
-        raise Wrong("required", "At least one option.")
+        raise Wrong("required", "Name at least one option.")
 
 
 def _check_date(_slot: Slot, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""What an author submits, as it came over the wire or out of a draft."""
+"""What an author submits: the body of a request, or a draft."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,19 +13,19 @@ from rest.problems import validation_failed
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A procedure as its author writes it, before it is known to be valid.
+    """A procedure as its author wrote it, before it is known to be valid.
 
-    It is checked only when an action asks for the definition: the check can be costly, so people who may not write
-    are refused first.
+    It is checked only when an action asks for the definition. The check can be expensive, so the action first refuses
+    users who may not write.
     """
 
     body: Mapping[str, Any]
 
     def definition(self, key: str | None = None) -> Definition:
-        """Return the definition; with `key`, of the procedure that has this key.
+        """Return the definition; with `key`, as a revision of that procedure.
 
         Raises:
-            VALIDATION_FAILED: the body breaks rules; every finding is listed.
+            VALIDATION_FAILED: the body breaks rules; all findings are listed.
         """
         serializer = ProcedureSerializer(data=self.body if key is None else {"key": key, **self.body})
         if not serializer.is_valid():
@@ -37,5 +37,5 @@ class Submission:
 
 
 def submission_of(draft: Revision) -> Submission:
-    """Return what a draft says, as if it had been sent."""
+    """Return a draft as a submission."""
     return Submission(asdict(content_of(draft)))

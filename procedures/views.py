@@ -73,7 +73,7 @@ class ProcedureViewSet(CachedReadMixin, ApiViewSet):
         return _answer(outcome, HTTPStatus.CREATED, location=f"/procedures/{outcome.procedure.key}")
 
     def update(self, request: Request, key: str) -> HttpResponse:
-        """Publish a new revision, unless the content is the current one's."""
+        """Publish a new revision, unless the content is unchanged."""
         return _answer(
             actions.publish_revision(
                 key=key,
@@ -107,7 +107,7 @@ class RevisionViewSet(ApiViewSet):
     query_parameters: ClassVar[dict[str, type[Parameters]]] = {"list": RevisionListParameters}
 
     def list(self, request: Request, key: str) -> Response:
-        """Answer the revisions' heads, newest first, and where the next page is."""
+        """Answer the revisions without their steps, newest first, and the path of the next page."""
         revisions = Procedure.objects.get_published(key).revisions.filter(number__isnull=False)
         if "before" in self.parameters:
             revisions = revisions.filter(number__lt=self.parameters["before"])
@@ -136,7 +136,7 @@ def _filtered(tag: str | None = None, q: str | None = None) -> list[Procedure]:
 
 
 def _answer(outcome: Outcome, status: HTTPStatus = HTTPStatus.OK, location: str = "") -> HttpResponse:
-    """Answer a write with the procedure as the write left it."""
+    """Answer a write with the procedure right after it."""
     body = exact_json.dumps(represent(outcome.procedure))
     response = written_response(body, caches.FINGERPRINT, outcome.version, status, location)
     if outcome.is_replayed:

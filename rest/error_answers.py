@@ -44,9 +44,9 @@ GENERIC_TYPES: Mapping[int, ProblemType] = {
         VERSION_MISMATCH, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, PRECONDITION_REQUIRED,
     )
 }  # fmt: skip
-"""By status, what an error is that knows nothing of problems, such as REST framework's own."""
+"""What an exception becomes that is no `Problem`, such as one of REST framework's, by its HTTP status."""
 
-# With these PostgreSQL says itself that it rolled back: lock_not_available, deadlock_detected, serialization_failure.
+# SQLSTATEs that say that PostgreSQL rolled back: lock_not_available, deadlock_detected, serialization_failure.
 ROLLED_BACK = frozenset({"55P03", "40P01", "40001"})
 
 
@@ -61,7 +61,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
 
 
 def problem_of(error: Exception, *, is_write: bool) -> Problem | None:
-    """Return how an error reads over HTTP; None for one that nobody expected, which is a bug."""
+    """Return the problem that an exception is sent as; None if the exception is a bug."""
     match error:
         case Problem():
             return error
@@ -77,7 +77,7 @@ def problem_of(error: Exception, *, is_write: bool) -> Problem | None:
 
 
 def _generic_problem(error: APIException) -> Problem | None:
-    """Return the problem of the generic type that has the error's status; its members are attributes of the error."""
+    """Return a problem of the generic type for the error's status; its members are read from the error's attributes."""
     problem_type = GENERIC_TYPES.get(error.status_code)
     if problem_type is None:
         return None
@@ -85,27 +85,29 @@ def _generic_problem(error: APIException) -> Problem | None:
 
 
 def failure_of_postgresql(error: OperationalError | InterfaceError, *, is_write: bool) -> Problem:
-    """Return how a failure of PostgreSQL reads over HTTP, to whoever wanted to read or to write."""
+    """Return the problem that a failure of PostgreSQL is sent as; after a write the outcome may be unknown."""
     logger.warning("database_unavailable", error=str(error).strip())
     if not is_write:
         return UNAVAILABLE("Try again.")
     if getattr(error.__cause__, "sqlstate", None) in ROLLED_BACK:
         return UNAVAILABLE("Nothing was changed; try again.")
-    return OUTCOME_UNKNOWN("Repeat it with the same Idempotency-Key; if it had none, read first what there is now.")
+    return OUTCOME_UNKNOWN(
+        "Repeat the request with the same Idempotency-Key. If it had none, check first whether it was carried out."
+    )
 
 
 def plain_problem_response(problem: Problem, request: HttpRequest) -> HttpResponse:
-    """Answer a problem from outside REST framework."""
+    """Send a problem from outside REST framework."""
     return HttpResponse(
         exact_json.dumps(problem.document(request.path)), MEDIA_TYPE, problem.status, headers=problem.headers
     )
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer Django's own 400, such as a wrong Host, and a form that is too large (handler400)."""
+    """Answer Django's own 400: a wrong Host, or a form that is too large (handler400)."""
     if isinstance(exception, RequestDataTooBig):
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        return plain_problem_response(PAYLOAD_TOO_LARGE(f"At most {limit} bytes are read.", limit_bytes=limit), request)
+        return plain_problem_response(PAYLOAD_TOO_LARGE(f"The limit is {limit} bytes.", limit_bytes=limit), request)
     return plain_problem_response(MALFORMED_REQUEST(type(exception).__name__ if exception else ""), request)
 
 
@@ -115,7 +117,7 @@ def permission_denied(request: HttpRequest, exception: Exception | None = None) 
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer a path that no route knows (handler404)."""
+    """Answer a path that matches no route (handler404)."""
     return plain_problem_response(NOT_FOUND(), request)
 
 

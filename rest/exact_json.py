@@ -106,7 +106,7 @@ def _object_without_duplicates(members: list[tuple[str, JSON]]) -> dict[str, JSO
     if len(found) < len(members):
         names = [name for name, _ in members]
         twice = next(name for name in names if names.count(name) > 1)
-        raise NotExactJSON(f"The name {twice!r} stands twice in one object.")
+        raise NotExactJSON(f"The name {twice!r} appears more than once in an object.")
     return found
 
 
@@ -125,9 +125,9 @@ def _check_texts_and_depth(value: JSON, depth: int) -> None:
 
 def _check_text(text: str) -> None:
     if "\x00" in text:  # PostgreSQL stores no NUL
-        raise NotExactJSON("A text contains the character NUL.")
+        raise NotExactJSON("A string contains the character NUL.")
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise NotExactJSON("A text contains half of a surrogate pair.")
+        raise NotExactJSON("A string contains half of a surrogate pair.")
 
 
 def _write_decimal(value: object) -> orjson.Fragment:

@@ -1,4 +1,4 @@
-"""A finding: one thing that is wrong in a body, and where. Checks return them all; nobody stops at the first."""
+"""A finding: one thing that is wrong in a body, and where. A check returns all findings, not just the first."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

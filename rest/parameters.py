@@ -1,4 +1,4 @@
-"""Query parameters: declared by a serializer, read from text, and refused when unknown or given twice."""
+"""Query parameters: declared by a serializer, read from text, and refused if unknown or repeated."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from rest.problems import MALFORMED_REQUEST, UNKNOWN_PARAMETER
 
 
 class Parameters(serializers.Serializer[Any]):
-    """The query parameters of an endpoint. Unlike a body's, their values are text, so fields convert them."""
+    """The query parameters of an endpoint. Their values are text, so the fields convert them."""
 
 
 class NoParameters(Parameters):
@@ -20,9 +20,9 @@ def parameters_of(request: Request, declared: type[Parameters]) -> dict[str, Any
     """Return the validated query parameters of `request`.
 
     Raises:
-        UNKNOWN_PARAMETER: one is not declared.
-        MALFORMED_REQUEST: one is given twice; which of them counts would be a guess.
-        ValidationError: one has a wrong value.
+        UNKNOWN_PARAMETER: a parameter is not declared.
+        MALFORMED_REQUEST: a parameter is repeated, and which value counts would be a guess.
+        ValidationError: a value is wrong.
     """
     known = declared().fields
     for name, values in request.query_params.lists():

@@ -1,8 +1,8 @@
-"""Problem details (RFC 9457): how a type of problem is declared, and the types that any part of the service answers.
+"""Problem details (RFC 9457): how a problem type is declared, and the types that every part of the service uses.
 
-A type is declared once. It is an exception, raised with what is special about the occurrence
-(`raise STEP_OUT_OF_ORDER("…", blocking_steps=["quantify"])`) and caught by its name; /openapi.json describes it from
-the same declaration. The types of an app are in its own room `problems`.
+Each type is declared once. It is an exception: code raises it with what is special about this occurrence
+(`raise STEP_OUT_OF_ORDER("…", blocking_steps=["quantify"])`) and catches it by name. /openapi.json is made from the
+same declarations. An app keeps its own types in its module `problems`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,27 +21,30 @@ JSONSchema: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member that the problems of one type have beside those of RFC 9457: its shape, and an example."""
+    """An extension member of a problem type (RFC 9457 §3.2): its JSON schema, and an example."""
 
     shape: JSONSchema
     example: Any
 
 
 class Problem(APIException):
-    """An error that the service answers. Its subclasses are the types of problem, made by `problem_type`.
+    """An error that is sent to the client. Its subclasses are the problem types; `problem_type` makes them.
 
     Args:
         detail: What is special about this occurrence, for people.
-        extensions: The values of the type's own members: each of them, and no other.
+        extensions: The values of the type's extension members, all of them.
+
+    Raises:
+        TypeError: a member is missing, or is not one of the type's.
 
     Attributes:
-        status: The status of the answer.
-        slug: What programs branch on: the end of the type's URI.
-        title: What it is, the same each time (RFC 9457 §3.1.3).
-        when: A sentence about when it is answered.
-        members: The type's own members.
-        headers: Headers of the answer.
-        component: The type's name in /openapi.json: `RunTooLongProblem`.
+        status: The HTTP status.
+        slug: The last part of the type's URI, which programs branch on.
+        title: A summary for people, the same for every occurrence (RFC 9457 §3.1.3).
+        when: A sentence that says when the service sends it.
+        members: The extension members.
+        headers: HTTP headers that the response carries.
+        component: The name of its schema in /openapi.json, such as `RunTooLongProblem`.
     """
 
     status: ClassVar[HTTPStatus]
@@ -54,7 +57,7 @@ class Problem(APIException):
 
     def __init__(self, detail: str = "", **extensions: Any) -> None:
         if extensions.keys() != self.members.keys():
-            raise TypeError(f"{self.slug} is raised with the members {[*self.members]}, not {[*extensions]}.")
+            raise TypeError(f"{self.slug} needs the members {[*self.members]}, not {[*extensions]}.")
         super().__init__(detail, self.slug)
         self.extensions = extensions
 
@@ -79,7 +82,7 @@ ProblemType: TypeAlias = type[Problem]
 def problem_type(
     status: HTTPStatus, slug: str, title: str, when: str, headers: Mapping[str, str] | None = None, **members: Member
 ) -> ProblemType:
-    """Declare a type of problem; the parameters are the attributes of `Problem`."""
+    """Declare a problem type; the parameters are attributes of `Problem`."""
     component = "".join(word.capitalize() for word in slug.split("-")) + "Problem"
     attributes = {
         "__doc__": when,
@@ -98,9 +101,9 @@ def problem_type(
 FINDING = {
     "type": "object",
     "properties": {
-        "pointer": {"type": "string", "description": "Where: a JSON pointer into the body (RFC 6901)."},
-        "code": {"type": "string", "description": "What, for programs."},
-        "detail": {"type": "string", "description": "What, for people."},
+        "pointer": {"type": "string", "description": "Where it is: a JSON pointer into the body (RFC 6901)."},
+        "code": {"type": "string", "description": "What is wrong, for programs."},
+        "detail": {"type": "string", "description": "What is wrong, for people."},
     },
     "required": ["pointer", "code", "detail"],
 }
@@ -109,11 +112,11 @@ RETRY_AFTER = {"Retry-After": "1"}
 
 MALFORMED_REQUEST = problem_type(
     HTTPStatus.BAD_REQUEST, "malformed-request", "The request could not be read",
-    "The body is no JSON object, a header or a query parameter cannot be read.",
+    "The body is not a JSON object, or a header or query parameter cannot be read.",
 )  # fmt: skip
 VALIDATION_FAILED = problem_type(
     HTTPStatus.BAD_REQUEST, "validation-failed", "The request is not valid",
-    "Values break rules; every finding is listed.",
+    "Some values break rules; every finding is listed.",
     errors=Member(
         {"type": "array", "items": FINDING, "minItems": 1},
         [{"pointer": "/values/minutes", "code": "type", "detail": "Expected an integer."}],
@@ -121,48 +124,49 @@ VALIDATION_FAILED = problem_type(
 )  # fmt: skip
 UNKNOWN_PARAMETER = problem_type(
     HTTPStatus.BAD_REQUEST, "unknown-parameter", "Unknown query parameter",
-    "A query parameter is none of the operation's.",
+    "The operation has no such query parameter.",
     parameter=Member({"type": "string"}, "staus"),
     known=Member({"type": "array", "items": {"type": "string"}}, ["limit", "status"]),
 )  # fmt: skip
 UNAUTHENTICATED = problem_type(
     HTTPStatus.UNAUTHORIZED, "unauthenticated", "A valid token is required",
-    "There is no token, or it is unknown, expired or revoked.", CHALLENGE,
+    "The token is missing, unknown, expired or revoked.", CHALLENGE,
 )  # fmt: skip
 FORBIDDEN = problem_type(
-    HTTPStatus.FORBIDDEN, "forbidden", "You may not do this", "The token's user lacks the right."
+    HTTPStatus.FORBIDDEN, "forbidden", "You are not allowed to do this", "The user does not have the required right."
 )  # fmt: skip
 NOT_FOUND = problem_type(
-    HTTPStatus.NOT_FOUND, "not-found", "There is nothing here", "No path of the service looks like this."
+    HTTPStatus.NOT_FOUND, "not-found", "Not found", "The service has no such path."
 )  # fmt: skip
 METHOD_NOT_ALLOWED = problem_type(
-    HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed", "This method is not allowed here",
-    "The path has no such operation; `Allow` lists those that it has.",
+    HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed",
+    "The path does not support this method; `Allow` lists those that it supports.",
 )  # fmt: skip
 NOT_ACCEPTABLE = problem_type(
-    HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "No representation is acceptable",
-    "The client accepts nothing that the operation answers.",
+    HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "No acceptable representation",
+    "The client accepts none of the representations that the operation can send.",
 )  # fmt: skip
 VERSION_MISMATCH = problem_type(
-    HTTPStatus.PRECONDITION_FAILED, "version-mismatch", "It has changed since",
-    "The current version is none of those in If-Match.",
+    HTTPStatus.PRECONDITION_FAILED, "version-mismatch", "The resource has changed",
+    "The current version is not one of those in If-Match.",
     current_etag=Member({"type": ["string", "null"]}, '"1795423190124-0c6a1f9e"'),
 )  # fmt: skip
 PAYLOAD_TOO_LARGE = problem_type(
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "payload-too-large", "The body is too large",
-    "The body has more bytes than are read.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "payload-too-large", "The request body is too large",
+    "The body is larger than the limit.",
     limit_bytes=Member({"type": "integer"}, 65536),
 )  # fmt: skip
 UNSUPPORTED_MEDIA_TYPE = problem_type(
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body's media type is not supported",
-    "The body is no `application/json` in UTF-8 without a content coding.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type",
+    "The body is not `application/json` in UTF-8, or it is compressed.",
 )  # fmt: skip
 IDEMPOTENCY_KEY_REUSED = problem_type(
-    HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key was used for another request",
-    "The Idempotency-Key belongs to another request.",
+    HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", "This Idempotency-Key was used for another request",
+    "The same key was sent before with another method, path or body.",
 )  # fmt: skip
 PRECONDITION_REQUIRED = problem_type(
-    HTTPStatus.PRECONDITION_REQUIRED, "precondition-required", "If-Match is required", "If-Match is absent."
+    HTTPStatus.PRECONDITION_REQUIRED, "precondition-required", "If-Match is required",
+    "The request has no If-Match header.",
 )  # fmt: skip
 REQUEST_TIMEOUT = problem_type(
     HTTPStatus.REQUEST_TIMEOUT, "request-timeout", "The body did not arrive in time",
@@ -178,12 +182,12 @@ INTERNAL_ERROR = problem_type(
 )  # fmt: skip
 UNAVAILABLE = problem_type(
     HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The service is temporarily unavailable",
-    "PostgreSQL is down or busy; nothing was changed.", RETRY_AFTER,
+    "PostgreSQL is down or busy. Nothing was changed.", RETRY_AFTER,
 )  # fmt: skip
 OUTCOME_UNKNOWN = problem_type(
-    HTTPStatus.SERVICE_UNAVAILABLE, "outcome-unknown", "It is not known whether this was done",
-    "The connection to PostgreSQL was lost: perhaps before COMMIT, perhaps after it. The same Idempotency-Key makes it "
-    "safe to repeat the request.", RETRY_AFTER,
+    HTTPStatus.SERVICE_UNAVAILABLE, "outcome-unknown", "The outcome of this request is unknown",
+    "The connection to PostgreSQL was lost, perhaps before COMMIT, perhaps after it. With the same Idempotency-Key it "
+    "is safe to repeat the request.", RETRY_AFTER,
 )  # fmt: skip
 
 
@@ -195,6 +199,6 @@ def too_many_requests(detail: str, exceeded: Exceeded) -> Problem:
 
 
 def validation_failed(findings: Sequence[Finding]) -> Problem:
-    """Return the problem of a request that was understood, and in which all these are wrong."""
+    """Return the problem that lists these findings."""
     detail = "1 problem" if len(findings) == 1 else f"{len(findings)} problems"
     return VALIDATION_FAILED(detail, errors=[asdict(finding) for finding in findings])

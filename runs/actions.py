@@ -1,8 +1,9 @@
 """Every write to runs: start, and the verbs that add an event to a run's ledger.
 
-Each verb is one transaction, serialised per run by the lock on its row. What is refused writes nothing, and
-the checks come in the documented order (docs/api.md, "Which error comes first"): the run, a repeated
-request, the step, rights, If-Match, the run's state, the step's, the body.
+Each write is one transaction; the verbs of one run are serialised by the lock on its row. A refused write changes
+nothing. The checks come in the documented order (docs/api.md, "Which error comes first"): the run, a repeated request,
+the step, rights, If-Match, the run's state, the step's, the body. Saving a run or an event invalidates the run's
+cached body (`runs.signals`).
 """
 
 from collections.abc import Callable, Sequence
@@ -49,9 +50,9 @@ class Outcome(Generic[Head_co]):
 
     Attributes:
         event: The event that was recorded.
-        head: The run right after it; of a start the whole record.
-        version: The version of the run's representation; None where an earlier answer is repeated.
-        is_replayed: Whether the request had been carried out before.
+        head: The run right after it; for a start, the whole record.
+        version: The version of the run's representation; None if an earlier answer is repeated.
+        is_replayed: Whether the request was carried out before.
     """
 
     event: RunEvent
@@ -62,11 +63,11 @@ class Outcome(Generic[Head_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerbRequest:
-    """Who asks for what to be done in which run, and when: what all verbs have in common.
+    """A request for a verb: who wants what done in which run, and when.
 
     Attributes:
-        expected: The versions of which one must be current (If-Match); None for whatever it is.
-        identity: Which request it is, so that repeating it does nothing twice.
+        expected: The versions of which one must be current (If-Match); None for any.
+        identity: What tells the request from others, so that repeating it does nothing twice.
     """
 
     run_id: UUID
@@ -85,9 +86,9 @@ def start_run(
 
     Raises:
         IDEMPOTENCY_KEY_REUSED: the Idempotency-Key belongs to another request.
-        FORBIDDEN: the actor may not.
-        VALIDATION_FAILED: the submission is malformed.
-        PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND: what the submission names does not exist.
+        FORBIDDEN: the actor lacks the right.
+        VALIDATION_FAILED: the body is malformed.
+        PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND: the body names something that does not exist.
         PROCEDURE_ARCHIVED: the procedure takes no new runs.
     """
     if replay := _replay_of_start(actor, identity):
@@ -95,8 +96,8 @@ def start_run(
     require(actor, Right.EXECUTE_RUNS)
     if submission.findings:
         raise validation_failed(submission.findings)
-    # The lock makes twins of this request wait, and keeps an archiving transaction from slipping in between the
-    # check and the insert.
+    # The lock makes concurrent repetitions of this request wait, and keeps the procedure from being archived between
+    # the check and the insert.
     procedure = Procedure.objects.lock_published(submission.procedure)
     if replay := _replay_of_start(actor, identity):
         return replay
@@ -104,7 +105,7 @@ def start_run(
     if submission.revision is not None:
         revision = procedure.published_revision(submission.revision)
     if procedure.status == ProcedureStatus.ARCHIVED:
-        raise PROCEDURE_ARCHIVED
+        raise PROCEDURE_ARCHIVED("An archived procedure takes no new runs.")
     run = _new_run(revision, submission, actor, now, identity)
     request = VerbRequest(run_id=run.pk, actor=actor, now=now, submission=Submission(values=origin_of(run)))
     event = _next_event(run, EventKind.START, request, previous_hash="")
@@ -112,7 +113,7 @@ def start_run(
         with transaction.atomic():
             run.save(force_insert=True)
     except IntegrityError:
-        # A moment ago the key was used for a run of another procedure.
+        # A concurrent request used the key for a run of another procedure.
         if replay := _replay_of_start(actor, identity):
             return replay
         raise
@@ -130,8 +131,8 @@ def commit_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
         VersionMismatch: the run is not at an expected version.
         RUN_NOT_IN_PROGRESS: the run takes no commits.
         STEP_OUT_OF_ORDER: earlier steps come first.
-        STEP_ALREADY_COMMITTED: it was done before, perhaps a moment ago by somebody else.
-        VALIDATION_FAILED: the values or the checklist are not what the step asks for.
+        STEP_ALREADY_COMMITTED: it was committed or skipped before, perhaps a moment ago by somebody else.
+        VALIDATION_FAILED: the values or the checklist break the step's rules.
     """
 
     def check(head: RunHead, step: Step) -> Sequence[Finding]:
@@ -145,7 +146,7 @@ def skip_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
     """Skip a skippable step, for a reason.
 
     Raises:
-        STEP_NOT_SKIPPABLE: the step must be done.
+        STEP_NOT_SKIPPABLE: the step cannot be skipped.
         Exception: as for `commit_step`.
     """
 
@@ -159,29 +160,30 @@ def skip_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
 
 
 def amend_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
-    """Correct what was committed or skipped, for a reason; what is corrected stays in the ledger.
+    """Correct a commit or a skip, for a reason; the original stays in the ledger.
 
     Raises:
-        AMEND_TARGET_STALE: the amendment names another event than the one that counts.
+        AMEND_TARGET_STALE: the amendment names an event other than the effective one.
         RUN_TOO_LONG: the run has no room for amendments.
         Exception: as for `commit_step`.
     """
 
     def check(head: RunHead, step: Step) -> Sequence[Finding]:
         if head.progress.status not in (RunStatus.IN_PROGRESS, RunStatus.COMPLETED):
-            raise RUN_NOT_IN_PROGRESS(run_status=head.progress.status)
+            raise _wrong_state(head.progress.status)
         _check_has_room(head)
         effective = head.progress.of(step.key).effective
         effective_seq = effective.seq if effective else None
         if effective_seq is None or request.submission.amends not in (None, effective_seq):
-            raise AMEND_TARGET_STALE(effective_seq=effective_seq)
+            detail = "The step has nothing to amend." if effective_seq is None else f"Amend event {effective_seq}."
+            raise AMEND_TARGET_STALE(detail, effective_seq=effective_seq)
         return request.submission.findings_for(step, request.now)
 
     return _record_about_step(request, step_key, EventKind.AMEND, check)
 
 
 def pause_run(*, request: VerbRequest) -> Outcome[RunHead]:
-    """Pause a running run: until it is resumed it takes no commits.
+    """Pause a run: until it is resumed, it takes no commits.
 
     Raises:
         RUN_NOT_FOUND, IDEMPOTENCY_KEY_REUSED, FORBIDDEN, VersionMismatch, RUN_NOT_IN_PROGRESS, RUN_TOO_LONG,
@@ -194,7 +196,7 @@ def resume_run(*, request: VerbRequest) -> Outcome[RunHead]:
     """Resume a paused run.
 
     Raises:
-        Exception: as for `pause_run`, but never RUN_TOO_LONG: no run is trapped in a pause.
+        Exception: as for `pause_run`, but never RUN_TOO_LONG: no run gets stuck in a pause.
     """
     return _record_about_run(request, EventKind.RESUME, [RunStatus.PAUSED], Right.EXECUTE_RUNS)
 
@@ -203,7 +205,7 @@ def abort_run(*, request: VerbRequest) -> Outcome[RunHead]:
     """End a run before its steps are resolved, for a reason and for good.
 
     Raises:
-        Exception: as for `pause_run`, but never RUN_TOO_LONG: no run is trapped.
+        Exception: as for `pause_run`, but never RUN_TOO_LONG: every run can be ended.
     """
     return _record_about_run(request, EventKind.ABORT, [RunStatus.IN_PROGRESS, RunStatus.PAUSED], Right.ABORT_RUNS)
 
@@ -217,7 +219,7 @@ def name_of(user: User) -> str:
 def _record_about_step(
     request: VerbRequest, step_key: str, kind: EventKind, check: Callable[[RunHead, Step], Sequence[Finding]]
 ) -> Outcome[RunHead]:
-    """Record an event about a step, once everything allows it; `check` raises, or returns findings."""
+    """Record an event about a step if every check passes; `check` raises a problem or returns findings."""
     run = _locked_run(request.run_id)
     if replay := _replay(run, request.identity):
         return replay
@@ -236,7 +238,7 @@ def _record_about_step(
 def _record_about_run(
     request: VerbRequest, kind: EventKind, allowed_in: list[RunStatus], right: Right
 ) -> Outcome[RunHead]:
-    """Record an event about the run as a whole, once everything allows it."""
+    """Record an event about the run as a whole if every check passes."""
     run = _locked_run(request.run_id)
     if replay := _replay(run, request.identity):
         return replay
@@ -244,7 +246,7 @@ def _record_about_run(
     require(request.actor, right)
     _check_expected(request)
     if head.progress.status not in allowed_in:
-        raise RUN_NOT_IN_PROGRESS(run_status=head.progress.status)
+        raise _wrong_state(head.progress.status)
     if kind is EventKind.PAUSE:
         _check_has_room(head)
     if request.submission.findings:
@@ -267,7 +269,7 @@ def _record(request: VerbRequest, head: RunHead, kind: EventKind, step: Step | N
 def _next_event(
     run: Run, kind: EventKind, request: VerbRequest, previous_hash: str, step: Step | None = None
 ) -> RunEvent:
-    """Return the run's next event, unsaved, and count it in the run's head."""
+    """Return the run's next event, unsaved, and count it in `last_seq`."""
     run.last_seq += 1
     submission = request.submission
     event = RunEvent(
@@ -295,7 +297,7 @@ def _next_event(
 def _new_run(
     revision: Revision, submission: StartSubmission, actor: User, now: datetime, identity: RequestIdentity
 ) -> Run:
-    """Return a run, unsaved; it keeps the identity, since starts have a scope of keys of their own."""
+    """Return a new run, unsaved. It keeps the identity itself, since the keys of starts have a scope of their own."""
     return Run(
         revision=revision,
         title=revision.title if submission.title is None else submission.title,
@@ -314,7 +316,7 @@ def _locked_run(run_id: UUID) -> Run:
 
 
 def _replay_of_start(actor: User, identity: RequestIdentity) -> Outcome[RunRecord] | None:
-    """Return the answer to this request if it started a run before: the run as it was right after.
+    """Return the earlier outcome if this request started a run before: the run as it was right after.
 
     Raises:
         IDEMPOTENCY_KEY_REUSED: the Idempotency-Key belongs to another request.
@@ -329,7 +331,7 @@ def _replay_of_start(actor: User, identity: RequestIdentity) -> Outcome[RunRecor
 
 
 def _replay(run: Run, identity: RequestIdentity) -> Outcome[RunRecord] | None:
-    """Return the answer to this request if it was carried out before: the run as it was right after."""
+    """Return the earlier outcome if this request was carried out before: the run as it was right after."""
     if identity.key is None:
         return None
     event = run.events.select_related("step").filter(idempotency_key=identity.key).first()
@@ -366,6 +368,10 @@ def _check_may_resolve(head: RunHead, step: Step) -> None:
         raise STEP_ALREADY_COMMITTED(commit=CommitSerializer(head.event_with_seq(effective.seq)).data)
 
 
+def _wrong_state(status: RunStatus) -> Problem:
+    return RUN_NOT_IN_PROGRESS(f"The run is {status.label.lower()}.", run_status=status)
+
+
 def _check_has_room(head: RunHead) -> None:
     if head.last_seq >= settings.MAX_EVENTS:
-        raise RUN_TOO_LONG
+        raise RUN_TOO_LONG("It cannot be paused or amended any more. You can still commit, skip, resume and abort.")

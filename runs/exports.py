@@ -44,7 +44,7 @@ class ExportedEventSerializer(serializers.Serializer[Any]):
 
 
 class ExportSerializer(RunSerializer):
-    """A run as GET /runs/{id} shows it, with the revision that it executed and its whole ledger."""
+    """A run as GET /runs/{id} shows it, with the revision that it executes and its whole ledger."""
 
     revision = RevisionSerializer(source="run.revision")
     events = ExportedEventSerializer(many=True)
@@ -54,12 +54,12 @@ def finished_run(run_id: UUID) -> RunRecord:
     """Read a finished run.
 
     Raises:
-        RUN_NOT_FOUND: there is none with this id.
-        RUN_NOT_FINISHED: it is neither completed nor aborted.
+        RUN_NOT_FOUND: no run has this id.
+        RUN_NOT_FINISHED: the run is neither completed nor aborted.
     """
     record = record_with_id(run_id)
     if record.progress.status not in ENDED:
-        raise RUN_NOT_FINISHED(run_status=record.progress.status)
+        raise RUN_NOT_FINISHED("Only a completed or aborted run can be exported.", run_status=record.progress.status)
     return record
 
 

@@ -18,14 +18,14 @@ class RunQuerySet(models.QuerySet["Run"]):
     """Queries for runs."""
 
     def with_head(self) -> "RunQuerySet":
-        """Return them with the pinned revision and its procedure."""
+        """Return the runs with their pinned revisions and procedures."""
         return self.select_related("revision__procedure")
 
     def get_existing(self, run_id: UUID) -> "Run":
         """Return the run with this id.
 
         Raises:
-            RUN_NOT_FOUND: there is none.
+            RUN_NOT_FOUND: no run has this id.
         """
         run = self.filter(pk=run_id).first()
         if run is None:
@@ -36,7 +36,7 @@ class RunQuerySet(models.QuerySet["Run"]):
 class Run(models.Model):
     """The head of one execution of a published revision."""
 
-    # UUIDv7 (RFC 9562 §5.7): unique without asking anybody, and ordered by time, so it pages the list too.
+    # UUIDv7 (RFC 9562 §5.7): unique without coordination, and ordered by time, so it serves as the list's cursor too.
     id = models.UUIDField(primary_key=True, default=uuid_utils.compat.uuid7, editable=False)
     revision = models.ForeignKey(Revision, models.PROTECT, related_name="runs")
     title = models.CharField(max_length=200)

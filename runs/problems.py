@@ -1,4 +1,4 @@
-"""The types of problem that runs answer."""
+"""The problem types of runs."""
 
 from http import HTTPStatus
 
@@ -10,46 +10,46 @@ RUN_STATUS = {"type": "string", "enum": RunStatus.values}
 STEP_KEYS = {"type": "array", "items": {"type": "string"}}
 
 RUN_NOT_FOUND = problem_type(
-    HTTPStatus.NOT_FOUND, "run-not-found", "There is no such run", "No run has this id."
+    HTTPStatus.NOT_FOUND, "run-not-found", "Run not found", "No run has this id."
 )  # fmt: skip
 STEP_NOT_FOUND = problem_type(
-    HTTPStatus.NOT_FOUND, "step-not-found", "The run's revision has no such step",
+    HTTPStatus.NOT_FOUND, "step-not-found", "Step not found",
     "The run's revision has no step with this key.",
     revision=Member({"type": "integer"}, 3), known_steps=Member(STEP_KEYS, ["incubate", "transform"]),
 )  # fmt: skip
 PROCEDURE_ARCHIVED = problem_type(
-    HTTPStatus.CONFLICT, "procedure-archived", "The procedure is archived and takes no new runs",
-    "The procedure is archived.",
+    HTTPStatus.CONFLICT, "procedure-archived", "The procedure is archived",
+    "An archived procedure takes no new runs.",
 )  # fmt: skip
 RUN_NOT_IN_PROGRESS = problem_type(
     HTTPStatus.CONFLICT, "run-not-in-progress", "The run's state does not allow this",
-    "The run's state does not allow it.",
+    "The run is in the wrong state, such as paused or completed.",
     run_status=Member(RUN_STATUS, "paused"),
 )  # fmt: skip
 RUN_TOO_LONG = problem_type(
-    HTTPStatus.CONFLICT, "run-too-long", "The run has too many events: it can only be brought to its end",
-    "The run has so many events that it takes only those that bring it to its end.",
+    HTTPStatus.CONFLICT, "run-too-long", "The run has reached its event limit",
+    "The run has so many events that it takes only those that lead to its end.",
 )  # fmt: skip
 RUN_NOT_FINISHED = problem_type(
-    HTTPStatus.CONFLICT, "run-not-finished", "Only finished runs are exported",
-    "The run is neither completed nor aborted.",
+    HTTPStatus.CONFLICT, "run-not-finished", "The run has not finished",
+    "The run is neither completed nor aborted, so it cannot be exported.",
     run_status=Member(RUN_STATUS, "in_progress"),
 )  # fmt: skip
 STEP_OUT_OF_ORDER = problem_type(
     HTTPStatus.CONFLICT, "step-out-of-order", "Earlier steps come first",
-    "The order is strict, and earlier steps are not resolved yet.",
+    "The order is strict, and earlier steps have not been committed or skipped.",
     blocking_steps=Member(STEP_KEYS, ["quantify"]),
 )  # fmt: skip
 STEP_ALREADY_COMMITTED = problem_type(
-    HTTPStatus.CONFLICT, "step-already-committed", "The step has been committed already",
-    "The step has been committed or skipped; `commit` is what counts.",
+    HTTPStatus.CONFLICT, "step-already-committed", "The step has already been committed or skipped",
+    "The step has been committed or skipped; `commit` is its effective event.",
     commit=Member({"$ref": "#/components/schemas/Commit"}, COMMIT),
 )  # fmt: skip
 STEP_NOT_SKIPPABLE = problem_type(
-    HTTPStatus.CONFLICT, "step-not-skippable", "This step cannot be skipped", "The step must be done."
+    HTTPStatus.CONFLICT, "step-not-skippable", "This step cannot be skipped", "The step is not skippable."
 )  # fmt: skip
 AMEND_TARGET_STALE = problem_type(
-    HTTPStatus.CONFLICT, "amend-target-stale", "That is not the event that counts",
-    "The amendment names an event that does not count, or counts no more.",
+    HTTPStatus.CONFLICT, "amend-target-stale", "The event to amend is not effective",
+    "The amendment names an event other than the step's effective one, or the step has none.",
     effective_seq=Member({"type": ["integer", "null"]}, 5),
 )  # fmt: skip

@@ -65,7 +65,7 @@ class StepProgress(NamedTuple):
     Attributes:
         step: The step.
         state: Its state.
-        effective: The event that counts: the original commit or skip, or its newest amendment; None if unresolved.
+        effective: The original commit or skip, or its newest amendment; None if the step is unresolved.
     """
 
     step: PinnedStep
@@ -150,7 +150,7 @@ class Progress:
 
     @property
     def next_steps(self) -> list[str]:
-        """The keys of the steps that come next; none in a run that has ended."""
+        """The keys of the steps that can be done now; none if the run has ended."""
         return [progress.step.key for progress in self.steps if progress.state is StepState.AVAILABLE]
 
     def of(self, step_key: str) -> StepProgress:

@@ -88,10 +88,10 @@ def heads_of(runs: Iterable[Run]) -> list[RunHead]:
 
 
 def head_with_id(run_id: UUID) -> RunHead:
-    """Read where one run stands.
+    """Read the state of one run.
 
     Raises:
-        RUN_NOT_FOUND: there is none with this id.
+        RUN_NOT_FOUND: no run has this id.
     """
     return head_of(Run.objects.with_head().get_existing(run_id))
 
@@ -102,10 +102,10 @@ def record_of(run: Run) -> RunRecord:
 
 
 def record_with_id(run_id: UUID) -> RunRecord:
-    """Read one run whole.
+    """Read one run with its ledger.
 
     Raises:
-        RUN_NOT_FOUND: there is none with this id.
+        RUN_NOT_FOUND: no run has this id.
     """
     return record_of(Run.objects.with_head().get_existing(run_id))
 

@@ -35,7 +35,7 @@ class StartSerializer(StrictSerializer):
 
 
 class DeviationSerializer(StrictSerializer):
-    """A reason why a value lies outside its slot's limits."""
+    """The reason why a value is outside its slot's limits."""
 
     slot = NameField()
     reason = StrictCharField(max_length=MAX_TEXT)
@@ -191,7 +191,7 @@ class CurrentSerializer(RunAfterEventSerializer):
 
 
 def start_submission_from(body: dict[str, Any]) -> StartSubmission:
-    """Read the body of a start; if it is malformed, the submission has nothing but findings."""
+    """Read the body of a start; if it is malformed, the submission has only findings."""
     serializer = StartSerializer(data=body)
     if not serializer.is_valid():
         return StartSubmission(findings=findings_of(serializer.errors))
@@ -202,7 +202,7 @@ def submission_from(body: dict[str, Any], serializer_class: type[StrictSerialize
     """Read the body of a verb; what is malformed in it becomes findings of the submission."""
     checked = serializer_class(data=body)
     checked.is_valid()
-    # Once more without what was refused: the rest of the body is held against the step all the same.
+    # Read again without the malformed members: the rest of the body is still checked against the step.
     readable = serializer_class(
         data={name: member for name, member in body.items() if name not in checked.errors}, partial=True
     )

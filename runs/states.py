@@ -4,7 +4,7 @@ from django.db import models
 
 
 class RunStatus(models.TextChoices):
-    """The states of a run. There are none in between, so none to be stuck in."""
+    """The states of a run. There are no intermediate states to get stuck in."""
 
     IN_PROGRESS = "in_progress"
     PAUSED = "paused"
@@ -13,7 +13,7 @@ class RunStatus(models.TextChoices):
 
 
 class EventKind(models.TextChoices):
-    """What happened."""
+    """What an event records."""
 
     START = "start"
     COMMIT = "commit"

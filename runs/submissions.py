@@ -28,7 +28,7 @@ class StartSubmission:
     Attributes:
         procedure: The key of the procedure.
         revision: The number of the revision; None for the current one.
-        findings: What is wrong with its shape; if there are any, the other members are empty.
+        findings: What is wrong with the body; if there are any, the other members are empty.
     """
 
     procedure: str = ""
@@ -92,7 +92,7 @@ class Submission:
 
     def _problem_of_deviation(self, slot: Mapping[str, Any] | None, key: str, seen: set[str]) -> tuple[str, str] | None:
         if slot is None:
-            return "unknown", "The step has no such slot."
+            return "unknown", "This step has no such slot."
         if key in seen:
             return "duplicate", "There is more than one deviation for this slot."
         if slot.get("out_of_range") != "deviation":

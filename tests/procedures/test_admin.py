@@ -287,10 +287,14 @@ def test_two_steps_cannot_share_a_position_or_key(
         ("slots", '["text"]', "/0: Invalid data"),
         ("slots", '[{"key": "x", "label": "X", "type": "number"}]', "/0/type: "),
         ("slots", '[{"key": "x", "label": "X", "type": "choice"}]', "/0/options: This member is required."),
-        ("slots", '[{"key": "x", "label": "X", "type": "text", "pattern": "("}]', "/0/pattern: Not an RE2 pattern"),
+        (
+            "slots",
+            '[{"key": "x", "label": "X", "type": "text", "pattern": "("}]',
+            "/0/pattern: Not a valid RE2 pattern",
+        ),
         ("slots", '[{"key": "x", "label": "X", "type": "decimal", "min": NaN}]', "NaN is not JSON."),
         ("slots", '[{"key": "x", "label": "X", "type": "decimal", "min": 1e400}]', "exponent"),
-        ("slots", '[{"key": "x", "key": "y", "label": "X", "type": "text"}]', "stands twice"),
+        ("slots", '[{"key": "x", "key": "y", "label": "X", "type": "text"}]', "appears more than once"),
         ("slots", '[{"key": "x", "label": "X", "type": "integer", "min": 9007199254740993}]', "2^53"),
         ("slots", '[{"key": "x", "label": "a\\u0000b", "type": "text"}]', "the character NUL"),
         ("checklist", '[{"key": "x"}]', "/0/label: "),
@@ -302,7 +306,7 @@ def test_wrong_slots_and_checklists_are_errors_at_the_field(
 ) -> None:
     answer = admin_client.post(change(draft), form_of(draft, **{f"steps-0-{name}": text}))
 
-    # What was wrong stands in the page once more, and is escaped there.
+    # The page shows again what was wrong, escaped.
     assert answer.status_code == 200
     assert complaint in answer.text
     assert not draft.steps.filter(key="measure").exclude(slots=[], checklist=[]).exists()
@@ -352,7 +356,7 @@ def test_an_outdated_draft_is_not_published_but_can_be_deleted_and_begun_anew(
     admin_client.post(f"{REVISIONS}{draft.pk}/delete/", {"post": "yes"})
     opened = admin_client.post(f"{PROCEDURES}{draft.procedure_id}/draft/", follow=True)
 
-    assert "Not published. Another revision was published since this draft was begun." in refused.text
+    assert "Not published. Another revision has been published since this draft was started." in refused.text
     assert not Revision.objects.filter(pk=draft.pk).exists()
     assert "Meanwhile" in opened.text
 
@@ -451,5 +455,5 @@ def test_who_may_edit_drafts_only_saves_and_does_not_publish(client: Client, dra
 
     draft.refresh_from_db()
     assert "Save and publish" not in page
-    assert "Not published. You may not publish." in answer.text
+    assert "Not published. You are not allowed to publish." in answer.text
     assert (draft.title, draft.is_draft) == ("Mine", True)

@@ -83,7 +83,7 @@ def changes_on(page: str) -> list[list[str]]:
 def test_a_fresh_draft_would_change_nothing(admin_client: Client, draft: Revision) -> None:
     page = page_of(admin_client, draft)
 
-    assert "Nothing: what is saved of this draft equals gibson revision 1." in page
+    assert "Nothing: the saved draft equals gibson revision 1." in page
     assert changes_on(page) == []
 
 
@@ -179,14 +179,14 @@ def test_a_draft_whose_base_is_no_longer_current_has_a_warning(admin_client: Cli
 
     page = page_of(admin_client, draft)
 
-    assert "Gibson revision 2 was published since this draft was begun from revision 1." in page
+    assert "Gibson revision 2 has been published since this draft was started from revision 1." in page
     assert changes_on(page) == [["Title", "changed", "Meanwhile", "Gibson"]]
 
 
 def test_a_first_draft_is_outdated_by_another_first_revision(admin_client: Client, draft: Revision) -> None:
     Revision.objects.filter(pk=draft.pk).update(based_on=None)
 
-    assert "was published since this draft was begun." in page_of(admin_client, draft)
+    assert "has been published since this draft was started." in page_of(admin_client, draft)
 
 
 def test_a_draft_whose_base_is_no_longer_current_is_refused_at_publishing(
@@ -198,7 +198,7 @@ def test_a_draft_whose_base_is_no_longer_current_is_refused_at_publishing(
     answer = admin_client.post(path(draft), {**form, "_publish": "Save and publish"}, follow=True)
 
     draft.refresh_from_db()
-    assert "Not published. Another revision was published since this draft was begun." in answer.text
+    assert "Not published. Another revision has been published since this draft was started." in answer.text
     assert (draft.number, draft.title) == (None, "Late")
     assert Procedure.objects.get().current_revision.title == "Meanwhile"
 

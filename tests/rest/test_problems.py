@@ -60,7 +60,7 @@ def test_a_problem_has_the_members_of_rfc_9457_and_its_own() -> None:
 
 @pytest.mark.parametrize("members", [{}, {"blocking": [], "blokcing": []}, {"blokcing": []}], ids=repr)
 def test_a_problem_has_exactly_the_members_that_its_type_declares(members: dict[str, Any]) -> None:
-    with pytest.raises(TypeError, match=r"^out-of-order is raised with the members \['blocking'\]"):
+    with pytest.raises(TypeError, match=r"^out-of-order needs the members \['blocking'\]"):
         OUT_OF_ORDER(**members)
 
 
@@ -207,7 +207,7 @@ def test_an_unknown_path_is_a_problem(anonymous: ApiClient) -> None:
     assert answer["Content-Type"] == "application/problem+json"
     assert answer.json() == {
         "type": "/problems/not-found",
-        "title": "There is nothing here",
+        "title": "Not found",
         "status": 404,
         "instance": "/nowhere",
     }

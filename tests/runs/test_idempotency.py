@@ -215,3 +215,19 @@ def test_of_two_twins_in_a_run_one_waits_and_is_answered_like_the_other(
     assert first.status_code in {200, 201}
     assert_repeated(twin, first)
     assert run.events.count() == events + 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_twin_of_a_start_is_answered_like_the_other_though_the_procedure_was_archived_meanwhile(
+    operator: ApiClient,
+) -> None:
+    publish(body())
+
+    def start_and_archive() -> Any:
+        answer = start_one(operator)
+        factories.archive()
+        return answer
+
+    first, twin = meet(start_and_archive, lambda: start_one(operator))
+
+    assert_repeated(twin, first)

@@ -18,7 +18,7 @@ from rest.problems import VALIDATION_FAILED
 
 
 class Command(BaseCommand):
-    """`manage.py import_procedures FILE…`: all of it or nothing; importing the same again changes nothing."""
+    """`manage.py import_procedures FILE…` imports everything or nothing; importing the same again changes nothing."""
 
     help = "Publish the procedures in bundle files, in one transaction. Identical content makes no new revision."
 
@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
     @staticmethod
     def _read(files: list[Path]) -> list[tuple[Path, Definition]]:
-        """Read every file before complaining, so that one run shows all that is wrong."""
+        """Read every file before reporting, so that one run shows everything that is wrong."""
         definitions: list[tuple[Path, Definition]] = []
         complaints: list[str] = []
         for path in files:
@@ -65,12 +65,12 @@ class Command(BaseCommand):
 
 
 def _repetitions(definitions: list[tuple[Path, Definition]]) -> list[str]:
-    """Return a complaint for each key that stands twice: which of the two counts would be a guess."""
+    """Return a complaint for each repeated key, since which definition counts would be a guess."""
     first_seen: dict[str, Path] = {}
     complaints = []
     for path, definition in definitions:
         if definition.key in first_seen:
-            complaints.append(f"{path}: the key {definition.key!r} stands in {first_seen[definition.key]} already.")
+            complaints.append(f"{path}: the key {definition.key!r} is already defined in {first_seen[definition.key]}.")
         first_seen.setdefault(definition.key, path)
     return complaints
 
