@@ -20,7 +20,7 @@ from access.rights import Right, require, require_role
 from procedures.models import Ordering, Procedure, ProcedureStatus, Revision, Step
 from rest.findings import Finding
 from rest.idempotency import UNKEYED, RequestIdentity, check_same_request
-from rest.problems import validation_failed
+from rest.problems import Problem, validation_failed
 from runs.caches import run_resource
 from runs.ledger import hash_of, origin_of
 from runs.models import Run, RunEvent
@@ -360,7 +360,7 @@ def _check_expected(request: VerbRequest) -> None:
 
 def _check_may_resolve(head: RunHead, step: Step) -> None:
     if head.progress.status is not RunStatus.IN_PROGRESS:
-        raise RUN_NOT_IN_PROGRESS(run_status=head.progress.status)
+        raise _wrong_state(head.progress.status)
     if head.run.revision.ordering == Ordering.STRICT and (blocking := head.progress.unresolved_before(step.key)):
         raise STEP_OUT_OF_ORDER(blocking_steps=blocking)
     effective = head.progress.of(step.key).effective
