@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from procedures_project import __version__
 from procedures_project.logging_config import logging_config
 
 django_stubs_ext.monkeypatch()  # generic Django classes, before any app is imported
@@ -232,7 +233,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
     "TITLE": "Procedures",
-    "VERSION": "0.1.0",
+    "VERSION": __version__,
     "DESCRIPTION": "Written procedures, executed as runs, committed step by step: fast reads that are never stale.",
     "TAGS": [
         {"name": "procedures", "description": "What is to be done: ordered steps, published as immutable revisions."},
