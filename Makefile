@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test prove bench scorecard check lint types contracts compose migrations format clean
+.PHONY: help setup demo test coverage prove bench scorecard check lint types contracts compose migrations format clean
 
 help:  ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ demo: setup  ## Run the whole service here, with servers and sample data of its 
 
 test: setup  ## Run the tests against real PostgreSQL and Valkey
 	$(PYTHON) -m pytest
+
+coverage: setup  ## Run the tests that need no server process of the service under branch coverage, and hold the floor
+	$(VENV)/bin/coverage run -m pytest \
+		--ignore=tests/system --ignore=tests/faults --ignore=tests/benchmarks --ignore=tests/model
+	$(VENV)/bin/coverage report
 
 prove: setup  ## Explore the protocol, and hold 200,000 reads against the promise while things break; half an hour
 	$(PYTHON) -m tests.model --large
@@ -62,7 +67,7 @@ compose: setup
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 migrations: setup
-	$(PYTHON) -m procedures_project.embedded -- $(PYTHON) manage.py makemigrations --check --dry-run
+	$(PYTHON) -m procedures_project.embedded -- $(PYTHON) manage.py makemigrations $(or $(OPTIONS),--check --dry-run)
 
 format: setup  ## Format the code
 	$(VENV)/bin/ruff format .

@@ -11,6 +11,7 @@ import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
+from procedures_project import __version__
 from procedures_project.logging_config import logging_config
 from versioned_cache.configuration import redis_caches
 
@@ -251,7 +252,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
     "TITLE": "Procedures",
-    "VERSION": "0.1.0",
+    "VERSION": __version__,
     "DESCRIPTION": "Written procedures, executed as runs, committed step by step: fast reads that are never stale.",
     "TAGS": [
         {"name": "procedures", "description": "What is to be done: ordered steps, published as immutable revisions."},

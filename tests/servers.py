@@ -2,6 +2,7 @@
 
 Those of DATABASE_URL and REDIS_URL where they are set (the Redis database is flushed), else embedded ones
 that live as long as the test run. Loaded by `-p tests.servers`, since a conftest would come too late.
+What the tests' processes leave is removed in the end; `--basetemp FOLDER` keeps it.
 """
 
 import os
@@ -30,6 +31,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     stack = ExitStack()
     early_config.add_cleanup(stack.close)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="procedures-tests-")))
+    if early_config.known_args_namespace.basetemp is None:
+        # By default all runs of a user share a folder, and each that begins closes it to others. So it closed it to
+        # the account that root lends to PostgreSQL, and the databases of other runs died at their next checkpoint.
+        early_config.option.basetemp = folder / "tmp"
     static_root = folder / "static"
     static_root.mkdir()
     os.environ.update(ENVIRONMENT, STATIC_ROOT=str(static_root))

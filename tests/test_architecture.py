@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 from django.conf import settings
 
 ROOT: Path = settings.BASE_DIR
-PACKAGES = ["procedures_project", "runs", "procedures", "versioned_cache", "access", "rest"]
+TOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+PACKAGES = TOOLS["importlinter"]["root_packages"]
+WITHOUT_THE_SERVICE = {"tests", "benchmarks"}
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 # These start processes of their own, or run before there are settings.
@@ -67,6 +70,15 @@ def variables_that_settings_read() -> set[str]:
 def test_there_is_something_to_check() -> None:
     assert len(SOURCES) > 50
     assert "SECRET_KEY" in variables_that_settings_read()
+
+
+def test_every_package_is_under_the_contracts_and_measured_and_in_the_image() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - WITHOUT_THE_SERVICE
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+
+    assert set(PACKAGES) == packages
+    assert set(TOOLS["coverage"]["run"]["source"]) == packages
+    assert {f"!{package}" for package in packages} <= set(ignored)
 
 
 def test_the_example_environment_lists_exactly_the_variables_that_are_read() -> None:

@@ -4,12 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 
-ROOT: Path = settings.BASE_DIR
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")])
+from tests import PROJECT_DIR
 
-each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+DOCUMENTS = sorted(
+    [*PROJECT_DIR.glob("*.md"), *(PROJECT_DIR / "docs").rglob("*.md"), *(PROJECT_DIR / "benchmarks").rglob("*.md")]
+)
+
+each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(PROJECT_DIR).as_posix())
 
 
 def anchors_in(document: Path) -> set[str]:
@@ -31,8 +33,8 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 @each_document
 def test_every_test_that_is_named_exists(path: Path) -> None:
     for name in re.findall(r"\btests/[\w/]+\.py", path.read_text(encoding="utf-8")):
-        assert (ROOT / name).exists(), name
+        assert (PROJECT_DIR / name).exists(), name
 
 
 def test_the_readme_is_short() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 120
+    assert len((PROJECT_DIR / "README.md").read_text(encoding="utf-8").splitlines()) < 120

@@ -9,3 +9,6 @@ class Book(models.Model):
     slug = models.SlugField(primary_key=True)
     title = models.CharField(max_length=200)
     price = models.DecimalField(max_digits=8, decimal_places=2)
+
+    def __str__(self) -> str:
+        return self.title
