@@ -1,21 +1,24 @@
 """How every log line looks: structlog events, as JSON in production and readable on a terminal."""
 
+import io
 import logging.config
-import sys
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
+from procedures_project.log_stream import LOG_STREAM
+
 
 def logging_config(log_format: str) -> None:
     """Configure structlog and the standard library's loggers; `log_format` is `json` or `console`.
 
-    Our own events go straight to standard error. Lines of Django and the server take the detour through
+    Our own events go straight to `LOG_STREAM`. Lines of Django and the server take the detour through
     the standard library, and come out in the same shape.
     """
     as_json = log_format == "json"
+    text_stream = io.TextIOWrapper(LOG_STREAM, encoding="utf-8", write_through=True)  # type: ignore[type-var]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -25,7 +28,9 @@ def logging_config(log_format: str) -> None:
         processors=[*shared, *_rendering(as_json, as_bytes=True)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=(
-            structlog.BytesLoggerFactory(sys.stderr.buffer) if as_json else structlog.WriteLoggerFactory(sys.stderr)
+            structlog.BytesLoggerFactory(cast("BinaryIO", LOG_STREAM))
+            if as_json
+            else structlog.WriteLoggerFactory(text_stream)
         ),
         cache_logger_on_first_use=True,
     )
@@ -43,7 +48,7 @@ def logging_config(log_format: str) -> None:
                     ],
                 }
             },
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structlog"}},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": text_stream, "formatter": "structlog"}},
             "root": {"handlers": ["stderr"], "level": "INFO"},
             # Each refused request or login is already one line of ours; these would add a second.
             "loggers": {name: {"level": "ERROR"} for name in ("django.request", "django.security", "axes")},

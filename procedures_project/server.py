@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.server import MPServer
 
@@ -34,6 +34,7 @@ class Server(MPServer):
             target,
             interface=Interfaces.ASGI,
             http=HTTPModes.http1,
+            loop=Loops.uvloop,
             websockets=False,
             backlog=BACKLOG,
             http1_settings=HTTP1Settings(max_buffer_size=HEADER_BYTES, header_read_timeout=HEADER_SECONDS * 1000),

@@ -1,16 +1,15 @@
 """The one question that every read asks, asked from an event loop for all the reads that wait.
 
-Note [Shared questions]. Reads that arrive in one turn of the loop share a question: it goes out at the end of the turn,
-so it is asked after each of them arrived, and what it is answered is as fresh as each needs. A read that comes later
-never takes an answer that is under way, since that was asked before. Questions do not wait for one another's answers:
-Redis answers them in their order (RESP pipelining).
+Note [Shared questions]. A read that finds no question under way asks at once. Those that come while one is share the
+next, which goes out at the end of their turn of the loop: it is asked after each of them arrived, and so its answer is
+as fresh as each needs. A read never takes an answer that was under way when it came, since that was asked before.
+Questions do not wait for one another's answers: Redis answers them in their order (RESP pipelining).
 
 The connection is made by redis-py, in a thread, as the settings say: TLS, passwords, Sentinel. From then on the loop
 reads and writes its socket, which costs a tenth of what redis-py's own asynchronous connection does.
 """
 
 import asyncio
-import contextlib
 import ssl
 import time
 from collections import deque
@@ -70,10 +69,13 @@ class CounterPipeline:
             CacheUnavailable: Redis is unusable, or has not answered within 100 ms.
         """
         self._breaker.enter()
-        if not self._waiting:
-            self._loop.call_soon(self._ask)
         waiter: Waiter = self._loop.create_future()
+        is_first = not self._waiting
         self._waiting.setdefault(key, []).append(waiter)
+        if is_first and not self._under_way:
+            self._ask()
+        elif is_first:
+            self._loop.call_soon(self._ask)
         return await waiter
 
     def close(self) -> None:
@@ -84,6 +86,8 @@ class CounterPipeline:
 
     def _ask(self) -> None:
         """Send one question for all who wait; without a connection, once there is one."""
+        if not self._waiting:
+            return  # they were told meanwhile that there will be no answer
         if self._connection is None:
             self._connecting = self._connecting or self._loop.create_task(self._open())
             return
@@ -114,19 +118,19 @@ class CounterPipeline:
         self._reader = hiredis.Reader()
         self._connection._sock.setblocking(False)
         self._loop.add_reader(self._connection._sock.fileno(), self._read)
-        if self._waiting:
-            self._ask()
+        self._ask()
 
     def _read(self) -> None:
         """Take what has arrived, and answer those who waited for it."""
         try:
-            with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
-                while piece := self._connection._sock.recv(PIECE_BYTES):
-                    self._reader.feed(piece)
-                self._give_up("it has closed the connection")
-                return
+            piece = self._connection._sock.recv(PIECE_BYTES)
+            if not piece:
+                raise ConnectionError("it has closed the connection")
+            self._reader.feed(piece)
             while (reply := self._reader.gets()) is not False:
                 self._answer(reply)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return
         except (OSError, hiredis.HiredisError, LookupError) as error:
             self._give_up(f"{type(error).__name__}: {error}")
 
