@@ -4,7 +4,7 @@
     anybody    finds no body of that version, builds v, and puts the counter right
     the next   finds v in Redis
 
-See Note [Raising].
+See Note [Bumping].
 """
 
 from collections.abc import Callable
