@@ -143,7 +143,6 @@ class Gate:
         record_of(meta)
         try:
             await self._add_body(meta, receive)
-            meta[ARRIVED_AT] = time.monotonic()  # whole, after a client's time and not ours
             if (meta["REQUEST_METHOD"], meta["PATH_INFO"]) != LOGIN:
                 return await self._django.answer(meta)
             async with self._logins.one(meta[ARRIVED_AT]):
@@ -170,6 +169,7 @@ class Gate:
             await collector.collect(GRACE_SECONDS)
             if not collector.is_complete and await self._may_send_a_body(meta):
                 await collector.collect()
+        meta[ARRIVED_AT] = time.monotonic()  # the time that a client took is none of ours
         meta["wsgi.input"] = io.BytesIO(collector.body)
         if is_chunked:
             meta["CONTENT_LENGTH"] = str(len(collector.body))
