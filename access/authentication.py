@@ -128,8 +128,19 @@ class BearerTokenAuthentication(BaseAuthentication):
 
 
 def bearer_in(meta: Mapping[str, Any]) -> Bearer | None:
-    """Ask PostgreSQL who sends a request, given its headers as WSGI has them; see `bearer_of`."""
-    return bearer_of(meta.get(HEADER, ""), timezone.now())
+    """Ask PostgreSQL who sends a request, given its headers as WSGI has them; see `bearer_of`.
+
+    A wrong token is not counted here: whoever refuses it does.
+
+    Raises:
+        TOO_MANY_REQUESTS: too many others from this address were wrong, and so is this one.
+    """
+    authorization, now = meta.get(HEADER, ""), timezone.now()
+    secret = _secret_in(authorization)
+    if secret is None:
+        return None
+    wrong_tokens.check(secret, counted_address(meta), now)
+    return bearer_of(authorization, now)
 
 
 def remembered_bearer(meta: Mapping[str, Any]) -> Bearer | None:

@@ -5,13 +5,15 @@ A thread only ever waits for PostgreSQL and Redis: it gets whole request bodies,
 
 import asyncio
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from wsgiref.types import WSGIApplication
 
-from django.db import connections
+from django.db import close_old_connections, connections
 
 from procedures_project.postgresql.waiting import ARRIVED_AT, REQUEST_PATIENCE_SECONDS, patience
 
@@ -50,7 +52,7 @@ class Slots:
     Args:
         count: How many at a time.
         queue_length: How many more may wait.
-        wait_seconds: How long each may.
+        wait_seconds: How long each may, from when its request was there.
     """
 
     def __init__(self, count: int, queue_length: int, wait_seconds: float) -> None:
@@ -59,8 +61,11 @@ class Slots:
         self._wait_seconds = wait_seconds
         self.waiting = 0
 
-    async def take(self) -> None:
+    async def take(self, since: float) -> None:
         """Wait for a slot; whoever has got one owes a `release`.
+
+        Args:
+            since: When the request was there, by `time.monotonic`. Who waited elsewhere already waits less here.
 
         Raises:
             PoolExhausted: none was to be had.
@@ -69,7 +74,7 @@ class Slots:
             raise PoolExhausted
         self.waiting += 1
         try:
-            async with asyncio.timeout(self._wait_seconds):
+            async with asyncio.timeout(since + self._wait_seconds - time.monotonic()):
                 await self._free.acquire()
         except TimeoutError:
             raise PoolExhausted from None
@@ -79,6 +84,15 @@ class Slots:
     def release(self) -> None:
         """Give the slot to whoever comes next."""
         self._free.release()
+
+    @asynccontextmanager
+    async def one(self, since: float) -> AsyncIterator[None]:
+        """Hold a slot inside the block; see `take`."""
+        await self.take(since)
+        try:
+            yield
+        finally:
+            self.release()
 
 
 class DjangoPool:
@@ -103,15 +117,22 @@ class DjangoPool:
         Raises:
             PoolExhausted: no thread was to be had; nothing was done.
         """
-        return await self.run(lambda: _called(self._application, environ))
+        return await self._run(lambda: _called(self._application, environ), environ[ARRIVED_AT])
 
-    async def run(self, function: Callable[[], Result]) -> Result:
-        """Call a function in one of the threads.
+    async def ask(self, function: Callable[[], Result], since: float) -> Result:
+        """Return what a function finds out in PostgreSQL, in one of the threads, within the time of its request.
+
+        Args:
+            function: What to call.
+            since: When the request was there, by `time.monotonic`.
 
         Raises:
-            PoolExhausted: no thread was to be had; nothing was done.
+            PoolExhausted: no thread was to be had.
         """
-        await self._slots.take()
+        return await self._run(lambda: _asked(function, since), since)
+
+    async def _run(self, function: Callable[[], Result], since: float) -> Result:
+        await self._slots.take(since)
         called = asyncio.get_running_loop().run_in_executor(self._executor, function)
         # Whoever asked may be gone by then; the thread is taken until it is done.
         called.add_done_callback(lambda _called: self._slots.release())
@@ -129,6 +150,16 @@ class DjangoPool:
 def _close_connections(together: threading.Barrier) -> None:
     together.wait()
     connections.close_all()
+
+
+def _asked(function: Callable[[], Result], since: float) -> Result:
+    # As Django does it around a request: what is broken or too old is connected anew.
+    close_old_connections()
+    try:
+        with patience(REQUEST_PATIENCE_SECONDS, since):
+            return function()
+    finally:
+        close_old_connections()
 
 
 def _called(application: WSGIApplication, environ: dict[str, Any]) -> WholeAnswer:

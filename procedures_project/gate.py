@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
@@ -24,7 +25,7 @@ from django.middleware.security import SecurityMiddleware
 from access import limits
 from access.authentication import Bearer, bearer_in, remembered_bearer
 from access.passwords import HASHINGS_AT_ONCE
-from procedures_project.django_pool import DjangoPool, Headers, PoolExhausted, Slots, WholeAnswer
+from procedures_project.django_pool import DjangoPool, PoolExhausted, Slots, WholeAnswer
 from procedures_project.operations import (
     MACHINES,
     SAFE_METHODS,
@@ -36,9 +37,10 @@ from procedures_project.operations import (
 )
 from procedures_project.postgresql.waiting import ARRIVED_AT
 from procedures_project.readiness import Readiness
-from procedures_project.request_bodies import BodyCollector, BodyTooSlow, ClientGone, Receive
+from procedures_project.request_bodies import BodyBroken, BodyTooSlow, Receive, collecting
 from procedures_project.request_records import ID_HEADER, RequestRecord, record_of
-from rest.problems import REQUEST_TIMEOUT, UNAVAILABLE, Problem
+from rest.error_answers import failure_of_postgresql
+from rest.problems import INTERNAL_ERROR, MALFORMED_REQUEST, REQUEST_TIMEOUT, UNAVAILABLE, Problem
 from versioned_cache.http.fast_path import FastPath, FastRequest
 from versioned_cache.loop_reader import LoopReader
 
@@ -76,28 +78,38 @@ class Gate:
         self.fast_path: FastPath[Bearer] = FastPath(remembered_bearer, MIDDLEWARES)
 
     async def answer(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer a request (ASGI)."""
+        """Answer a request (ASGI): once, whatever goes wrong, and with a record."""
         meta = meta_of(scope)
         meta[ARRIVED_AT] = time.monotonic()
+        try:
+            answer = await self._answer_to(meta, receive)
+        except Problem as problem:
+            answer = _refusal(meta, problem)
+        except Exception:  # the server would answer without a record, and say nothing
+            logger.exception("gate_failed")
+            answer = _refusal(meta, INTERNAL_ERROR())
+        await send_answer(send, meta, answer)
+
+    async def _answer_to(self, meta: dict[str, Any], receive: Receive) -> WholeAnswer:
         if meta["PATH_INFO"][1:] in MACHINES:
-            await self._answer_machine(meta, send)
-            return
+            return await self._machines_answer(meta)
+        answer = None
         try:
             fast = self.fast_path.recognise(meta)
-            if fast is not None and await self._answer_fast(fast, meta, send):
-                return
+            if fast is not None:
+                answer = await self._fast_answer(fast, meta)
         except Exception:  # whatever it is, Django answers, and answers for it
             logger.exception("fast_path_failed")
-        await self._answer_by_django(meta, receive, send)
+        return answer or await self._djangos_answer(meta, receive)
 
-    async def _answer_fast(self, request: FastRequest[Bearer], meta: dict[str, Any], send: Send) -> bool:
+    async def _fast_answer(self, request: FastRequest[Bearer], meta: dict[str, Any]) -> WholeAnswer | None:
         record = record_of(meta)
         token, method = request.sender.token, meta["REQUEST_METHOD"]
         if limits.token_limits.exceeded(token, method):
-            return False
+            return None
         answer = await request.answer(meta, self._reader)
         if answer is None:
-            return False
+            return None
         limits.token_limits.take(token, method)
         record.close(
             method=meta["REQUEST_METHOD"],
@@ -106,12 +118,12 @@ class Gate:
             status=answer.status,
             user_id=request.sender.user.pk,
         )
-        await send_answer(send, meta, answer.status, [*answer.headers, _id_header(record)], answer.body)
-        return True
+        return WholeAnswer(answer.status, [*answer.headers, _id_header(record)], answer.body)
 
-    async def _answer_machine(self, meta: dict[str, Any], send: Send) -> None:
+    async def _machines_answer(self, meta: dict[str, Any]) -> WholeAnswer:
         """Answer a probe or a scraper, whatever Django and PostgreSQL do."""
-        record, name = RequestRecord(), meta["PATH_INFO"][1:]
+        record_of(meta)
+        name = meta["PATH_INFO"][1:]
         if meta["REQUEST_METHOD"] not in SAFE_METHODS:
             response = method_not_allowed(meta)
         elif name == "readyz":
@@ -120,32 +132,27 @@ class Gate:
             response = await asyncio.to_thread(metrics, meta)
         else:
             response = healthz(meta)
-        await self._close_and_send(record, name, meta, response, send)
+        return _recorded(meta, name, response)
 
-    async def _answer_by_django(self, meta: dict[str, Any], receive: Receive, send: Send) -> None:
-        record = record_of(meta)
+    async def _djangos_answer(self, meta: dict[str, Any], receive: Receive) -> WholeAnswer:
+        """Return Django's answer. A login waits for its turn before it takes a thread: it costs more than all else.
+
+        Raises:
+            Problem: Django was not asked, and nothing was done.
+        """
+        record_of(meta)
         try:
             await self._add_body(meta, receive)
-            answer = await self._ask_django(meta)
-        except ClientGone:
-            return
+            if (meta["REQUEST_METHOD"], meta["PATH_INFO"]) != LOGIN:
+                return await self._django.answer(meta)
+            async with self._logins.one(meta[ARRIVED_AT]):
+                return await self._django.answer(meta)
         except BodyTooSlow:
-            await self._refuse(record, meta, REQUEST_TIMEOUT(), send)
-            return
+            raise REQUEST_TIMEOUT() from None
+        except BodyBroken:  # or its client is gone, and nobody reads the answer
+            raise MALFORMED_REQUEST("The body ends before its end.") from None
         except PoolExhausted:
-            await self._refuse(record, meta, UNAVAILABLE("Too many requests wait already; nothing was done."), send)
-            return
-        await send_answer(send, meta, answer.status, answer.headers, answer.body)
-
-    async def _ask_django(self, meta: dict[str, Any]) -> WholeAnswer:
-        """Return Django's answer. A login waits for its turn before it takes a thread: it costs more than all else."""
-        if (meta["REQUEST_METHOD"], meta["PATH_INFO"]) != LOGIN:
-            return await self._django.answer(meta)
-        await self._logins.take()
-        try:
-            return await self._django.answer(meta)
-        finally:
-            self._logins.release()
+            raise UNAVAILABLE("Too many requests wait already; nothing was done.") from None
 
     async def _add_body(self, meta: dict[str, Any], receive: Receive) -> None:
         """Put the whole body into the request; of one that is too long, what shows that it is."""
@@ -153,12 +160,16 @@ class Gate:
         length = meta.get("CONTENT_LENGTH", "")
         is_chunked = "HTTP_TRANSFER_ENCODING" in meta
         meta["wsgi.input"] = io.BytesIO()
-        if not is_chunked and (not length.isdecimal() or length == "0" or int(length) > limit):
+        if not is_chunked and (not length.isdecimal() or length == "0"):
             return
-        collector = BodyCollector(receive, limit)
-        await collector.collect(GRACE_SECONDS)
-        if not collector.is_complete and await self._may_send_a_body(meta):
-            await collector.collect()
+        if not is_chunked and int(length) > limit:
+            meta["wsgi.input"] = io.BytesIO(bytes(limit + 1))
+            return
+        async with collecting(receive, limit) as collector:
+            await collector.collect(GRACE_SECONDS)
+            if not collector.is_complete and await self._may_send_a_body(meta):
+                await collector.collect()
+        meta[ARRIVED_AT] = time.monotonic()  # the time that a client took is none of ours
         meta["wsgi.input"] = io.BytesIO(collector.body)
         if is_chunked:
             meta["CONTENT_LENGTH"] = str(len(collector.body))
@@ -167,32 +178,20 @@ class Gate:
         """Tell whether to wait for a body: who has no good token is refused without."""
         if meta["PATH_INFO"].startswith(FORMS) or remembered_bearer(meta) is not None:
             return True
-        return await self._django.run(lambda: bearer_in(meta)) is not None
-
-    async def _refuse(self, record: RequestRecord, meta: dict[str, Any], problem: Problem, send: Send) -> None:
-        response = problem_answer(problem, meta)
-        response["Connection"] = "close"
-        await self._close_and_send(record, None, meta, response, send)
-
-    async def _close_and_send(
-        self, record: RequestRecord, route: str | None, meta: dict[str, Any], response: HttpResponse, send: Send
-    ) -> None:
-        status = response.status_code
-        record.close(method=meta["REQUEST_METHOD"], route=route, view=route, status=status, user_id=None)
-        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
-        headers += [(b"content-length", str(len(response.content)).encode()), _id_header(record)]
-        await send_answer(send, meta, status, headers, response.content)
+        try:
+            return await self._django.ask(lambda: bearer_in(meta), meta[ARRIVED_AT]) is not None
+        except (OperationalError, InterfaceError) as error:
+            raise failure_of_postgresql(error, is_write=False) from None  # whatever it wants: nothing was done
 
 
-async def send_answer(send: Send, meta: Mapping[str, Any], status: int, headers: Headers, body: bytes) -> None:
+async def send_answer(send: Send, meta: Mapping[str, Any], answer: WholeAnswer) -> None:
     """Send an answer, to HEAD its head; a long one in pieces, so that no connection holds a copy of it.
 
     Raises:
         TimeoutError: the client has not taken a piece in time; the server then closes the connection.
     """
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    if meta["REQUEST_METHOD"] == "HEAD":
-        body = b""
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    body = b"" if meta["REQUEST_METHOD"] == "HEAD" else answer.body
     start = 0
     while len(body) - start > WHOLE_BYTES:
         piece = body[start : start + PIECE_BYTES]
@@ -206,7 +205,7 @@ def meta_of(scope: Mapping[str, Any]) -> dict[str, Any]:
     """Return a request as WSGI has it (PEP 3333), all but its body."""
     server = scope.get("server") or ("localhost", 80)
     meta: dict[str, Any] = {
-        "REQUEST_METHOD": scope["method"],
+        "REQUEST_METHOD": scope["method"].upper(),  # as Django takes it: `get` is GET there
         "SCRIPT_NAME": "",
         "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
@@ -240,6 +239,23 @@ def _variable_of(name: bytes) -> str | None:
         return None
     variable = name.decode("latin-1").upper().replace("-", "_")
     return variable if variable in {"CONTENT_LENGTH", "CONTENT_TYPE"} else f"HTTP_{variable}"
+
+
+def _refusal(meta: dict[str, Any], problem: Problem) -> WholeAnswer:
+    """Answer a problem from outside Django. There may be a body that nobody has read, so the connection ends."""
+    response = problem_answer(problem, meta)
+    response["Connection"] = "close"
+    return _recorded(meta, None, response)
+
+
+def _recorded(meta: dict[str, Any], route: str | None, response: HttpResponse) -> WholeAnswer:
+    """Close the record of a request that Django has not answered, and return the answer."""
+    record, status = record_of(meta), response.status_code
+    if not record.is_closed:
+        record.close(method=meta["REQUEST_METHOD"], route=route, view=route, status=status, user_id=None)
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
+    headers += [(b"content-length", str(len(response.content)).encode()), _id_header(record)]
+    return WholeAnswer(status, headers, response.content)
 
 
 def _id_header(record: RequestRecord) -> tuple[bytes, bytes]:

@@ -6,12 +6,15 @@ at once, whatever PostgreSQL does.
 """
 
 import asyncio
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache as once
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import structlog
 from django.db import connection as django_connection
 from django.db.migrations.loader import MigrationLoader
 
@@ -19,8 +22,12 @@ from procedures_project.postgresql.waiting import PROBE_PATIENCE_SECONDS, Impati
 from versioned_cache.checks import faults_of_triggers
 from versioned_cache.engine import RedisState, cache
 
+logger = structlog.get_logger(__name__)
+
 LOOK_EVERY_SECONDS = 1.0
-STARTING = {"status": "starting", "postgresql": "unknown", "redis": "unknown"}
+LONG_AGO_SECONDS = 10.0  # a look takes two at most, and a worker that has much to do may be late
+UNKNOWN = {"postgresql": "unknown", "redis": "unknown"}
+STARTING, BLIND = {"status": "starting", **UNKNOWN}, {"status": "unavailable", **UNKNOWN}
 
 TAKES_WRITES = "SELECT NOT pg_is_in_recovery() AND NOT current_setting('default_transaction_read_only')::bool"
 APPLIED = "SELECT app, name FROM django_migrations"
@@ -80,23 +87,36 @@ class Readiness:
 
     Args:
         drain_file: While it exists, the server is about to stop, and requests should be sent elsewhere.
+        clock: Seconds that never go back.
     """
 
-    def __init__(self, drain_file: Path | None) -> None:
+    def __init__(self, drain_file: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._drain_file = drain_file
+        self._clock = clock
+        self._looked_at = clock()
         self._looker = Looker()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="readiness")
         self._found = STARTING
 
     @property
     def found(self) -> dict[str, str]:
-        """The state of the service, and of what it needs; see `Looker.look`. `draining` before it stops."""
+        """The state of the service, and of what it needs; see `Looker.look`. `draining` before it stops.
+
+        A look that does not end, in a resolver for instance, tells nothing, so the last one counts only for a while.
+        """
+        is_recent = self._clock() - self._looked_at < LONG_AGO_SECONDS
+        found = self._found if is_recent else BLIND
         is_draining = self._drain_file is not None and self._drain_file.exists()
-        return {**self._found, "status": "draining"} if is_draining else self._found
+        return {**found, "status": "draining"} if is_draining else found
 
     async def look(self) -> None:
-        """Look now."""
-        self._found = await asyncio.get_running_loop().run_in_executor(self._thread, self._looker.look)
+        """Look now; a look that fails is one that finds nothing."""
+        try:
+            self._found = await asyncio.get_running_loop().run_in_executor(self._thread, self._looker.look)
+        except Exception:  # whatever a driver may raise: it must not be the last look
+            logger.exception("readiness_unknown")
+            self._found = BLIND
+        self._looked_at = self._clock()
 
     async def keep_looking(self) -> None:
         """Look again and again, until cancelled."""

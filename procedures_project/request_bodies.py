@@ -5,7 +5,8 @@ Whoever sends a byte a second holds nothing but a connection, and not for long.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 PATIENCE_SECONDS = 15.0
@@ -18,8 +19,8 @@ class BodyTooSlow(Exception):
     """The body has not arrived in its time."""
 
 
-class ClientGone(Exception):
-    """The client has closed the connection before its body was complete."""
+class BodyBroken(Exception):
+    """The body will never be complete: its client is gone, or it is not framed as HTTP says."""
 
 
 class BodyCollector:
@@ -49,7 +50,7 @@ class BodyCollector:
 
         Raises:
             BodyTooSlow: it has not arrived in its time.
-            ClientGone: it never will.
+            BodyBroken: it never will.
         """
         ends_at = None if seconds is None else time.monotonic() + seconds
         while not self.is_complete:
@@ -62,16 +63,30 @@ class BodyCollector:
             if done:
                 self._take(self._next.result())
             elif time.monotonic() >= patience_ends_at:
-                self._next.cancel()
                 raise BodyTooSlow
             else:
                 return
 
+    def close(self) -> None:
+        """Wait for no more of it."""
+        if self._next is not None:
+            self._next.cancel()
+
     def _take(self, message: Any) -> None:
         self._next = None
         if message["type"] != "http.request":
-            raise ClientGone
+            raise BodyBroken
         piece = message.get("body", b"")
         self._pieces.append(piece)
         self._length += len(piece)
         self.is_complete = not message.get("more_body", False) or self._length > self._limit
+
+
+@asynccontextmanager
+async def collecting(receive: Receive, limit: int) -> AsyncIterator[BodyCollector]:
+    """Collect a body inside the block; whatever has not arrived at its end is not waited for."""
+    collector = BodyCollector(receive, limit)
+    try:
+        yield collector
+    finally:
+        collector.close()

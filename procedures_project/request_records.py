@@ -44,10 +44,12 @@ class RequestRecord:
 
     Attributes:
         id: 32 hexadecimal digits.
+        is_closed: Whether the request has been logged and counted.
     """
 
     def __init__(self) -> None:
         self.id = uuid.uuid4().hex
+        self.is_closed = False
         self._started = time.perf_counter()
         self.bind()
 
@@ -66,6 +68,7 @@ class RequestRecord:
             status: Of the answer.
             user_id: Who was authenticated, or None.
         """
+        self.is_closed = True
         seconds = time.perf_counter() - self._started
         # A client may invent methods, each of which would be a series of its own.
         known_method = method if method in KNOWN_METHODS else "<invalid method>"

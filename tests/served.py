@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from itertools import chain, repeat
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -66,16 +67,26 @@ class Served:
         """Answer a request as Django's test client makes it."""
         return self.run(self._answer(environ, environ["wsgi.input"].read()))
 
+    def answer_to(self, scope: dict[str, Any], *body: dict[str, Any]) -> HttpResponse:
+        """Answer a request whose body comes in these messages, the last of them again and again (ASGI)."""
+        return self.run(self._exchange(scope, *body))
+
     async def _answer(self, environ: dict[str, Any], body: bytes) -> HttpResponse:
+        return await self._exchange(scope_of(environ), piece(body, more=False))
+
+    async def _exchange(self, scope: dict[str, Any], *body: dict[str, Any]) -> HttpResponse:
         sent: list[dict[str, Any]] = []
+        messages = chain(body, repeat(body[-1]))
 
         async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
+            message = next(messages)
+            await asyncio.sleep(message.get("delay", 0))
+            return message
 
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await self.application(scope_of(environ), receive, send)
+        await self.application(scope, receive, send)
         (start, *pieces) = sent
         headers = {name.decode("latin-1").title(): value.decode("latin-1") for name, value in start["headers"]}
         assert len(headers) == len(start["headers"]), "a header stands there twice"
@@ -83,6 +94,11 @@ class Served:
 
     def _say(self, event: str) -> None:
         self._loop.call_soon_threadsafe(self._events.put_nowait, event)
+
+
+def piece(body: bytes, *, more: bool = True, delay: float = 0) -> dict[str, Any]:
+    """Return a piece of a body as ASGI has it, which arrives `delay` seconds after the one before."""
+    return {"type": "http.request", "body": body, "more_body": more, "delay": delay}
 
 
 @contextmanager

@@ -83,11 +83,12 @@ class CounterPipeline:
         if self._connecting is not None:
             self._connecting.cancel()
         self._give_up("closed")
+        _tell(_all(self._take_waiting()), "closed")
 
     def _ask(self) -> None:
         """Send one question for all who wait; without a connection, once there is one."""
-        if not self._waiting:
-            return  # they were told meanwhile that there will be no answer
+        if not self._waiting:  # they were told meanwhile; an empty question would never be answered
+            return
         if self._connection is None:
             self._connecting = self._connecting or self._loop.create_task(self._open())
             return
@@ -171,9 +172,7 @@ class CounterPipeline:
 
     def _fail(self, waiters: Iterable[Waiter], since: float, why: str) -> None:
         self._breaker.learn(time.monotonic() - since, CacheUnavailable(why))
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_exception(CacheUnavailable(why))
+        _tell(waiters, why)
 
     def _take_waiting(self) -> dict[str, list[Waiter]]:
         waiting, self._waiting = self._waiting, {}
@@ -182,3 +181,10 @@ class CounterPipeline:
 
 def _all(waiters: dict[str, list[Waiter]]) -> list[Waiter]:
     return [waiter for each in waiters.values() for waiter in each]
+
+
+def _tell(waiters: Iterable[Waiter], why: str) -> None:
+    """Tell those who wait that they get no answer."""
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_exception(CacheUnavailable(why))

@@ -79,6 +79,17 @@ class LoopReader:
             return None, outage
 
 
+class _ImpatientConnection(psycopg.AsyncConnection[Any]):
+    """A connection that does not wait for a server that is frozen."""
+
+    async def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Wait for an answer, for a second at most.
+
+        Cancelled from outside, psycopg would wait for ten more, for the server to cancel the statement.
+        """
+        return await super().wait(gen, interval, PATIENCE_SECONDS if timeout is None else timeout)
+
+
 class SharedStatement:
     """Reads versions over one connection, for one event loop.
 
@@ -89,7 +100,7 @@ class SharedStatement:
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         own = {name: value for name, value in parameters.items() if name not in OF_DJANGOS_CONNECTIONS}
         self._parameters = own | {"autocommit": True, "prepare_threshold": None}
-        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._connection: _ImpatientConnection | None = None
         self._waiting: dict[str, list[asyncio.Future[int | None]]] = {}
         self._asking: asyncio.Task[None] | None = None
 
@@ -118,8 +129,7 @@ class SharedStatement:
         while self._waiting:
             waiting, self._waiting = self._waiting, {}
             try:
-                async with asyncio.timeout(PATIENCE_SECONDS):
-                    versions = await self._select(list(waiting))
+                versions = await self._select(list(waiting))
             except Exception as error:  # noqa: BLE001  # those who wait are told, whatever it is
                 await self._give_up()
                 _tell([waiter for each in waiting.values() for waiter in each], error)
@@ -132,7 +142,8 @@ class SharedStatement:
 
     async def _select(self, names: list[str]) -> dict[str, int]:
         if self._connection is None:
-            self._connection = await psycopg.AsyncConnection.connect(**self._parameters)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                self._connection = await _ImpatientConnection.connect(**self._parameters)
         cursor = await self._connection.execute(SELECT_VERSIONS, [names])
         return dict(await cursor.fetchall())
 

@@ -6,13 +6,12 @@ from django.db.backends.postgresql import base
 from django_prometheus.db.backends.postgresql.base import DatabaseWrapper as MeasuredDatabaseWrapper
 from psycopg import IsolationLevel
 
-from procedures_project.postgresql.waiting import ImpatientConnection, check_patience
+from procedures_project.postgresql.waiting import ImpatientConnection
 
 
 class _ImpatientDatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         # As Django's, which names psycopg's own class; no other isolation level is set here.
-        check_patience()
         self.isolation_level = IsolationLevel.READ_COMMITTED
         return ImpatientConnection.connect(**conn_params)
 

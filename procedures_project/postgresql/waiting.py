@@ -45,6 +45,21 @@ def patience(seconds: float, since: float | None = None) -> Iterator[None]:
 class ImpatientConnection(psycopg.Connection[Any]):
     """A connection that is given up when its server does not answer in time."""
 
+    @classmethod
+    def _connect_gen(cls, conninfo: str = "") -> Any:
+        """Connect in steps, and give up when `patience` is over; psycopg's own limit is 2 s at least.
+
+        psycopg takes the next step ten times a second at least, whether the server has answered or not.
+        """
+        steps = super()._connect_gen(conninfo)
+        try:
+            awaited = next(steps)
+            while True:
+                check_patience()
+                awaited = steps.send((yield awaited))
+        except StopIteration as connected:
+            return connected.value
+
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Wait for an answer, no longer than `patience` allows."""
         limit_seconds = _remaining_seconds() if timeout is None else timeout

@@ -121,3 +121,26 @@ def test_while_the_breaker_is_open_nobody_asks(settings: Settings, redis: object
         answers = with_pipeline(play, cache.store)
 
     assert {type(answer) for answer in answers} == {BreakerOpen}
+
+
+def test_whoever_waits_for_a_connection_is_told_when_there_will_be_none(store: Store, redis: Redis) -> None:
+    async def play(pipeline: CounterPipeline) -> list[Any]:
+        asking = asyncio.ensure_future(all_of(pipeline, KEYS[:1]))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not pipeline.is_connected
+        pipeline.close()
+        return await asking
+
+    assert [type(answer) for answer in with_pipeline(play, store)] == [CacheUnavailable]
+
+
+def test_a_turn_in_which_nobody_waits_any_more_asks_nothing(store: Store, redis: Redis) -> None:
+    redis.set(KEYS[0], "7")
+
+    async def play(pipeline: CounterPipeline) -> list[bytes | None]:
+        first = await pipeline.get(KEYS[0])
+        pipeline._ask()
+        return [first, await pipeline.get(KEYS[0])]
+
+    assert with_pipeline(play, store) == [b"7", b"7"]

@@ -175,6 +175,7 @@ def is_plain(meta: Meta) -> bool:
         and not meta.get("QUERY_STRING")
         and meta.get("HTTP_ACCEPT") in PLAIN_ACCEPT
         and meta.get("CONTENT_LENGTH", "") in ("", "0")
+        and "HTTP_TRANSFER_ENCODING" not in meta
     )
 
 

@@ -1,0 +1,124 @@
+"""Readiness as the gate keeps it: looked at again and again, whatever a look runs into."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from itertools import chain, repeat
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from django.db import connection, connections
+from redis import Redis
+from structlog.testing import capture_logs
+
+from procedures_project import readiness as readiness_module
+from procedures_project.readiness import BLIND, LONG_AGO_SECONDS, STARTING, Looker, Readiness
+from tests.faults.proxy import Mode, Proxy
+from tests.processes import free_port
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Result = TypeVar("Result")
+OK = {"status": "ok", "postgresql": "ok", "redis": "ok"}
+
+
+def with_readiness(
+    play: Callable[[Readiness], Coroutine[Any, Any, Result]], drain_file: Path | None = None, **options: Any
+) -> Result:
+    """Return what comes of `play` in an event loop."""
+
+    async def run() -> Result:
+        readiness = Readiness(drain_file, **options)
+        try:
+            return await play(readiness)
+        finally:
+            readiness.close()
+
+    return asyncio.run(run())
+
+
+async def looked(readiness: Readiness) -> dict[str, str]:
+    """Return what a look finds."""
+    await readiness.look()
+    return readiness.found
+
+
+def test_before_the_first_look_it_starts(redis: Redis) -> None:
+    async def play(readiness: Readiness) -> list[dict[str, str]]:
+        return [readiness.found, await looked(readiness)]
+
+    assert with_readiness(play) == [STARTING, OK]
+
+
+def test_while_the_file_is_there_it_drains_and_still_tells_what_it_found(redis: Redis, tmp_path: Path) -> None:
+    drain_file = tmp_path / "draining"
+
+    async def play(readiness: Readiness) -> list[dict[str, str]]:
+        before = await looked(readiness)
+        drain_file.touch()
+        return [before, readiness.found]
+
+    assert with_readiness(play, drain_file) == [OK, OK | {"status": "draining"}]
+
+
+def test_a_look_that_fails_is_not_the_last_one(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness_module, "LOOK_EVERY_SECONDS", 0.0)
+    looks = chain([None], repeat(OK))
+    seen: list[dict[str, str]] = []
+
+    def look(_looker: Looker) -> dict[str, str]:
+        found = next(looks)
+        if found is None:
+            raise ZeroDivisionError
+        return found
+
+    async def play(readiness: Readiness) -> None:
+        looking = asyncio.ensure_future(readiness.keep_looking())
+        for expected in (BLIND, OK):
+            while readiness.found != expected:
+                assert not looking.done()
+                await asyncio.sleep(0)
+            seen.append(readiness.found)
+        looking.cancel()
+
+    monkeypatch.setattr(Looker, "look", look)
+    with capture_logs() as events:
+        with_readiness(play)
+
+    assert seen == [BLIND, OK]
+    assert [event["event"] for event in events] == ["readiness_unknown"]
+
+
+def test_what_was_found_long_ago_counts_no_more(redis: Redis) -> None:
+    now = [1000.0]
+
+    async def play(readiness: Readiness) -> list[dict[str, str]]:
+        seen = [await looked(readiness)]
+        for seconds in (LONG_AGO_SECONDS - 1, LONG_AGO_SECONDS + 1):
+            now[0] = 1000.0 + seconds
+            seen.append(readiness.found)
+        return seen
+
+    assert with_readiness(play, clock=lambda: now[0]) == [OK, OK, BLIND]
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    """A proxy before PostgreSQL."""
+    with Proxy(free_port(), int(connection.get_connection_params()["port"])) as proxy:
+        yield proxy
+
+
+def test_a_frozen_postgresql_is_down_until_it_is_back(
+    redis: Redis, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"HOST": "127.0.0.1", "PORT": str(proxy.port)}.items():
+        monkeypatch.setitem(connections.settings["default"], name, value)
+
+    async def play(readiness: Readiness) -> list[str]:
+        seen = [await looked(readiness)]
+        with proxy.behaving(Mode.HANG):
+            seen += [await looked(readiness) for _ in range(2)]  # over the connection that there is, and over a new one
+        return [found["postgresql"] for found in [*seen, await looked(readiness)]]
+
+    assert with_readiness(play) == ["ok", "down", "down", "ok"]
