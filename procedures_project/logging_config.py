@@ -51,7 +51,9 @@ def logging_config(log_format: str) -> None:
             "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": text_stream, "formatter": "structlog"}},
             "root": {"handlers": ["stderr"], "level": "INFO"},
             # Each refused request or login is already one line of ours; these would add a second.
-            "loggers": {name: {"level": "ERROR"} for name in ("django.request", "django.security", "axes")},
+            "loggers": {name: {"level": "ERROR"} for name in ("django.request", "django.security", "axes")}
+            # Anybody can send a wrong Host, in 16 KB; Django would write all of it, at level ERROR, with a traceback.
+            | {"django.security.DisallowedHost": {"level": "CRITICAL"}},
         }
     )
 

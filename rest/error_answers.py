@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework.exceptions import APIException, ValidationError
@@ -36,6 +36,7 @@ from rest.problems import (
 logger = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+LOGGED_HOST_LENGTH = 200
 
 GENERIC_TYPES: Mapping[int, ProblemType] = {
     problem_type.status: problem_type
@@ -108,6 +109,9 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
     if isinstance(exception, RequestDataTooBig):
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         return plain_problem_response(PAYLOAD_TOO_LARGE(f"The limit is {limit} bytes.", limit_bytes=limit), request)
+    if isinstance(exception, DisallowedHost):
+        logger.info("host_refused", host=request.META.get("HTTP_HOST", "")[:LOGGED_HOST_LENGTH])
+        return plain_problem_response(MALFORMED_REQUEST("The Host header does not name this service."), request)
     return plain_problem_response(MALFORMED_REQUEST(type(exception).__name__ if exception else ""), request)
 
 

@@ -116,6 +116,16 @@ def test_probes_and_scrapes_are_not_logged(anonymous: ApiClient, events: Any, pa
     assert [event for event in events if event["event"] == "request_finished"] == []
 
 
+def test_a_wrong_host_is_a_short_line_at_info(viewer: ApiClient, events: Any, caplog: pytest.LogCaptureFixture) -> None:
+    host = "elsewhere.example" + "x" * 12_000
+
+    assert viewer.get("/procedures", headers={"Host": host}).status_code == 400
+
+    (event,) = [event for event in events if event["event"] == "host_refused"]
+    assert (event["log_level"], event["host"]) == ("info", host[:200])
+    assert [record for record in caplog.records if host[:200] in record.getMessage()] == []
+
+
 def test_no_token_is_logged(viewer: ApiClient, events: Any) -> None:
     viewer.get("/procedures", headers={"Cookie": "sessionid=prc_cookie"})
 
