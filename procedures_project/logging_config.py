@@ -8,6 +8,9 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
+OF_CLIENTS = "django.security."
+MAX_OF_CLIENTS = 200  # characters
+
 
 def logging_config(log_format: str) -> None:
     """Configure structlog and the standard library's loggers; `log_format` is `json` or `console`.
@@ -43,12 +46,26 @@ def logging_config(log_format: str) -> None:
                     ],
                 }
             },
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structlog"}},
+            "filters": {"of_clients": {"()": lambda: _shorten_what_clients_did}},
+            "handlers": {
+                "stderr": {"class": "logging.StreamHandler", "formatter": "structlog", "filters": ["of_clients"]}
+            },
             "root": {"handlers": ["stderr"], "level": "INFO"},
             # Each refused request or login is already one line of ours; these would add a second.
             "loggers": {name: {"level": "ERROR"} for name in ("django.request", "django.security", "axes")},
         }
     )
+
+
+def _shorten_what_clients_did(record: logging.LogRecord) -> bool:
+    """Make one short line at info of what Django refuses of a client, such as a wrong Host, which is no error of ours.
+
+    Django makes an error with a traceback of it, with all that the client has sent.
+    """
+    if record.name.startswith(OF_CLIENTS):
+        record.msg, record.args = record.getMessage()[:MAX_OF_CLIENTS], None
+        record.levelno, record.levelname, record.exc_info = logging.INFO, "INFO", None
+    return True
 
 
 def _rendering(as_json: bool, *, as_bytes: bool) -> list[Processor]:

@@ -1,5 +1,6 @@
 """Answering errors as problems: REST framework's exception handler, and Django's own error pages."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,7 +54,7 @@ ROLLED_BACK = frozenset({"55P03", "40P01", "40001"})
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
     """Answer an error raised in a view (REST framework's EXCEPTION_HANDLER); None lets a bug become a 500."""
     request = context["request"]
-    problem = problem_of(error, is_write=request.method not in SAFE_METHODS)
+    problem = problem_of(error, is_write=_is_write(request))
     if problem is None:
         return None
     document = problem.document(request.path)
@@ -120,5 +121,14 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a bug (handler500)."""
-    return plain_problem_response(INTERNAL_ERROR(), request)
+    """Answer a bug, or a failure of PostgreSQL outside of REST framework, such as on a page (handler500)."""
+    match sys.exception():
+        case (OperationalError() | InterfaceError()) as error:
+            problem = failure_of_postgresql(error, is_write=_is_write(request))
+        case _:
+            problem = INTERNAL_ERROR()
+    return plain_problem_response(problem, request)
+
+
+def _is_write(request: HttpRequest) -> bool:
+    return request.method not in SAFE_METHODS
