@@ -10,6 +10,9 @@ from structlog.typing import EventDict, Processor
 
 from procedures_project.log_stream import LOG_STREAM
 
+OF_CLIENTS = "django.security."
+MAX_OF_CLIENTS = 200  # characters
+
 
 def logging_config(log_format: str) -> None:
     """Configure structlog and the standard library's loggers; `log_format` is `json` or `console`.
@@ -48,14 +51,31 @@ def logging_config(log_format: str) -> None:
                     ],
                 }
             },
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": text_stream, "formatter": "structlog"}},
+            "filters": {"of_clients": {"()": lambda: _shorten_what_clients_did}},
+            "handlers": {
+                "stderr": {
+                    "class": "logging.StreamHandler",
+                    "stream": text_stream,
+                    "formatter": "structlog",
+                    "filters": ["of_clients"],
+                }
+            },
             "root": {"handlers": ["stderr"], "level": "INFO"},
             # Each refused request or login is already one line of ours; these would add a second.
-            "loggers": {name: {"level": "ERROR"} for name in ("django.request", "django.security", "axes")}
-            # Anybody can send a wrong Host, in 16 KB; Django would write all of it, at level ERROR, with a traceback.
-            | {"django.security.DisallowedHost": {"level": "CRITICAL"}},
+            "loggers": {name: {"level": "ERROR"} for name in ("django.request", "django.security", "axes")},
         }
     )
+
+
+def _shorten_what_clients_did(record: logging.LogRecord) -> bool:
+    """Make one short line at info of what Django refuses of a client, such as a wrong Host, which is no error of ours.
+
+    Django makes an error with a traceback of it, with all that the client has sent.
+    """
+    if record.name.startswith(OF_CLIENTS):
+        record.msg, record.args = record.getMessage()[:MAX_OF_CLIENTS], None
+        record.levelno, record.levelname, record.exc_info = logging.INFO, "INFO", None
+    return True
 
 
 def _rendering(as_json: bool, *, as_bytes: bool) -> list[Processor]:

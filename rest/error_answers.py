@@ -1,5 +1,6 @@
 """Answering errors as problems: REST framework's exception handler, and Django's own error pages."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +37,6 @@ from rest.problems import (
 logger = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-LOGGED_HOST_LENGTH = 200
 
 GENERIC_TYPES: Mapping[int, ProblemType] = {
     problem_type.status: problem_type
@@ -54,7 +54,7 @@ ROLLED_BACK = frozenset({"55P03", "40P01", "40001"})
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
     """Answer an error raised in a view (REST framework's EXCEPTION_HANDLER); None lets a bug become a 500."""
     request = context["request"]
-    problem = problem_of(error, is_write=request.method not in SAFE_METHODS)
+    problem = problem_of(error, is_write=_is_write(request))
     if problem is None:
         return None
     document = problem.document(request.path)
@@ -110,7 +110,6 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         return plain_problem_response(PAYLOAD_TOO_LARGE(f"The limit is {limit} bytes.", limit_bytes=limit), request)
     if isinstance(exception, DisallowedHost):
-        logger.info("host_refused", host=request.META.get("HTTP_HOST", "")[:LOGGED_HOST_LENGTH])
         return plain_problem_response(MALFORMED_REQUEST("The Host header does not name this service."), request)
     return plain_problem_response(MALFORMED_REQUEST(type(exception).__name__ if exception else ""), request)
 
@@ -126,5 +125,14 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a bug (handler500)."""
-    return plain_problem_response(INTERNAL_ERROR(), request)
+    """Answer a bug, or a failure of PostgreSQL outside of REST framework, such as on a page (handler500)."""
+    match sys.exception():
+        case (OperationalError() | InterfaceError()) as error:
+            problem = failure_of_postgresql(error, is_write=_is_write(request))
+        case _:
+            problem = INTERNAL_ERROR()
+    return plain_problem_response(problem, request)
+
+
+def _is_write(request: HttpRequest) -> bool:
+    return request.method not in SAFE_METHODS

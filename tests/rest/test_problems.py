@@ -255,6 +255,20 @@ def test_a_path_that_no_route_matches_is_not_found_without_sql(
     assert answer.json()["type"] == "/problems/not-found"
 
 
+@pytest.mark.parametrize(("method", "slug"), [("GET", "unavailable"), ("POST", "outcome-unknown")])
+def test_postgresql_failing_on_a_page_is_no_bug(method: str, slug: str) -> None:
+    def fail() -> None:
+        raise OperationalError("the server has gone")
+
+    try:
+        fail()
+    except OperationalError:
+        answer = error_answers.server_error(RequestFactory().generic(method, "/admin/login/"))
+
+    assert (answer.status_code, answer["Retry-After"]) == (503, "1")
+    assert f'"type":"/problems/{slug}"'.encode() in answer.content
+
+
 @pytest.mark.parametrize(
     ("handler", "status", "slug"),
     [
