@@ -9,6 +9,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import django
@@ -23,7 +24,7 @@ django.setup()
 logging.getLogger("matplotlib").setLevel(logging.WARNING)
 
 from benchmarks import chart, machine, report  # noqa: E402
-from benchmarks.cases import CASES  # noqa: E402
+from benchmarks.cases import CASES, before  # noqa: E402
 from benchmarks.measurement import Findings, Measurement, Plan  # noqa: E402
 from benchmarks.stores import running_stores  # noqa: E402
 
@@ -36,7 +37,8 @@ def main(argv: list[str]) -> None:
     """Measure, write and print."""
     options = _options(argv)
     plan = _plan(options)
-    names = [options.only] if options.only else list(CASES)
+    cases_at_hand = CASES | ({"before": partial(before.measure, before=options.before)} if options.before else {})
+    names = [options.only] if options.only else list(cases_at_hand)
     cases: dict[str, Findings] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="procedures-bench-")))
@@ -46,9 +48,9 @@ def main(argv: list[str]) -> None:
         for name in names:
             started = time.monotonic()
             _say(f"{name} …")
-            cases[name] = CASES[name](measurement)
+            cases[name] = cases_at_hand[name](measurement)
             _say(f"{name}: {time.monotonic() - started:.0f} s")
-    results = options.results or (RESULTS if names == list(CASES) and plan == FULL else _drafts())
+    results = options.results or (RESULTS if set(CASES) <= set(names) and plan == FULL else _drafts())
     _write(results, options.name, described, plan, cases)
 
 
@@ -74,7 +76,8 @@ def _drafts() -> Path:
 def _options(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a smoke run: it shows that all works, not how fast")
-    parser.add_argument("--only", choices=list(CASES), help="only this case")
+    parser.add_argument("--only", choices=[*CASES, "before"], help="only this case")
+    parser.add_argument("--before", type=Path, metavar="FOLDER", help="compare with the tree in that folder, too")
     parser.add_argument("--rounds", type=int, help=f"by default {FULL.rounds}, of a quick run {QUICK.rounds}")
     parser.add_argument(
         "--seconds", type=float, help=f"of a rate; by default {FULL.seconds:g}, of a quick run {QUICK.seconds:g}"

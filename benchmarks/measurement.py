@@ -13,7 +13,7 @@ from benchmarks.stores import Stores
 from procedures_project.embedded import HOST
 
 LIST = "/procedures"
-CONNECTIONS = (1, 8)
+CONNECTIONS = (1, 8, 64)
 COUNTED_REQUESTS = 20
 WARM_UP_SECONDS = 0.3
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.load import Connection, LoadError, request_bytes
 from benchmarks.peers import PEERS
 from procedures_project.embedded import HOST
+from tests import PROJECT_DIR
 from tests.processes import Granian, free_port, serve_argv
 
 START_SECONDS = 90.0
@@ -18,11 +19,12 @@ POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured: a WSGI application, or the service when there is none."""
+    """What is measured: a WSGI application, or the service of a tree when there is none."""
 
     name: str
     application: str | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    source: Path = PROJECT_DIR
 
     def argv(self, port: int, workers: int) -> list[str]:
         """Return the command that serves it; the service is started as production starts it."""
@@ -58,7 +60,7 @@ class Server(Granian):
         self.port = free_port()
         self._worker_count = workers
         home = folder / f"{subject.name}-{self.port}"
-        super().__init__(subject.argv(self.port, workers), home, environment | subject.environment)
+        super().__init__(subject.argv(self.port, workers), home, environment | subject.environment, subject.source)
 
     def wait_until_serving(self, path: str, token: str) -> None:
         """Return when a request is answered and all workers are there."""

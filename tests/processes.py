@@ -115,9 +115,10 @@ class Granian:
         argv: The command that starts it.
         folder: A new one, for its log and its metrics.
         environment: What it finds in its environment, beside where the metrics are.
+        source: The tree that it is started in.
     """
 
-    def __init__(self, argv: list[str], folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, argv: list[str], folder: Path, environment: dict[str, str], source: Path = PROJECT_DIR) -> None:
         metrics_dir = folder / "metrics"
         metrics_dir.mkdir(parents=True)
         self.log_path = folder / "log"
@@ -125,7 +126,7 @@ class Granian:
             self._process = start_child(
                 argv,
                 end_signal=signal.SIGTERM,
-                cwd=PROJECT_DIR,
+                cwd=source,
                 env={"PROMETHEUS_MULTIPROC_DIR": str(metrics_dir), **environment},
                 output=log.fileno(),
             )

@@ -55,29 +55,34 @@ class LongRun:
     def commit(self) -> float:
         """Commit, and return the seconds."""
         self._position += 1
-        return _timed(lambda: self._operator.commit(self._run_id, self._position))
+        return timed(lambda: self._operator.commit(self._run_id, self._position))
 
 
 class ShortRuns:
-    """Runs with short histories; none is used for long."""
+    """Runs with short histories; none is used for long.
+
+    Attributes:
+        run_id: The one that was committed to last.
+    """
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
-        self._run_id = ""
+        self.run_id = ""
         self._commits = COMMITS_ON_A_SHORT_RUN
 
     def commit(self) -> float:
         """Commit, and return the seconds, without those of starting another run."""
         if self._commits == COMMITS_ON_A_SHORT_RUN:
-            self._run_id = self._operator.start_with(SHORT)
+            self.run_id = self._operator.start_with(SHORT)
             self._commits = 0
         self._commits += 1
-        return _timed(lambda: self._operator.commit(self._run_id, 1 + self._commits))
+        return timed(lambda: self._operator.commit(self.run_id, 1 + self._commits))
 
 
-def _timed(commit: Callable[[], object]) -> float:
+def timed(request: Callable[[], object]) -> float:
+    """Return the seconds that a request takes."""
     started = time.perf_counter()
-    commit()
+    request()
     return time.perf_counter() - started
 
 

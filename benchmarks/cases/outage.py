@@ -18,7 +18,7 @@ from benchmarks.measurement import (
 from benchmarks.ratios import Round
 from benchmarks.servers import OURS, serving
 
-GOAL = 0.5
+GOAL = 0.7
 STATES = ("up", "frozen", "killed")
 SETTLING_SECONDS = 1.5  # longer than the circuit breaker stays open, so that it has noticed either way
 
