@@ -22,7 +22,7 @@ RECORDED_AT = INSTANT.format(column="recorded_at") + " AS recorded_at"
 STATEMENT = f"""
 SELECT row_to_json(item)::text FROM (
     SELECT
-        run.id, run.title, run.external_ref, run.last_seq, run.started_by_id, run.started_by_name,
+        run.id, run.title, run.external_ref, run.started_by_id, run.started_by_name,
         {INSTANT.format(column="run.started_at")} AS started_at,
         procedure.key AS procedure_key, revision.number, revision.title AS revision_title, revision.ordering,
         (
@@ -71,7 +71,7 @@ def _body(run: Mapping[str, Any]) -> dict[str, Any]:
         "title": run["title"],
         "external_ref": run["external_ref"],
         "status": progress.status,
-        "last_seq": run["last_seq"],
+        "last_seq": progress.last_seq,
         "procedure": {"key": run["procedure_key"], "revision": run["number"], "title": run["revision_title"]},
         "started_by": {"id": run["started_by_id"], "name": run["started_by_name"]},
         "started_at": run["started_at"],

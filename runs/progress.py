@@ -111,16 +111,13 @@ class Progress:
     @property
     def status(self) -> RunStatus:
         """The run's state."""
-        status = STATUS_AFTER[EventKind(self.last_change.kind)]
-        is_completed = status is RunStatus.IN_PROGRESS and self.completed_at is not None
-        return RunStatus.COMPLETED if is_completed else status
+        is_completed = self.completed_at is not None
+        return RunStatus.COMPLETED if is_completed else STATUS_AFTER[EventKind(self.last_change.kind)]
 
     @property
     def ended_at(self) -> datetime | None:
         """When the run was completed or aborted."""
-        if self.status is RunStatus.ABORTED:
-            return self.last_change.recorded_at
-        return self.completed_at if self.status is RunStatus.COMPLETED else None
+        return self.last_change.recorded_at if self.status is RunStatus.ABORTED else self.completed_at
 
     @property
     def end_reason(self) -> str | None:

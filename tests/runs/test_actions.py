@@ -269,14 +269,15 @@ def test_commit_step_refuses_what_is_out_of_order_and_names_what_is_in_the_way(m
 
 
 def test_commit_step_refuses_a_second_commit_and_names_the_first(mkoch: User) -> None:
-    run = start(mkoch)
-    first_commit = commit(run, "measure", mkoch).event
+    run = start(mkoch, body(steps=[step("a"), step("b"), step("c")]))
+    first_commit = commit(run, "a", mkoch).event
+    commit(run, "b", mkoch)
 
     with pytest.raises(STEP_ALREADY_COMMITTED) as refusal:
-        commit(run, "measure", mkoch)
+        commit(run, "a", mkoch)
 
     assert refusal.value.extensions["commit"] == CommitSerializer(first_commit).data
-    assert RunEvent.objects.filter(run=run).count() == 2
+    assert RunEvent.objects.filter(run=run).count() == 3
 
 
 def test_commit_step_refuses_a_wrong_submission_with_every_finding_and_writes_nothing(mkoch: User) -> None:

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from access.actions import issue_token
 from access.roles import Role
 from rest import exact_json
-from runs.actions import abort_run
+from runs.actions import abort_run, pause_run
 from runs.exports import COLUMNS
 from runs.models import Run
 from tests.conftest import ApiClient
@@ -206,6 +206,15 @@ def test_a_run_that_goes_on_is_not_exported(viewer: ApiClient, running: Run, kin
     assert answer["Content-Type"] == "application/problem+json"
     assert answer.json()["type"] == "/problems/run-not-finished"
     assert answer.json()["run_status"] == "in_progress"
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_a_paused_run_is_not_exported(viewer: ApiClient, running: Run, actor: User, kind: str) -> None:
+    pause_run(request=verb_request(running, actor))
+
+    answer = viewer.get(path(running, kind))
+
+    assert (answer.status_code, answer.json()["run_status"]) == (409, "paused")
 
 
 @pytest.mark.parametrize("kind", ["json", "csv"])

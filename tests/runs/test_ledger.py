@@ -18,7 +18,7 @@ from access.roles import Role
 from procedures.models import Revision, Step, content_of
 from rest import exact_json, timestamps
 from runs.actions import abort_run, amend_step, pause_run, resume_run
-from runs.ledger import faults_in, hash_of
+from runs.ledger import faults_in, hash_of, origin_of
 from runs.models import Run, RunEvent
 from runs.states import EventKind
 from tests.factories import body, commit, item, slot, start, step, unhurried, verb_request
@@ -272,6 +272,19 @@ def test_a_ledger_that_does_not_begin_with_a_start_is_found_though_its_hashes_ma
     assert faults == ["event 1 (pause) is out of place: a run has one start, as its first event"]
 
 
+def test_a_second_start_is_found_though_its_hash_matches(run: Run) -> None:
+    newest = run.events.get(seq=7)
+    start = RunEvent(
+        run=run, seq=8, kind=EventKind.START, values=origin_of(run), actor=run.started_by,
+        actor_name=run.started_by_name, recorded_at=run.started_at,
+    )  # fmt: skip
+    start.hash = hash_of(start, newest.hash)
+    start.save()
+    Run.objects.filter(pk=run.pk).update(last_seq=8)
+
+    assert faults_of(run) == ["event 8 (start) is out of place: a run has one start, as its first event"]
+
+
 def test_another_step_is_found(run: Run) -> None:
     faults = tampered(
         run,
@@ -380,6 +393,12 @@ def test_a_missing_event_is_found(run: Run, condition: str, fault: str) -> None:
     faults = tampered(run, statement, run.pk)
 
     assert faults == [fault]
+
+
+def test_events_beyond_the_newest_that_the_run_knows_are_found(run: Run) -> None:
+    Run.objects.filter(pk=run.pk).update(last_seq=6)
+
+    assert faults_of(run) == ["the newest event is 7, but the run's last_seq is 6"]
 
 
 def test_events_that_changed_places_are_found(run: Run) -> None:

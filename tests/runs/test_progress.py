@@ -108,11 +108,18 @@ def test_an_unresolved_step_has_nothing_that_counts() -> None:
     assert (found.effective, found.resolved, found.amended, found.deviated) == (None, False, False, False)
 
 
+def test_a_skipped_step_is_not_amended() -> None:
+    assert not after("skip a").of("a").amended
+    assert after("skip a", "amend a").of("a").amended
+
+
 def test_a_step_deviates_when_what_counts_does() -> None:
-    start, commit, amendment = line(1, "start"), line(2, "commit a", deviates=True), line(3, "amend a")
+    start, commit, correction = line(1, "start"), line(2, "commit a", deviates=True), line(3, "amend a")
+    relapse = line(4, "amend a", deviates=True)
 
     assert progress_of("strict", STEPS, [start, commit]).of("a").deviated
-    assert not progress_of("strict", STEPS, [start, commit, amendment]).of("a").deviated
+    assert not progress_of("strict", STEPS, [start, commit, correction]).of("a").deviated
+    assert progress_of("strict", STEPS, [start, commit, correction, relapse]).of("a").deviated
 
 
 def test_the_steps_in_the_way_are_the_unresolved_ones_before() -> None:
