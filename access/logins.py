@@ -14,10 +14,13 @@ import structlog
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.signals import user_login_failed
+from django.contrib.sessions.backends.db import SessionStore
 from django.db.models import Max
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
+from django.http.cookie import parse_cookie
 from django.shortcuts import render
 from django.utils import timezone
 
@@ -49,6 +52,12 @@ def locked_out(request: HttpRequest, _response: HttpResponse, credentials: Mappi
         reason="Too many logins with this name failed from where you are.",
         remedy=f"Try again in {minutes} minute{'s' if minutes > 1 else ''}, or ask an administrator to unlock you.",
     )
+
+
+def is_logged_in(meta: Mapping[str, Any]) -> bool:
+    """Ask PostgreSQL whether a request comes with a session of somebody, given its headers as WSGI has them."""
+    session_key = parse_cookie(meta.get("HTTP_COOKIE", "")).get(settings.SESSION_COOKIE_NAME)
+    return session_key is not None and SESSION_KEY in SessionStore(session_key)
 
 
 class PasswordsBusyMiddleware:

@@ -6,7 +6,6 @@ everything else goes to Django, with its body whole.
 """
 
 import asyncio
-import io
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,14 +15,13 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
 from django.middleware.security import SecurityMiddleware
 
 from access import limits
-from access.authentication import Bearer, bearer_in, remembered_bearer
+from access.authentication import Bearer, remembered_bearer
 from access.passwords import HASHINGS_AT_ONCE
 from procedures_project.django_pool import DjangoPool, PoolExhausted, Slots, WholeAnswer
 from procedures_project.operations import (
@@ -37,9 +35,8 @@ from procedures_project.operations import (
 )
 from procedures_project.postgresql.waiting import ARRIVED_AT
 from procedures_project.readiness import Readiness
-from procedures_project.request_bodies import BodyBroken, BodyTooSlow, Receive, collecting
+from procedures_project.request_bodies import BodyBroken, BodyTooSlow, Receive, RequestBodies
 from procedures_project.request_records import ID_HEADER, RequestRecord, record_of
-from rest.error_answers import failure_of_postgresql
 from rest.problems import INTERNAL_ERROR, MALFORMED_REQUEST, REQUEST_TIMEOUT, UNAVAILABLE, Problem
 from versioned_cache.http.fast_path import FastPath, FastRequest
 from versioned_cache.loop_reader import LoopReader
@@ -51,14 +48,11 @@ Send = Callable[[Any], Awaitable[None]]
 # Those of settings.MIDDLEWARE that have a say in a read by token, in their order.
 MIDDLEWARES = (SecurityMiddleware, CommonMiddleware, XFrameOptionsMiddleware)
 
-GRACE_SECONDS = 0.05  # for a body that came with its head, from whomever it is
 TAKE_SECONDS = 30.0  # in which a client must take a piece of the answer
 WHOLE_BYTES = 512 * 1024  # a longer answer is sent in pieces
 PIECE_BYTES = 64 * 1024
 MAX_HEADER_NAMES = 512
 LOGIN = ("POST", "/admin/login/")
-FORMS = ("/admin/",)
-"""Where bodies are forms of people who are logged in, and not of programs with tokens."""
 
 
 class Gate:
@@ -72,6 +66,7 @@ class Gate:
 
     def __init__(self, django: DjangoPool, reader: LoopReader, readiness: Readiness) -> None:
         self._django = django
+        self._bodies = RequestBodies(django)
         self._reader = reader
         self._readiness = readiness
         self._logins = Slots(HASHINGS_AT_ONCE, settings.DJANGO_QUEUE_LENGTH, settings.DJANGO_QUEUE_SECONDS)
@@ -142,7 +137,7 @@ class Gate:
         """
         record_of(meta)
         try:
-            await self._add_body(meta, receive)
+            await self._bodies.add(meta, receive)
             if (meta["REQUEST_METHOD"], meta["PATH_INFO"]) != LOGIN:
                 return await self._django.answer(meta)
             async with self._logins.one(meta[ARRIVED_AT]):
@@ -153,35 +148,6 @@ class Gate:
             raise MALFORMED_REQUEST("The body ends before its end.") from None
         except PoolExhausted:
             raise UNAVAILABLE("Too many requests wait already; nothing was done.") from None
-
-    async def _add_body(self, meta: dict[str, Any], receive: Receive) -> None:
-        """Put the whole body into the request; of one that is too long, what shows that it is."""
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE if meta["PATH_INFO"].startswith(FORMS) else settings.MAX_BODY_BYTES
-        length = meta.get("CONTENT_LENGTH", "")
-        is_chunked = "HTTP_TRANSFER_ENCODING" in meta
-        meta["wsgi.input"] = io.BytesIO()
-        if not is_chunked and (not length.isdecimal() or length == "0"):
-            return
-        if not is_chunked and int(length) > limit:
-            meta["wsgi.input"] = io.BytesIO(bytes(limit + 1))
-            return
-        async with collecting(receive, limit) as collector:
-            await collector.collect(GRACE_SECONDS)
-            if not collector.is_complete and await self._may_send_a_body(meta):
-                await collector.collect()
-        meta[ARRIVED_AT] = time.monotonic()  # the time that a client took is none of ours
-        meta["wsgi.input"] = io.BytesIO(collector.body)
-        if is_chunked:
-            meta["CONTENT_LENGTH"] = str(len(collector.body))
-
-    async def _may_send_a_body(self, meta: dict[str, Any]) -> bool:
-        """Tell whether to wait for a body: who has no good token is refused without."""
-        if meta["PATH_INFO"].startswith(FORMS) or remembered_bearer(meta) is not None:
-            return True
-        try:
-            return await self._django.ask(lambda: bearer_in(meta), meta[ARRIVED_AT]) is not None
-        except (OperationalError, InterfaceError) as error:
-            raise failure_of_postgresql(error, is_write=False) from None  # whatever it wants: nothing was done
 
 
 async def send_answer(send: Send, meta: Mapping[str, Any], answer: WholeAnswer) -> None:

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.wsgi import get_wsgi_application
 from django.db import OperationalError
+from django.test import Client
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
@@ -15,7 +17,7 @@ from access import authentication
 from access.actions import issue_token
 from access.roles import Role
 from access.wrong_tokens import WrongTokens
-from procedures_project import django_pool, gate
+from procedures_project import django_pool, gate, request_bodies
 from procedures_project.asgi import Application
 from procedures_project.gate import meta_of
 from rest.rate_limits import Policy
@@ -97,7 +99,7 @@ def test_a_bearer_whom_postgresql_cannot_tell_is_told_to_come_again(
     def fail(_meta: object) -> None:
         raise OperationalError("the server has gone")
 
-    monkeypatch.setattr(gate, "bearer_in", fail)
+    monkeypatch.setattr(request_bodies, "bearer_in", fail)
 
     with capture_logs() as events:
         answer = application.answer_to(post_of(token), piece(BODY[:5]), piece(BODY[5:], more=False, delay=TOO_LATE))
@@ -176,3 +178,34 @@ def test_a_body_in_chunks_is_none_for_the_fast_path(application: Served, viewer:
 
 def test_a_method_is_what_django_takes_it_for() -> None:
     assert meta_of(post_of("") | {"method": "post"})["REQUEST_METHOD"] == "POST"
+
+
+def form_of(length: int, cookie: str) -> dict[str, Any]:
+    """Return a request that sends a form of so many bytes."""
+    media_type = "application/x-www-form-urlencoded"
+    return post_of("", "/admin/login/", content_type=media_type, content_length=str(length), cookie=cookie)
+
+
+@pytest.mark.parametrize("cookie", ["", "sessionid=0123456789abcdef0123456789abcdef"])
+def test_whoever_is_not_logged_in_sends_no_long_form(application: Served, cookie: str) -> None:
+    answer = application.answer_to(form_of(settings.MAX_BODY_BYTES + 1, cookie), piece(b"a"))
+
+    assert (answer.status_code, refused("payload-too-large", answer)) == (413, True)
+
+
+def test_whoever_is_not_logged_in_sends_no_long_form_in_chunks(application: Served) -> None:
+    scope = form_of(0, "") | {"headers": [(b"host", b"testserver"), (b"transfer-encoding", b"chunked")]}
+
+    answer = application.answer_to(scope, piece(b"a" * (settings.MAX_BODY_BYTES + 1)))
+
+    assert (answer.status_code, refused("payload-too-large", answer)) == (413, True)
+
+
+def test_whoever_is_logged_in_sends_a_long_form(application: Served, client: Client) -> None:
+    client.force_login(User.objects.create_superuser("admin", password=None))
+    cookie = f"sessionid={client.cookies['sessionid'].value}"
+    form = b"a" * (settings.MAX_BODY_BYTES + 1)
+
+    answer = application.answer_to(form_of(len(form), cookie), piece(form, more=False))
+
+    assert answer.status_code == 403  # the form has no token against forgery
