@@ -1,4 +1,4 @@
-"""Answering errors as problems: REST framework's exception handler, and Django's own error pages."""
+"""How errors are answered as problems: REST framework's exception handler, and Django's own error pages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -44,14 +44,14 @@ GENERIC_TYPES: Mapping[int, ProblemType] = {
         VERSION_MISMATCH, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, PRECONDITION_REQUIRED,
     )
 }  # fmt: skip
-"""By status, what an error is that knows nothing of problems, such as REST framework's own."""
+"""The problem type for each status of an error that is not a problem itself, such as REST framework's own."""
 
-# With these PostgreSQL says itself that it rolled back: lock_not_available, deadlock_detected, serialization_failure.
+# PostgreSQL certainly rolled back: lock_not_available, deadlock_detected, serialization_failure.
 ROLLED_BACK = frozenset({"55P03", "40P01", "40001"})
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Answer an error raised in a view (REST framework's EXCEPTION_HANDLER); None lets a bug become a 500."""
+    """Answer an error that a view raised (REST framework's EXCEPTION_HANDLER); None lets a bug become a 500."""
     request = context["request"]
     problem = problem_of(error, is_write=request.method not in SAFE_METHODS)
     if problem is None:
@@ -61,7 +61,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
 
 
 def problem_of(error: Exception, *, is_write: bool) -> Problem | None:
-    """Return how an error reads over HTTP; None for one that nobody expected, which is a bug."""
+    """Return the problem that answers an error; None if the error is unexpected and therefore a bug."""
     match error:
         case Problem():
             return error
@@ -77,7 +77,7 @@ def problem_of(error: Exception, *, is_write: bool) -> Problem | None:
 
 
 def _generic_problem(error: APIException) -> Problem | None:
-    """Return the problem of the generic type that has the error's status; its members are attributes of the error."""
+    """Return a problem of the generic type with the error's status; its members are attributes of the error."""
     problem_type = GENERIC_TYPES.get(error.status_code)
     if problem_type is None:
         return None
@@ -85,13 +85,15 @@ def _generic_problem(error: APIException) -> Problem | None:
 
 
 def failure_of_postgresql(error: OperationalError | InterfaceError, *, is_write: bool) -> Problem:
-    """Return how a failure of PostgreSQL reads over HTTP, to whoever wanted to read or to write."""
+    """Return the problem that answers a read or a write when PostgreSQL fails."""
     logger.warning("database_unavailable", error=str(error).strip())
     if not is_write:
         return UNAVAILABLE("Try again.")
     if getattr(error.__cause__, "sqlstate", None) in ROLLED_BACK:
         return UNAVAILABLE("Nothing was changed; try again.")
-    return OUTCOME_UNKNOWN("Repeat it with the same Idempotency-Key; if it had none, read first what there is now.")
+    return OUTCOME_UNKNOWN(
+        "Repeat the request with the same Idempotency-Key. If it had none, check first whether it was done."
+    )
 
 
 def plain_problem_response(problem: Problem, request: HttpRequest) -> HttpResponse:
@@ -102,10 +104,10 @@ def plain_problem_response(problem: Problem, request: HttpRequest) -> HttpRespon
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer Django's own 400, such as a wrong Host, and a form that is too large (handler400)."""
+    """Answer Django's own 400s, for a wrong Host or a form that is too large for example (handler400)."""
     if isinstance(exception, RequestDataTooBig):
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        return plain_problem_response(PAYLOAD_TOO_LARGE(f"At most {limit} bytes are read.", limit_bytes=limit), request)
+        return plain_problem_response(PAYLOAD_TOO_LARGE(f"The limit is {limit} bytes.", limit_bytes=limit), request)
     return plain_problem_response(MALFORMED_REQUEST(type(exception).__name__ if exception else ""), request)
 
 
@@ -115,7 +117,7 @@ def permission_denied(request: HttpRequest, exception: Exception | None = None) 
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer a path that no route knows (handler404)."""
+    """Answer a path that has no route (handler404)."""
     return plain_problem_response(NOT_FOUND(), request)
 
 

@@ -1,6 +1,6 @@
-"""Idempotency keys: how a client that lost an answer asks again without doing it twice.
+"""Idempotency keys: a client that lost an answer can repeat its request, and nothing is done twice.
 
-The record of a request is the row that it made, in the same transaction; there is no store beside it.
+A request is recorded in a row that it writes itself, in the same transaction. There is no separate store.
 """
 
 import hashlib
@@ -15,16 +15,16 @@ from rest.views import body_of
 
 REPLAYED = "Idempotent-Replayed"
 
-# A quoted string by the draft (draft-ietf-httpapi-idempotency-key-header §2.1), bare by the habit of many clients.
+# The draft wants a quoted string (draft-ietf-httpapi-idempotency-key-header §2.1); many clients send it bare.
 KEY = r'"[ -~]{1,255}"|[!#-~][ -~]{0,254}'
 
 
 @dataclass(frozen=True, slots=True)
 class RequestIdentity:
-    """Which request this is.
+    """What tells a repeated request from a new one.
 
     Attributes:
-        key: The client's Idempotency-Key; None where it sent none, so that nothing is replayed.
+        key: The client's Idempotency-Key; None if it sent none, and then nothing is replayed.
         fingerprint: SHA-256 of the method, the path and the canonical body.
     """
 
@@ -39,7 +39,7 @@ def identity_of(request: Request) -> RequestIdentity:
     """Return the identity of a request.
 
     Raises:
-        MALFORMED_REQUEST: the key is empty, longer than 255 characters, or not of printable ASCII.
+        MALFORMED_REQUEST: the key is empty, longer than 255 characters, or not printable ASCII.
     """
     header = request.headers.get("Idempotency-Key")
     if header is None:

@@ -21,7 +21,7 @@ def parameters_of(request: Request, declared: type[Parameters]) -> dict[str, Any
 
     Raises:
         UNKNOWN_PARAMETER: one is not declared.
-        MALFORMED_REQUEST: one is given twice; which of them counts would be a guess.
+        MALFORMED_REQUEST: one is given twice, so it is unclear which of them counts.
         ValidationError: one has a wrong value.
     """
     known = declared().fields

@@ -21,16 +21,16 @@ class ExactJSONParser(BaseParser):
         """Return the body's object.
 
         Raises:
-            UNSUPPORTED_MEDIA_TYPE: it is compressed, or in another charset than UTF-8.
+            UNSUPPORTED_MEDIA_TYPE: it is compressed, or its charset is not UTF-8.
             PAYLOAD_TOO_LARGE: it is larger than `MAX_BODY_BYTES`; no more than that is read.
-            MALFORMED_REQUEST: it is no JSON object.
+            MALFORMED_REQUEST: it is not a JSON object.
         """
         request = (parser_context or {})["request"]
         _check_coding(request.META.get("HTTP_CONTENT_ENCODING", ""), request.content_params.get("charset", "utf-8"))
         body = stream.read(settings.MAX_BODY_BYTES + 1)
         if len(body) > settings.MAX_BODY_BYTES:
             raise PAYLOAD_TOO_LARGE(
-                f"At most {settings.MAX_BODY_BYTES} bytes are read.", limit_bytes=settings.MAX_BODY_BYTES
+                f"The limit is {settings.MAX_BODY_BYTES} bytes.", limit_bytes=settings.MAX_BODY_BYTES
             )
         try:
             value = exact_json.loads(body.decode())
@@ -47,4 +47,4 @@ def _check_coding(content_encoding: str, charset: str) -> None:
     if content_encoding.lower() not in {"", "identity"}:
         raise UNSUPPORTED_MEDIA_TYPE("Send the body without a Content-Encoding.")
     if charset.lower() not in {"utf-8", "utf8"}:
-        raise UNSUPPORTED_MEDIA_TYPE("JSON is UTF-8 (RFC 8259 §8.1).")
+        raise UNSUPPORTED_MEDIA_TYPE("JSON must be UTF-8 (RFC 8259 §8.1).")

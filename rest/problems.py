@@ -1,8 +1,8 @@
-"""Problem details (RFC 9457): how a type of problem is declared, and the types that any part of the service answers.
+"""Problem details (RFC 9457): how a problem type is declared, and the types that any part of the service may answer.
 
-A type is declared once. It is an exception, raised with what is special about the occurrence
-(`raise STEP_OUT_OF_ORDER("…", blocking_steps=["quantify"])`) and caught by its name; /openapi.json describes it from
-the same declaration. The types of an app are in its own room `problems`.
+A type is declared once. It is an exception, raised with what is specific to the occurrence
+(`raise STEP_OUT_OF_ORDER("…", blocking_steps=["quantify"])`) and caught by its name. /openapi.json describes it from
+the same declaration. Each app declares its own types in its module `problems`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,24 +21,24 @@ JSONSchema: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member that the problems of one type have beside those of RFC 9457: its shape, and an example."""
+    """A member that a problem type adds to those of RFC 9457: its shape, and an example."""
 
     shape: JSONSchema
     example: Any
 
 
 class Problem(APIException):
-    """An error that the service answers. Its subclasses are the types of problem, made by `problem_type`.
+    """An error that is sent to the client. Its subclasses are the problem types, made by `problem_type`.
 
     Args:
-        detail: What is special about this occurrence, for people.
-        extensions: The values of the type's own members: each of them, and no other.
+        detail: What is specific to this occurrence, for people.
+        extensions: The values of the type's own members: all of them, and no others.
 
     Attributes:
         status: The status of the answer.
-        slug: What programs branch on: the end of the type's URI.
-        title: What it is, the same each time (RFC 9457 §3.1.3).
-        when: A sentence about when it is answered.
+        slug: The end of the type's URI, which programs branch on.
+        title: The type in a few words, the same every time (RFC 9457 §3.1.3).
+        when: A sentence that says when the service answers this.
         members: The type's own members.
         headers: Headers of the answer.
         component: The type's name in /openapi.json: `RunTooLongProblem`.
@@ -79,7 +79,7 @@ ProblemType: TypeAlias = type[Problem]
 def problem_type(
     status: HTTPStatus, slug: str, title: str, when: str, headers: Mapping[str, str] | None = None, **members: Member
 ) -> ProblemType:
-    """Declare a type of problem; the parameters are the attributes of `Problem`."""
+    """Declare a problem type; the parameters are the attributes of `Problem`."""
     component = "".join(word.capitalize() for word in slug.split("-")) + "Problem"
     attributes = {
         "__doc__": when,
@@ -98,9 +98,9 @@ def problem_type(
 FINDING = {
     "type": "object",
     "properties": {
-        "pointer": {"type": "string", "description": "Where: a JSON pointer into the body (RFC 6901)."},
-        "code": {"type": "string", "description": "What, for programs."},
-        "detail": {"type": "string", "description": "What, for people."},
+        "pointer": {"type": "string", "description": "Where it is: a JSON pointer into the body (RFC 6901)."},
+        "code": {"type": "string", "description": "What is wrong, for programs."},
+        "detail": {"type": "string", "description": "What is wrong, for people."},
     },
     "required": ["pointer", "code", "detail"],
 }
@@ -109,11 +109,11 @@ RETRY_AFTER = {"Retry-After": "1"}
 
 MALFORMED_REQUEST = problem_type(
     HTTPStatus.BAD_REQUEST, "malformed-request", "The request could not be read",
-    "The body is no JSON object, a header or a query parameter cannot be read.",
+    "The body is not a JSON object, or a header or a query parameter cannot be read.",
 )  # fmt: skip
 VALIDATION_FAILED = problem_type(
     HTTPStatus.BAD_REQUEST, "validation-failed", "The request is not valid",
-    "Values break rules; every finding is listed.",
+    "The body or the query parameters break rules; every finding is listed.",
     errors=Member(
         {"type": "array", "items": FINDING, "minItems": 1},
         [{"pointer": "/values/minutes", "code": "type", "detail": "Expected an integer."}],
@@ -121,7 +121,7 @@ VALIDATION_FAILED = problem_type(
 )  # fmt: skip
 UNKNOWN_PARAMETER = problem_type(
     HTTPStatus.BAD_REQUEST, "unknown-parameter", "Unknown query parameter",
-    "A query parameter is none of the operation's.",
+    "The operation does not have this query parameter.",
     parameter=Member({"type": "string"}, "staus"),
     known=Member({"type": "array", "items": {"type": "string"}}, ["limit", "status"]),
 )  # fmt: skip
@@ -133,36 +133,36 @@ FORBIDDEN = problem_type(
     HTTPStatus.FORBIDDEN, "forbidden", "You may not do this", "The token's user lacks the right."
 )  # fmt: skip
 NOT_FOUND = problem_type(
-    HTTPStatus.NOT_FOUND, "not-found", "There is nothing here", "No path of the service looks like this."
+    HTTPStatus.NOT_FOUND, "not-found", "There is nothing here", "The service has no such path."
 )  # fmt: skip
 METHOD_NOT_ALLOWED = problem_type(
     HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed", "This method is not allowed here",
-    "The path has no such operation; `Allow` lists those that it has.",
+    "The path does not support this method; `Allow` lists those that it supports.",
 )  # fmt: skip
 NOT_ACCEPTABLE = problem_type(
     HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "No representation is acceptable",
-    "The client accepts nothing that the operation answers.",
+    "The operation cannot answer in any media type that the client accepts.",
 )  # fmt: skip
 VERSION_MISMATCH = problem_type(
-    HTTPStatus.PRECONDITION_FAILED, "version-mismatch", "It has changed since",
-    "The current version is none of those in If-Match.",
+    HTTPStatus.PRECONDITION_FAILED, "version-mismatch", "The version has changed",
+    "If-Match does not name the current version.",
     current_etag=Member({"type": ["string", "null"]}, '"1795423190124-0c6a1f9e"'),
 )  # fmt: skip
 PAYLOAD_TOO_LARGE = problem_type(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "payload-too-large", "The body is too large",
-    "The body has more bytes than are read.",
+    "The body has more bytes than the service reads.",
     limit_bytes=Member({"type": "integer"}, 65536),
 )  # fmt: skip
 UNSUPPORTED_MEDIA_TYPE = problem_type(
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body's media type is not supported",
-    "The body is no `application/json` in UTF-8 without a content coding.",
+    "The body is not `application/json` in UTF-8, or it has a content coding.",
 )  # fmt: skip
 IDEMPOTENCY_KEY_REUSED = problem_type(
     HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key was used for another request",
     "The Idempotency-Key belongs to another request.",
 )  # fmt: skip
 PRECONDITION_REQUIRED = problem_type(
-    HTTPStatus.PRECONDITION_REQUIRED, "precondition-required", "If-Match is required", "If-Match is absent."
+    HTTPStatus.PRECONDITION_REQUIRED, "precondition-required", "If-Match is required", "The request has no If-Match."
 )  # fmt: skip
 REQUEST_TIMEOUT = problem_type(
     HTTPStatus.REQUEST_TIMEOUT, "request-timeout", "The body did not arrive in time",
@@ -182,19 +182,19 @@ UNAVAILABLE = problem_type(
 )  # fmt: skip
 OUTCOME_UNKNOWN = problem_type(
     HTTPStatus.SERVICE_UNAVAILABLE, "outcome-unknown", "It is not known whether this was done",
-    "The connection to PostgreSQL was lost: perhaps before COMMIT, perhaps after it. The same Idempotency-Key makes it "
-    "safe to repeat the request.", RETRY_AFTER,
+    "The connection to PostgreSQL was lost, either before or after COMMIT. It is safe to repeat the request with the "
+    "same Idempotency-Key.", RETRY_AFTER,
 )  # fmt: skip
 
 
 def too_many_requests(detail: str, exceeded: Exceeded) -> Problem:
-    """Return the problem of a client that has exceeded a quota; its headers say when to come again."""
+    """Return the problem of a client that has exceeded a quota; its headers say when to try again."""
     problem = TOO_MANY_REQUESTS(detail)
     problem.headers = exceeded.headers
     return problem
 
 
 def validation_failed(findings: Sequence[Finding]) -> Problem:
-    """Return the problem of a request that was understood, and in which all these are wrong."""
+    """Return the problem of a request that can be read, but has these findings."""
     detail = "1 problem" if len(findings) == 1 else f"{len(findings)} problems"
     return VALIDATION_FAILED(detail, errors=[asdict(finding) for finding in findings])

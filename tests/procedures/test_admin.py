@@ -290,7 +290,7 @@ def test_two_steps_cannot_share_a_position_or_key(
         ("slots", '[{"key": "x", "label": "X", "type": "text", "pattern": "("}]', "/0/pattern: Not an RE2 pattern"),
         ("slots", '[{"key": "x", "label": "X", "type": "decimal", "min": NaN}]', "NaN is not JSON."),
         ("slots", '[{"key": "x", "label": "X", "type": "decimal", "min": 1e400}]', "exponent"),
-        ("slots", '[{"key": "x", "key": "y", "label": "X", "type": "text"}]', "stands twice"),
+        ("slots", '[{"key": "x", "key": "y", "label": "X", "type": "text"}]', "appears twice"),
         ("slots", '[{"key": "x", "label": "X", "type": "integer", "min": 9007199254740993}]', "2^53"),
         ("slots", '[{"key": "x", "label": "a\\u0000b", "type": "text"}]', "the character NUL"),
         ("checklist", '[{"key": "x"}]', "/0/label: "),

@@ -37,7 +37,7 @@ def test_a_bundle_is_read_in_its_order(path: Path) -> None:
     [
         ("{", "line 1"),
         ("", "line 1"),
-        ('{"procedures": [], "procedures": []}', "stands twice"),
+        ('{"procedures": [], "procedures": []}', "appears twice"),
         ('{"procedures": NaN}', "NaN is not JSON"),
         (b'{"a": "\xff"}', "utf-8"),
         ("\ufeff{}", "BOM"),
