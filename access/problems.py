@@ -1,4 +1,4 @@
-"""The types of problem that access answers."""
+"""The problem types of access."""
 
 from http import HTTPStatus
 

@@ -1,4 +1,4 @@
-"""Who may do what. A right is a Django permission; roles are groups that hold some (procedures_project/roles.py)."""
+"""Who may do what. A right is a Django permission; a role is a group that has some (procedures_project/roles.py)."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the views import this module, by way of the settings
 
 
 class Right(StrEnum):
-    """The rights that the service asks for, each by the name of its Django permission."""
+    """The rights that the service checks, each with the name of its Django permission."""
 
     READ_PROCEDURES = "procedures.view_procedure"
     CREATE_PROCEDURES = "procedures.add_procedure"
@@ -31,7 +31,7 @@ class Right(StrEnum):
 def require(user: User, right: Right) -> None:
     """Raise `FORBIDDEN` unless the user has the right."""
     if not user.has_perm(right):
-        raise FORBIDDEN(f"It takes the right {right}.")
+        raise FORBIDDEN(f"You need the right {right}.")
 
 
 def require_role(user: User, role: str | None) -> None:
@@ -39,11 +39,11 @@ def require_role(user: User, role: str | None) -> None:
     if role is None or user.is_superuser:
         return
     if not user.groups.filter(name__in=[role, Role.ADMIN]).exists():
-        raise ROLE_REQUIRED(f"Only members of {role!r} may commit it.", role=role)
+        raise ROLE_REQUIRED(f"Only members of {role!r} may commit this step.", role=role)
 
 
 class MayRead(BasePermission):
-    """Let in whoever may read what the view is about: who may not read, may not know what there is."""
+    """Admits users who may read what the view is about: others must not even learn what exists."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         """Tell whether the user has the view's `read_right`."""
