@@ -1,9 +1,9 @@
 """Every write to procedures: create, publish, archive, import, and the drafts of the admin.
 
-Each is one transaction. What is refused writes nothing, and the checks come in the documented order (docs/api.md,
-"Which error comes first"): the procedure, a repeated request, rights, If-Match, the definition. A revision is
-numbered under the lock on its procedure's row. What an answer needs is read before COMMIT: if reading it failed
-afterwards, the client would be told that nothing was changed. Saving a procedure puts its cached bodies out of date
+Each is one transaction. A refused request writes nothing, and the checks come in the documented order (docs/api.md,
+"Which error comes first"): the procedure, a repeated request, rights, If-Match, the definition. A revision gets its
+number under the lock on its procedure's row. What the answer needs is read before COMMIT: if reading it failed
+afterwards, the client would be told that nothing had changed. Saving a procedure invalidates its cached bodies
 (`procedures.signals`).
 """
 
@@ -30,7 +30,7 @@ from versioned_cache.versions import committed_version, settled_version
 
 
 class DraftOutdated(Exception):
-    """Somebody published another revision since the draft was begun."""
+    """Somebody has published another revision since the draft was begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Outcome:
 
     Attributes:
         procedure: The procedure right after it.
-        version: The version of its representation; None where an earlier answer is repeated.
+        version: The version of its representation; None if an earlier answer is repeated.
         is_replayed: Whether the request had been carried out before.
     """
 
@@ -56,8 +56,8 @@ def create_procedure(
 
     Raises:
         IDEMPOTENCY_KEY_REUSED: the Idempotency-Key belongs to another request.
-        FORBIDDEN: the actor may not.
-        VALIDATION_FAILED: the definition breaks rules, or names a role that is no group.
+        FORBIDDEN: the actor lacks the right.
+        VALIDATION_FAILED: the definition breaks rules, or names a role that is not a group.
         PROCEDURE_KEY_TAKEN: the procedure's key is in use.
     """
     if replay := _replay(actor, identity):
@@ -66,7 +66,7 @@ def create_procedure(
     try:
         procedure = _create(submission.definition(), actor, now)
     except PROCEDURE_KEY_TAKEN:
-        # A twin of this very request may have been quicker.
+        # A twin of this very request may have been faster.
         if replay := _replay(actor, identity):
             return replay
         raise
@@ -88,24 +88,24 @@ def publish_revision(
     """Publish the next revision of a procedure, and make an archived procedure active again.
 
     If the content equals the current revision's, no new revision is made; if the tags are equal too, the procedure
-    is left as it is.
+    stays as it is.
 
     Args:
         key: The procedure's key.
-        submission: What the revision is to say.
+        submission: The content of the revision, and the tags.
         actor: Who publishes it.
-        now: The present instant.
-        expected: The versions of which one must be current; None for whatever it is.
-        has_precondition: Whether the request says what it expects at all.
-        identity: Which request it is, so that repeating it does nothing twice.
+        now: The current instant.
+        expected: The versions of which one must be current; None if any version may be.
+        has_precondition: Whether the request has an If-Match.
+        identity: What identifies the request, so that repeating it does nothing twice.
 
     Raises:
         PROCEDURE_NOT_FOUND: no procedure with this key has been published.
         IDEMPOTENCY_KEY_REUSED: the Idempotency-Key belongs to another request.
-        FORBIDDEN: the actor may not.
-        PRECONDITION_REQUIRED: the request does not say what it expects.
-        VersionMismatch: the current version is none of `expected`.
-        VALIDATION_FAILED: the definition breaks rules, or names a role that is no group.
+        FORBIDDEN: the actor lacks the right.
+        PRECONDITION_REQUIRED: the request has no If-Match.
+        VersionMismatch: the current version is not among `expected`.
+        VALIDATION_FAILED: the definition breaks rules, or names a role that is not a group.
     """
     procedure = Procedure.objects.lock_published(key)
     if replay := _replay(actor, identity):
@@ -126,14 +126,14 @@ def archive_procedure(
 
     Raises:
         PROCEDURE_NOT_FOUND: no procedure with this key has been published.
-        FORBIDDEN: the actor may not.
-        PRECONDITION_REQUIRED: the request does not say what it expects.
-        VersionMismatch: it is not archived yet, and the current version is none of `expected`.
+        FORBIDDEN: the actor lacks the right.
+        PRECONDITION_REQUIRED: the request has no If-Match.
+        VersionMismatch: it is not archived yet, and the current version is not among `expected`.
     """
     procedure = Procedure.objects.lock_published(key)
     require(actor, Right.ARCHIVE_PROCEDURES)
     _require_precondition(has_precondition)
-    # If it is archived already, perhaps by this very request, there is nothing to conflict with (RFC 9110 §13.1.1).
+    # If it is already archived, perhaps by this very request, nothing can conflict (RFC 9110 §13.1.1).
     if procedure.status != ProcedureStatus.ARCHIVED:
         _check_expected(procedure, expected)
         procedure.status = ProcedureStatus.ARCHIVED
@@ -145,11 +145,11 @@ def archive_procedure(
 def import_procedure(*, definition: Definition, now: datetime) -> Procedure:
     """Publish `definition`, as a new procedure or as the next revision of the one with its key.
 
-    For the command line, whose user may do everything and is nobody to the database.
+    This is for the command line. Its user may do everything, and has no row in the database.
 
     Raises:
         PROCEDURE_KEY_TAKEN: the key belongs to a draft that was never published.
-        VALIDATION_FAILED: a step's role is no group.
+        VALIDATION_FAILED: a step's role is not a group.
     """
     if not Procedure.objects.published().filter(key=definition.key).exists():
         return _create(definition, None, now)
@@ -160,7 +160,7 @@ def import_procedure(*, definition: Definition, now: datetime) -> Procedure:
 
 @transaction.atomic
 def open_draft(*, procedure: Procedure, actor: User, now: datetime) -> Revision:
-    """Return the procedure's draft; if there is none, begin one as a copy of the current revision."""
+    """Return the procedure's draft; if it has none, begin one as a copy of the current revision."""
     procedure = Procedure.objects.select_for_update().get(pk=procedure.pk)
     draft = procedure.revisions.filter(number=None).first()
     if draft is not None:
@@ -182,9 +182,9 @@ def publish_draft(*, draft: Revision, actor: User, now: datetime) -> Revision:
     """Publish the draft under the next number.
 
     Raises:
-        FORBIDDEN: the actor may not.
-        VALIDATION_FAILED: the draft breaks rules, or names a role that is no group.
-        DraftOutdated: another revision was published since the draft was begun.
+        FORBIDDEN: the actor lacks the right.
+        VALIDATION_FAILED: the draft breaks rules, or names a role that is not a group.
+        DraftOutdated: another revision has been published since the draft was begun.
     """
     require(actor, Right.CHANGE_PROCEDURES)
     procedure = Procedure.objects.select_for_update().get(pk=draft.procedure_id)
@@ -197,7 +197,7 @@ def publish_draft(*, draft: Revision, actor: User, now: datetime) -> Revision:
 
 
 def _replay(actor: User, identity: RequestIdentity) -> Outcome | None:
-    """Return the answer to this request if it was carried out before: the procedure as it was right after.
+    """Return what this request led to if it was carried out before: the procedure as it was right after it.
 
     Raises:
         IDEMPOTENCY_KEY_REUSED: the Idempotency-Key belongs to another request.
@@ -218,7 +218,7 @@ def _replay(actor: User, identity: RequestIdentity) -> Outcome | None:
 
 
 def _require_precondition(has_precondition: bool) -> None:
-    """Refuse a change that could undo somebody else's unseen (RFC 6585 §3)."""
+    """Refuse a change that could overwrite somebody else's (RFC 6585 §3)."""
     if not has_precondition:
         raise PRECONDITION_REQUIRED("Send the ETag of the version that your change is based on, or * for any version.")
 
@@ -255,12 +255,12 @@ def _keep_receipt(procedure: Procedure, actor: User, identity: RequestIdentity) 
         with transaction.atomic():
             receipt.save(force_insert=True)
     except IntegrityError:
-        # A moment ago the key was used for another procedure; a twin of this request would have waited for this one.
+        # The key was just used for another procedure; a twin of this request would have waited for this one.
         raise IDEMPOTENCY_KEY_REUSED from None
 
 
 def _outcome(procedure: Procedure) -> Outcome:
-    """Return what was written, with the steps."""
+    """Return the outcome, with the procedure's steps and version."""
     prefetch_related_objects([procedure], "current__steps")
     return Outcome(procedure, settled_version(procedure_resource(procedure.key)))
 
@@ -278,7 +278,7 @@ def _create(definition: Definition, actor: User | None, now: datetime) -> Proced
 
 
 def _revise(procedure: Procedure, definition: Definition, actor: User | None, now: datetime) -> None:
-    """Make a locked procedure what `definition` says, and active."""
+    """Apply `definition` to a locked procedure, and make it active."""
     _check_roles(definition)
     is_new = procedure.current_revision.content_sha256 != definition.content_sha256
     is_changed = procedure.tags != definition.tags or procedure.status != ProcedureStatus.ACTIVE

@@ -32,7 +32,7 @@ TEXTS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {models.TextField: {
 
 
 class RevisionInline(admin.TabularInline[Revision, Procedure]):
-    """The revisions of a procedure, to look at."""
+    """The revisions of a procedure, read-only."""
 
     model = Revision
     fk_name = "procedure"
@@ -70,20 +70,20 @@ class ProcedureAdmin(ListAdmin[Procedure]):
         return derived if obj is None else ["key", *derived]
 
     def has_delete_permission(self, request: HttpRequest, obj: Procedure | None = None) -> bool:
-        return False  # runs refer to procedures for ever; they are archived instead
+        return False  # runs refer to procedures forever; archive them instead
 
     @admin.display(description="Current steps")
     def steps(self, procedure: Procedure) -> str:
         """Show the steps of the current revision."""
         if procedure.current is None:
-            return "None yet: save, edit the draft, and publish it."
+            return "There are none yet: save, edit the draft, and publish it."
         rows = [(step.position, step.title, step.key) for step in procedure.current.steps.all()]
         return format_html_join("", "<div>{}. {} <code>{}</code></div>", rows)
 
     def save_model(self, request: HttpRequest, obj: Procedure, form: ModelForm[Procedure], change: bool) -> None:
         obj.updated_at = timestamps.now()
         if change:
-            # Only what the form has: what somebody publishes meanwhile must not be put back.
+            # Save only what the form has, or a revision that somebody publishes meanwhile would be undone.
             obj.save(update_fields=["tags", "updated_at"])
         else:
             obj.created_at = obj.updated_at
@@ -103,7 +103,7 @@ class ProcedureAdmin(ListAdmin[Procedure]):
         return [draft, *super().get_urls()]
 
     def draft_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Open the procedure's draft, begun if there is none."""
+        """Open the procedure's draft; begin one if there is none."""
         if request.method != HTTPMethod.POST:
             return HttpResponseNotAllowed([HTTPMethod.POST])
         if not request.user.has_perms(DRAFTING):
@@ -121,7 +121,7 @@ class ProcedureAdmin(ListAdmin[Procedure]):
 
     @admin.action(description="Archive the selected procedures", permissions=["archive"])
     def archive(self, request: HttpRequest, procedures: QuerySet[Procedure]) -> None:
-        """Archive procedures; those with only a draft have nothing to archive."""
+        """Archive the selected procedures; those with only a draft have nothing to archive."""
         published = procedures.filter(current__isnull=False)
         for procedure in published:
             archive_procedure(key=procedure.key, actor=cast(User, request.user), now=timestamps.now())
@@ -153,7 +153,7 @@ class StepInline(admin.StackedInline[Step, Revision]):
 
 @admin.register(Revision)
 class RevisionAdmin(ListAdmin[Revision]):
-    """Revisions: drafts to edit and publish, published ones to look at."""
+    """Revisions: drafts can be edited and published, published ones can be read."""
 
     list_display = ["procedure", "number", "title", "published_at", "created_by"]
     list_filter = [("number", admin.EmptyFieldListFilter)]
@@ -174,7 +174,7 @@ class RevisionAdmin(ListAdmin[Revision]):
         return (obj is None or obj.is_draft) and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Revision | None = None) -> bool:
-        # `None` would offer the bulk action, which would try published ones too.
+        # Allowing `None` would offer the bulk action, which would also try to delete published revisions.
         return obj is not None and obj.is_draft and super().has_delete_permission(request, obj)
 
     def response_change(self, request: HttpRequest, obj: Revision) -> HttpResponse:
@@ -185,14 +185,14 @@ class RevisionAdmin(ListAdmin[Revision]):
         return HttpResponseRedirect(reverse("admin:procedures_procedure_change", args=[obj.procedure_id]))
 
     def _publish(self, request: HttpRequest, draft: Revision) -> bool:
-        """Publish the saved draft; what stands in the way is shown, and the draft stays saved."""
+        """Publish the saved draft; if that fails, say why and keep the draft."""
         try:
             publish_draft(draft=draft, actor=cast(User, request.user), now=timestamps.now())
         except FORBIDDEN:
-            self._refuse(request, "You may not publish.")
+            self._refuse(request, "You are not allowed to publish.")
         except DraftOutdated:
             self._refuse(
-                request, "Another revision was published since this draft was begun. Delete it and start anew."
+                request, "Another revision was published since this draft was begun. Delete it and start again."
             )
         except VALIDATION_FAILED as refusal:
             for finding in refusal.extensions["errors"]:
@@ -217,7 +217,7 @@ class RevisionAdmin(ListAdmin[Revision]):
 
 def _comparison(draft: Revision) -> dict[str, Any]:
     """Return what the draft's page says about publishing it."""
-    # Read anew: where the form has errors, its instance carries what was sent, which is not saved.
+    # Read the draft again: if the form has errors, its instance has what was sent, not what is saved.
     saved = Revision.objects.select_related("procedure__current", "based_on").get(pk=draft.pk)
     current = saved.procedure.current
     return {

@@ -14,7 +14,7 @@ STEP_MEMBERS = (
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A procedure as its author writes it, validated by `ProcedureSerializer`."""
+    """A procedure as its author writes it."""
 
     key: str
     tags: list[str]
@@ -26,7 +26,7 @@ class Definition:
 
     @property
     def content_sha256(self) -> str:
-        """The digest of what a revision freezes: equal content, equal digest; key, tags and change note aside."""
+        """The digest of what a revision freezes, without key, tags and change note: equal content, equal digest."""
         content = {
             "title": self.title,
             "description": self.description,

@@ -1,4 +1,4 @@
-"""The admin's forms for the steps of a draft: the same rules as the API's, told next to the field."""
+"""The admin's forms for the steps of a draft. They apply the rules of the API, and show errors next to the field."""
 
 from typing import Any
 
@@ -16,9 +16,9 @@ from rest.findings import findings_of
 
 
 class TextWidget(AdminTextareaWidget):
-    """A text of several lines, which browsers send with CRLF (HTML, "form submission") and we keep with LF.
+    """A text of several lines, which browsers send with CRLF (HTML, "form submission") and we store with LF.
 
-    Else a text would have changed whenever its draft was saved.
+    Otherwise saving a draft would change its texts.
     """
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
@@ -30,7 +30,7 @@ class TextWidget(AdminTextareaWidget):
 
 
 class MembersField(forms.JSONField):
-    """A JSON array, read as strictly as a request's body, and shown with one member a line."""
+    """A JSON array, read as strictly as a request's body, and shown with one member per line."""
 
     def to_python(self, value: Any) -> Any:
         try:
@@ -41,7 +41,7 @@ class MembersField(forms.JSONField):
         return super().to_python(value)
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """Show what was sent, to the letter."""
+        """Show exactly what was sent."""
         return initial if self.disabled or data is None else InvalidJSONInput(data)
 
     def prepare_value(self, value: Any) -> Any:
@@ -91,7 +91,7 @@ class StepForm(forms.ModelForm[Step]):
         return self.cleaned_data["role"] or None
 
     def validate_constraints(self) -> None:
-        """Leave uniqueness to the set of forms: two steps that swap places are each in the other's way."""
+        """Leave uniqueness to the formset: if two steps swap places, each form alone would see a conflict."""
 
 
 class StepFormSet(forms.BaseInlineFormSet[Step, Revision, forms.ModelForm[Step]]):
@@ -99,9 +99,9 @@ class StepFormSet(forms.BaseInlineFormSet[Step, Revision, forms.ModelForm[Step]]
 
     def clean(self) -> None:
         super().clean()
-        kept = [form.cleaned_data for form in self.forms if form.is_valid() and form not in self.deleted_forms]
+        steps = [form.cleaned_data for form in self.forms if form.is_valid() and form not in self.deleted_forms]
         for name in ("position", "key"):
-            values = [step[name] for step in kept if name in step]
+            values = [step[name] for step in steps if name in step]
             if len(set(values)) < len(values):
                 raise ValidationError(f"Two steps have the same {name}.")
 
@@ -112,5 +112,5 @@ class StepFormSet(forms.BaseInlineFormSet[Step, Revision, forms.ModelForm[Step]]
 def _clean_members(members: object, serializer_class: type[SlotSerializer | ChecklistItemSerializer]) -> list[Any]:
     serializer: ListSerializer[Any] = serializer_class(data=members or [], many=True)  # type: ignore[assignment]
     if not serializer.is_valid():
-        raise ValidationError([f"{found.pointer}: {found.detail}" for found in findings_of(serializer.errors)])
+        raise ValidationError([f"{finding.pointer}: {finding.detail}" for finding in findings_of(serializer.errors)])
     return serializer.validated_data  # type: ignore[no-any-return]

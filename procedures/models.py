@@ -1,4 +1,4 @@
-"""Procedures, their revisions and steps; what must always hold is a constraint of the database."""
+"""Procedures, their revisions and steps. What must always hold is a constraint in the database."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class ProcedureStatus(models.TextChoices):
 
 
 class Ordering(models.TextChoices):
-    """Whether steps are resolved one after the other, or in any order."""
+    """Whether steps must be resolved one after the other, or in any order."""
 
     STRICT = "strict"
     ANY = "any"
@@ -34,21 +34,21 @@ class ProcedureQuerySet(models.QuerySet["Procedure"]):
     """Queries for procedures."""
 
     def published(self) -> "ProcedureQuerySet":
-        """Return the procedures that have a current revision; one with only a draft does not exist to the API."""
+        """Return the procedures that have a current revision; to the API, one with only a draft does not exist."""
         return self.filter(current__isnull=False)
 
     def with_steps(self) -> "ProcedureQuerySet":
-        """Return them with their current revision and its steps: two statements, however many there are."""
+        """Return them with their current revision and its steps, in two statements, however many there are."""
         return self.select_related("current").prefetch_related("current__steps")
 
     def lock_published(self, key: str) -> "Procedure":
-        """Lock the row of the procedure with this key until the transaction ends, and return it as `get_published`.
+        """Lock the row of the procedure with this key until the transaction ends, and return it like `get_published`.
 
-        Lock first, join afterwards: after waiting for a lock PostgreSQL looks at the new row, but still at the
-        joined row of before, and where the two no longer fit it finds nothing.
+        It locks first and joins afterwards: after waiting for a lock, PostgreSQL reads the new row, but still the
+        old joined row, and returns nothing if the two no longer match.
 
         Raises:
-            PROCEDURE_NOT_FOUND: as `get_published`.
+            PROCEDURE_NOT_FOUND: as for `get_published`.
         """
         self.select_for_update(no_key=True).filter(key=key).first()
         return self.get_published(key)
@@ -112,7 +112,7 @@ class Procedure(models.Model):
 
 
 class Revision(models.Model):
-    """One edition of a procedure. A draft has no number; once published it never changes."""
+    """One revision of a procedure. A draft has no number; a published revision never changes."""
 
     procedure = models.ForeignKey(Procedure, models.PROTECT, related_name="revisions")
     number = models.PositiveIntegerField(null=True, editable=False)
@@ -122,7 +122,7 @@ class Revision(models.Model):
     ordering = models.CharField(max_length=6, choices=Ordering, default=Ordering.STRICT)
     change_note = models.TextField(max_length=500, blank=True)
     content_sha256 = models.CharField(max_length=64, editable=False, blank=True)
-    # Of a published revision: how many steps it has, so that the database can refuse one more.
+    # How many steps a published revision has, so that the database can refuse one more.
     step_count = models.PositiveSmallIntegerField(default=0, editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", editable=False,
@@ -156,21 +156,21 @@ class Revision(models.Model):
 
 
 class Receipt(models.Model):
-    """What a write with an Idempotency-Key led to, so that its repetition is answered again as it was.
+    """What a write with an Idempotency-Key led to, so that a repeated request gets the same answer.
 
-    The procedure is active in every answer: it is creating and publishing that take a key.
+    In every answer the procedure is active, because only creating and publishing take a key.
     """
 
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     idempotency_key = models.CharField(max_length=255)
     request_sha256 = models.CharField(max_length=64)
-    # The head right after the write; a write that made no revision left an older one current.
+    # The head right after the write; if the write made no revision, an older one stayed current.
     revision = models.ForeignKey(Revision, models.PROTECT, related_name="+")
     tags = ArrayField(models.CharField(max_length=63), default=list, blank=True)
     updated_at = models.DateTimeField()
 
     class Meta:
-        default_permissions = ()  # nobody sees them, and nobody is to change them
+        default_permissions = ()  # nobody sees them, and nobody may change them
         constraints = [
             models.UniqueConstraint(
                 fields=["author", "idempotency_key"], name="receipt_is_written_once_per_idempotency_key"
@@ -203,7 +203,7 @@ class Step(models.Model):
     class Meta:
         ordering = ["position"]
         constraints = [
-            # Deferred, since an author who makes two steps change places or keys saves them one by one.
+            # Deferred, because an author who swaps the places or keys of two steps saves them one by one.
             models.UniqueConstraint(
                 fields=["revision", "key"],
                 name="step_key_is_unique_in_its_revision",
@@ -221,12 +221,12 @@ class Step(models.Model):
 
 
 def step_members(step: Step) -> dict[str, Any]:
-    """Return what a step says, without its place."""
+    """Return the members of a step, without its position."""
     return {name: getattr(step, name) for name in STEP_MEMBERS}
 
 
 def content_of(revision: Revision) -> Definition:
-    """Return what a revision says, as it is stored: a draft may break rules, so it is not held against them."""
+    """Return the content of a revision as it is stored, without checking it: a draft may break rules."""
     return Definition(
         key=revision.procedure.key,
         tags=revision.procedure.tags,

@@ -1,4 +1,4 @@
-"""The types of problem that procedures answer."""
+"""The problem types of procedures."""
 
 from http import HTTPStatus
 
@@ -13,6 +13,6 @@ REVISION_NOT_FOUND = problem_type(
     "The procedure has no published revision with this number.",
 )  # fmt: skip
 PROCEDURE_KEY_TAKEN = problem_type(
-    HTTPStatus.CONFLICT, "procedure-key-taken", "A procedure with this key exists",
-    "The key belongs to another procedure, perhaps to an archived one or to a draft.",
+    HTTPStatus.CONFLICT, "procedure-key-taken", "A procedure with this key already exists",
+    "The key belongs to another procedure, which may be archived or a draft.",
 )  # fmt: skip

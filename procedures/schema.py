@@ -1,4 +1,4 @@
-"""What the operations on procedures promise; /openapi.json is made of it."""
+"""What the operations on procedures promise; /openapi.json is made from it."""
 
 from http import HTTPStatus
 from typing import Any
@@ -26,7 +26,7 @@ KEY = OpenApiParameter("key", SLUG_SCHEMA, OpenApiParameter.PATH, description="T
 NUMBER = OpenApiParameter(
     "number", {"type": "integer", "minimum": 1}, OpenApiParameter.PATH, description="The revision's number."
 )
-FOR_EVER = answer_header("Cache-Control", {"type": "string"}, "Keep the answer forever.", HTTPStatus.OK)
+FOR_EVER = answer_header("Cache-Control", {"type": "string"}, "You may keep the answer forever.", HTTPStatus.OK)
 
 
 class ReplacementBodySerializer(ProcedureSerializer):

@@ -25,7 +25,7 @@ from rest.fields import (
 
 Errors = dict[str, list[ErrorDetail]]
 
-# Which members a slot may have beside key, label, type and required, by its type.
+# The members that each type of slot may have besides key, label, type and required.
 EXTRA_MEMBERS: dict[str, frozenset[str]] = {
     SlotType.TEXT: frozenset({"pattern", "min_length", "max_length"}),
     SlotType.INTEGER: frozenset({"unit", "min", "max", "out_of_range"}),
@@ -37,7 +37,7 @@ COMMON_MEMBERS = frozenset({"key", "label", "type", "required"})
 
 
 class OptionSerializer(StrictSerializer):
-    """One choice of a slot."""
+    """One option of a slot."""
 
     value = StrictCharField(max_length=100)
     label = StrictCharField(max_length=200)
@@ -61,7 +61,7 @@ class SlotSerializer(StrictSerializer):
     options = OptionSerializer(many=True, required=False, min_length=1, max_length=100)
 
     def to_representation(self, instance: Any) -> Any:
-        return instance  # stored in the shape in which it is shown
+        return instance  # it is stored in the shape that is served
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         allowed = COMMON_MEMBERS | EXTRA_MEMBERS.get(attrs["type"], frozenset())
@@ -84,7 +84,7 @@ class ChecklistItemSerializer(StrictSerializer):
     required = StrictBooleanField(default=True)
 
     def to_representation(self, instance: Any) -> Any:
-        return instance  # stored in the shape in which it is shown
+        return instance  # it is stored in the shape that is served
 
 
 class StepSerializer(StrictSerializer):
@@ -108,7 +108,7 @@ class StepSerializer(StrictSerializer):
 
 
 class ProcedureSerializer(StrictSerializer):
-    """A procedure with its current revision: what GET shows and PUT takes back."""
+    """A procedure with its current revision, as GET returns it and PUT accepts it."""
 
     key = SlugField()
     revision = serializers.IntegerField(source="current.number", read_only=True)
@@ -125,7 +125,7 @@ class ProcedureSerializer(StrictSerializer):
 
     def validate_tags(self, tags: list[str]) -> list[str]:
         if len(set(tags)) < len(tags):
-            raise ValidationError("A tag stands twice.", code="duplicate")
+            raise ValidationError("A tag appears twice.", code="duplicate")
         return tags
 
     def validate_steps(self, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -158,12 +158,12 @@ class RevisionHeadSerializer(serializers.Serializer[Any]):
 
 
 def definition_of(body: Mapping[str, Any]) -> Definition:
-    """Return what a validated `ProcedureSerializer` body says."""
+    """Return the definition in a validated body of `ProcedureSerializer`."""
     return Definition(key=body["key"], tags=body["tags"], **body["current"])
 
 
 def represent(procedure: Procedure) -> dict[str, Any]:
-    """Return a procedure as the API shows it."""
+    """Return a procedure as the API serves it."""
     return dict(ProcedureSerializer(procedure).data)
 
 
@@ -172,7 +172,9 @@ def _with_unique_keys(members: list[dict[str, Any]]) -> list[dict[str, Any]]:
     errors: list[Mapping[str, Any]] = []
     for member in members:
         key = member["key"]
-        errors.append({"key": [ErrorDetail(f"The key {key!r} stands twice.", code="duplicate")]} if key in seen else {})
+        errors.append(
+            {"key": [ErrorDetail(f"The key {key!r} appears twice.", code="duplicate")]} if key in seen else {}
+        )
         seen.add(key)
     if any(errors):
         raise ValidationError(errors)
@@ -188,7 +190,7 @@ def _limit_errors(slot: Mapping[str, Any]) -> Errors:
             if name in slot and not isinstance(slot[name], int):
                 errors[name] = [ErrorDetail("Expected an integer.", code="type")]
     if "out_of_range" in slot and slot["type"] in NUMERIC_TYPES and not {"min", "max"} & slot.keys():
-        errors["out_of_range"] = [ErrorDetail("There is neither min nor max.", code="inconsistent")]
+        errors["out_of_range"] = [ErrorDetail("This needs a min or a max.", code="inconsistent")]
     if "min_length" in slot and "max_length" in slot and slot["min_length"] > slot["max_length"]:
         errors["max_length"] = [ErrorDetail("Must not be less than min_length.", code="inconsistent")]
     return errors

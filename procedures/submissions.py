@@ -1,4 +1,4 @@
-"""What an author submits, as it came over the wire or out of a draft."""
+"""What an author submits, in a request or as a draft."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,14 +15,14 @@ from rest.problems import validation_failed
 class Submission:
     """A procedure as its author writes it, before it is known to be valid.
 
-    It is checked only when an action asks for the definition: the check can be costly, so people who may not write
-    are refused first.
+    It is checked only when an action asks for the definition. The check can be costly, so people without the right
+    to write are refused first.
     """
 
     body: Mapping[str, Any]
 
     def definition(self, key: str | None = None) -> Definition:
-        """Return the definition; with `key`, of the procedure that has this key.
+        """Return the definition; if `key` is given, that of the procedure with this key.
 
         Raises:
             VALIDATION_FAILED: the body breaks rules; every finding is listed.
@@ -37,5 +37,5 @@ class Submission:
 
 
 def submission_of(draft: Revision) -> Submission:
-    """Return what a draft says, as if it had been sent."""
+    """Return a draft as if its author had just submitted it."""
     return Submission(asdict(content_of(draft)))

@@ -451,5 +451,5 @@ def test_who_may_edit_drafts_only_saves_and_does_not_publish(client: Client, dra
 
     draft.refresh_from_db()
     assert "Save and publish" not in page
-    assert "Not published. You may not publish." in answer.text
+    assert "Not published. You are not allowed to publish." in answer.text
     assert (draft.title, draft.is_draft) == ("Mine", True)

@@ -83,7 +83,7 @@ def changes_on(page: str) -> list[list[str]]:
 def test_a_fresh_draft_would_change_nothing(admin_client: Client, draft: Revision) -> None:
     page = page_of(admin_client, draft)
 
-    assert "Nothing: what is saved of this draft equals gibson revision 1." in page
+    assert "Nothing: the saved draft equals gibson revision 1." in page
     assert changes_on(page) == []
 
 

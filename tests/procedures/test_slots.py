@@ -151,8 +151,8 @@ def test_a_value_that_breaks_a_rule_is_one_finding(definition: dict[str, Any], v
 @pytest.mark.parametrize(
     ("value", "detail"),
     [
-        ("P" + "9" * 5000 + "Y", "At most 64 characters."),
-        ("P1234567890D", "Expected a duration such as PT1H30M, of numbers of at most 9 digits."),
+        ("P" + "9" * 5000 + "Y", "Use at most 64 characters."),
+        ("P1234567890D", "Expected a duration such as PT1H30M, with at most 9 digits in each number."),
     ],
 )
 def test_a_duration_without_end_is_told_how_long_it_may_be(value: str, detail: str) -> None:

@@ -18,9 +18,9 @@ from rest.problems import VALIDATION_FAILED
 
 
 class Command(BaseCommand):
-    """`manage.py import_procedures FILE…`: all of it or nothing; importing the same again changes nothing."""
+    """`manage.py import_procedures FILE…` imports everything or nothing. Importing it again changes nothing."""
 
-    help = "Publish the procedures in bundle files, in one transaction. Identical content makes no new revision."
+    help = "Publish the procedures in bundle files, in one transaction. Unchanged content makes no new revision."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
@@ -37,17 +37,17 @@ class Command(BaseCommand):
 
     @staticmethod
     def _read(files: list[Path]) -> list[tuple[Path, Definition]]:
-        """Read every file before complaining, so that one run shows all that is wrong."""
+        """Read every file before reporting errors, so that one call shows all of them."""
         definitions: list[tuple[Path, Definition]] = []
-        complaints: list[str] = []
+        errors: list[str] = []
         for path in files:
             try:
                 definitions += [(path, definition) for definition in read_bundle(path)]
             except InvalidBundle as error:
-                complaints.append(str(error))
-        complaints += _repetitions(definitions)
-        if complaints:
-            raise CommandError("Nothing was imported.\n" + "\n".join(complaints))
+                errors.append(str(error))
+        errors += _repetitions(definitions)
+        if errors:
+            raise CommandError("Nothing was imported.\n" + "\n".join(errors))
         return definitions
 
     @staticmethod
@@ -65,14 +65,14 @@ class Command(BaseCommand):
 
 
 def _repetitions(definitions: list[tuple[Path, Definition]]) -> list[str]:
-    """Return a complaint for each key that stands twice: which of the two counts would be a guess."""
+    """Return an error for each repeated key, because it is unclear which of the definitions counts."""
     first_seen: dict[str, Path] = {}
-    complaints = []
+    errors = []
     for path, definition in definitions:
         if definition.key in first_seen:
-            complaints.append(f"{path}: the key {definition.key!r} stands in {first_seen[definition.key]} already.")
+            errors.append(f"{path}: the key {definition.key!r} is already in {first_seen[definition.key]}.")
         first_seen.setdefault(definition.key, path)
-    return complaints
+    return errors
 
 
 def _outcome(procedure: Procedure, now: datetime) -> str:
