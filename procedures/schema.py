@@ -77,7 +77,7 @@ PROCEDURE_OPERATIONS = {
         id="updateProcedure",
         summary="Publish a new revision",
         description="Replaces the content and the tags, and reactivates an archived procedure. "
-        "Content that equals the current revision makes no new one.",
+        "Unchanged content makes no new revision.",
         parameters=(KEY, REQUIRED_IF_MATCH, IDEMPOTENCY_KEY, ETAG, REPLAYED),
         body=ReplacementBodySerializer,
         body_example={**examples.DEFINITION, "change_note": examples.REVISION["change_note"]},

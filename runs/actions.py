@@ -1,6 +1,6 @@
 """Every write to runs: start, and the verbs that add an event to a run's ledger.
 
-Each verb is one transaction, serialised per run by the lock on its row. What is refused writes nothing, and
+Each verb is one transaction, serialised per run by the lock on the run's row. A refused request writes nothing, and
 the checks come in the documented order (docs/api.md, "Which error comes first"): the run, a repeated
 request, the step, rights, If-Match, the run's state, the step's, the body.
 """
@@ -49,8 +49,8 @@ class Outcome(Generic[Head_co]):
 
     Attributes:
         event: The event that was recorded.
-        head: The run right after it; of a start the whole record.
-        version: The version of the run's representation; None where an earlier answer is repeated.
+        head: The run right after it; for a start, the whole record.
+        version: The version of the run's representation; None if an earlier answer is repeated.
         is_replayed: Whether the request had been carried out before.
     """
 
@@ -62,11 +62,11 @@ class Outcome(Generic[Head_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerbRequest:
-    """Who asks for what to be done in which run, and when: what all verbs have in common.
+    """What all verbs have in common: the run, the actor, the time and the submission.
 
     Attributes:
-        expected: The versions of which one must be current (If-Match); None for whatever it is.
-        identity: Which request it is, so that repeating it does nothing twice.
+        expected: The versions of which one must be current (If-Match); None if any version may be.
+        identity: What identifies the request, so that repeating it does nothing twice.
     """
 
     run_id: UUID
@@ -85,7 +85,7 @@ def start_run(
 
     Raises:
         IDEMPOTENCY_KEY_REUSED: the Idempotency-Key belongs to another request.
-        FORBIDDEN: the actor may not.
+        FORBIDDEN: the actor lacks the right.
         VALIDATION_FAILED: the submission is malformed.
         PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND: what the submission names does not exist.
         PROCEDURE_ARCHIVED: the procedure takes no new runs.
@@ -95,8 +95,8 @@ def start_run(
     require(actor, Right.EXECUTE_RUNS)
     if submission.findings:
         raise validation_failed(submission.findings)
-    # The lock makes twins of this request wait, and keeps an archiving transaction from slipping in between the
-    # check and the insert.
+    # The lock makes twins of this request wait, and stops another transaction from archiving the procedure between
+    # the check and the insert.
     procedure = Procedure.objects.lock_published(submission.procedure)
     if replay := _replay_of_start(actor, identity):
         return replay
@@ -112,7 +112,7 @@ def start_run(
         with transaction.atomic():
             run.save(force_insert=True)
     except IntegrityError:
-        # A moment ago the key was used for a run of another procedure.
+        # The key was just used for a run of another procedure.
         if replay := _replay_of_start(actor, identity):
             return replay
         raise
@@ -124,14 +124,14 @@ def commit_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
     """Commit a step; the commit that resolves the last one completes the run.
 
     Raises:
-        RUN_NOT_FOUND, STEP_NOT_FOUND: there is no such thing.
+        RUN_NOT_FOUND, STEP_NOT_FOUND: the run or the step does not exist.
         IDEMPOTENCY_KEY_REUSED: the key belongs to another request.
-        FORBIDDEN, ROLE_REQUIRED: the actor may not.
+        FORBIDDEN, ROLE_REQUIRED: the actor lacks the right or the role.
         VersionMismatch: the run is not at an expected version.
         RUN_NOT_IN_PROGRESS: the run takes no commits.
         STEP_OUT_OF_ORDER: earlier steps come first.
-        STEP_ALREADY_COMMITTED: it was done before, perhaps a moment ago by somebody else.
-        VALIDATION_FAILED: the values or the checklist are not what the step asks for.
+        STEP_ALREADY_COMMITTED: the step is already resolved, perhaps by somebody else just now.
+        VALIDATION_FAILED: the values or the checklist break the step's rules.
     """
 
     def check(head: RunHead, step: Step) -> Sequence[Finding]:
@@ -159,10 +159,10 @@ def skip_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
 
 
 def amend_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
-    """Correct what was committed or skipped, for a reason; what is corrected stays in the ledger.
+    """Correct a commit or a skip, for a reason; the corrected event stays in the ledger.
 
     Raises:
-        AMEND_TARGET_STALE: the amendment names another event than the one that counts.
+        AMEND_TARGET_STALE: the amendment does not name the effective event.
         RUN_TOO_LONG: the run has no room for amendments.
         Exception: as for `commit_step`.
     """
@@ -181,7 +181,7 @@ def amend_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
 
 
 def pause_run(*, request: VerbRequest) -> Outcome[RunHead]:
-    """Pause a running run: until it is resumed it takes no commits.
+    """Pause a run in progress: it takes no commits until it is resumed.
 
     Raises:
         RUN_NOT_FOUND, IDEMPOTENCY_KEY_REUSED, FORBIDDEN, VersionMismatch, RUN_NOT_IN_PROGRESS, RUN_TOO_LONG,
@@ -200,7 +200,7 @@ def resume_run(*, request: VerbRequest) -> Outcome[RunHead]:
 
 
 def abort_run(*, request: VerbRequest) -> Outcome[RunHead]:
-    """End a run before its steps are resolved, for a reason and for good.
+    """End a run for good before its steps are resolved, for a reason.
 
     Raises:
         Exception: as for `pause_run`, but never RUN_TOO_LONG: no run is trapped.
@@ -209,7 +209,7 @@ def abort_run(*, request: VerbRequest) -> Outcome[RunHead]:
 
 
 def name_of(user: User) -> str:
-    """Return the name under which a person enters the ledger."""
+    """Return the name that the ledger records for a person."""
     return user.get_full_name() or user.username
 
 
@@ -217,7 +217,7 @@ def name_of(user: User) -> str:
 def _record_about_step(
     request: VerbRequest, step_key: str, kind: EventKind, check: Callable[[RunHead, Step], Sequence[Finding]]
 ) -> Outcome[RunHead]:
-    """Record an event about a step, once everything allows it; `check` raises, or returns findings."""
+    """Record an event about a step if all checks pass; `check` raises, or returns findings."""
     run = _locked_run(request.run_id)
     if replay := _replay(run, request.identity):
         return replay
@@ -236,7 +236,7 @@ def _record_about_step(
 def _record_about_run(
     request: VerbRequest, kind: EventKind, allowed_in: list[RunStatus], right: Right
 ) -> Outcome[RunHead]:
-    """Record an event about the run as a whole, once everything allows it."""
+    """Record an event about the run as a whole if all checks pass."""
     run = _locked_run(request.run_id)
     if replay := _replay(run, request.identity):
         return replay
@@ -295,7 +295,7 @@ def _next_event(
 def _new_run(
     revision: Revision, submission: StartSubmission, actor: User, now: datetime, identity: RequestIdentity
 ) -> Run:
-    """Return a run, unsaved; it keeps the identity, since starts have a scope of keys of their own."""
+    """Return a run, unsaved. It stores the key itself, because the keys of starts have a scope of their own."""
     return Run(
         revision=revision,
         title=revision.title if submission.title is None else submission.title,
@@ -314,7 +314,7 @@ def _locked_run(run_id: UUID) -> Run:
 
 
 def _replay_of_start(actor: User, identity: RequestIdentity) -> Outcome[RunRecord] | None:
-    """Return the answer to this request if it started a run before: the run as it was right after.
+    """Return what this request led to if it has already started a run: the run as it was right after the start.
 
     Raises:
         IDEMPOTENCY_KEY_REUSED: the Idempotency-Key belongs to another request.
@@ -329,7 +329,7 @@ def _replay_of_start(actor: User, identity: RequestIdentity) -> Outcome[RunRecor
 
 
 def _replay(run: Run, identity: RequestIdentity) -> Outcome[RunRecord] | None:
-    """Return the answer to this request if it was carried out before: the run as it was right after."""
+    """Return what this request led to if it was carried out before: the run as it was right after it."""
     if identity.key is None:
         return None
     event = run.events.select_related("step").filter(idempotency_key=identity.key).first()

@@ -1,4 +1,4 @@
-"""Runs in the admin: to look at. The ledger is written by the service's actions alone."""
+"""Runs in the admin, read-only. Only the service's actions write the ledger."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,18 +14,18 @@ from runs.models import Run, RunEvent
 
 
 class ReadOnly:
-    """Take away every permission to write, also from superusers."""
+    """Takes away every permission to write, even from superusers."""
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody adds here."""
+        """Let nobody add anything."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody changes anything here."""
+        """Let nobody change anything."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody deletes here."""
+        """Let nobody delete anything."""
         return False
 
 
@@ -33,24 +33,24 @@ class RunEventInline(ReadOnly, admin.TabularInline[RunEvent, Run]):
     """The ledger of a run."""
 
     model = RunEvent
-    fields = readonly_fields = ("seq", "kind", "step", "entered", "ticked", "told", "actor_name", "recorded_at")
+    fields = readonly_fields = ("seq", "kind", "step", "entered", "ticked", "remarks", "actor_name", "recorded_at")
     ordering = ["seq"]
 
     @admin.display(description="Values")
     def entered(self, event: RunEvent) -> str:
-        """Show the values, one a line."""
+        """Show the values, one per line."""
         return _lines(event.values)
 
     @admin.display(description="Checklist")
     def ticked(self, event: RunEvent) -> str:
-        """Show the checklist, one item a line."""
+        """Show the checklist, one item per line."""
         return _lines(event.checklist)
 
     @admin.display(description="Remarks")
-    def told(self, event: RunEvent) -> str:
-        """Show what else the event says."""
-        excuses = {f"{deviation['slot']} deviates": deviation["reason"] for deviation in event.deviations}
-        remarks = {"amends": event.amends, "reason": event.reason, "note": event.note, **excuses}
+    def remarks(self, event: RunEvent) -> str:
+        """Show everything else that people entered."""
+        deviations = {f"{deviation['slot']} deviates": deviation["reason"] for deviation in event.deviations}
+        remarks = {"amends": event.amends, "reason": event.reason, "note": event.note, **deviations}
         return _lines({name: remark for name, remark in remarks.items() if remark is not None})
 
 
@@ -69,7 +69,7 @@ class RunAdmin(ReadOnly, ListAdmin[Run]):
 
 
 def _lines(members: Mapping[str, Any]) -> str:
-    """Return members one a line; a text stands as it is, anything else as JSON."""
+    """Return one member per line: strings as they are, anything else as JSON."""
     rows = [
         (name, value if isinstance(value, str) else exact_json.dumps(value).decode()) for name, value in members.items()
     ]

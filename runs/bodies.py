@@ -1,6 +1,6 @@
-"""The body of a run, built by one statement: what a cached read costs when nobody has its body.
+"""The body of a run, built by one statement. That is what a cached read costs on a miss.
 
-As procedures/bodies.py. What the ledger amounts to is derived as everywhere, from the few events that decide it.
+It works like procedures/bodies.py. The progress is derived as everywhere else, from the few events that decide it.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from runs.progress import LedgerLine, PinnedStep, StepProgress, progress_of
 INSTANT = "to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
 ACTOR = "json_build_object('id', actor_id, 'name', actor_name) AS actor"
 RECORDED_AT = INSTANT.format(column="recorded_at") + " AS recorded_at"
-# The columns of events are the members of CommitSerializer and StatusChangeSerializer, in their order.
+# The columns of the events are the members of CommitSerializer and StatusChangeSerializer, in their order.
 STATEMENT = f"""
 SELECT row_to_json(item)::text FROM (
     SELECT
@@ -50,11 +50,11 @@ SELECT row_to_json(item)::text FROM (
     JOIN procedures_procedure procedure ON procedure.id = revision.procedure_id
     WHERE run.id = %s
 ) item
-"""  # noqa: S608  # made of constants
+"""  # noqa: S608  # made from constants
 
 
 def body_of_run(run_id: UUID | str) -> bytes | None:
-    """Return the body of a run, or None where there is none."""
+    """Return the body of a run, or None if there is none."""
     with connection.cursor() as cursor:
         cursor.execute(STATEMENT, [run_id])
         row = cursor.fetchone()
@@ -97,7 +97,7 @@ def _step(progress: StepProgress) -> dict[str, Any]:
 
 
 def _deciding_events(run: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the events that `progress_of` needs, by seq: a long history has many amendments that it does not."""
+    """Return the events that `progress_of` needs, by seq. It does not need most amendments of a long history."""
     first = {commit["step_key"]: commit for commit in reversed(run["commits"])}
     newest = {commit["step_key"]: commit for commit in run["commits"]}
     by_seq = {event["seq"]: event for event in (*first.values(), *newest.values(), *run["status_changes"])}

@@ -1,4 +1,4 @@
-"""Finished runs as records to keep: self-contained JSON, and the ledger as CSV."""
+"""Exports of finished runs, as records to keep: self-contained JSON, and the ledger as CSV."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ COLUMNS = (
     "actor_id", "actor_name", "performed_at", "recorded_at", "hash",
 )  # fmt: skip
 
-# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
+# A spreadsheet takes a cell that starts with one of these for a formula (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -47,7 +47,7 @@ class ExportedEventSerializer(serializers.Serializer[Any]):
 
 
 class ExportSerializer(RunSerializer):
-    """A run as GET /runs/{id} shows it, with the revision that it executed and its whole ledger."""
+    """A run as GET /runs/{id} serves it, with the revision that it executed and its whole ledger."""
 
     revision = RevisionSerializer(source="run.revision")
     events = ExportedEventSerializer(many=True)
@@ -67,14 +67,14 @@ def finished_run(run_id: UUID) -> RunRecord:
 
 
 def json_of(record: RunRecord) -> bytes:
-    """Return the run with all that it takes to understand it."""
+    """Return the run with everything that is needed to understand it."""
     return exact_json.dumps(ExportSerializer(record).data)
 
 
 def csv_of(record: RunRecord) -> bytes:
-    """Return the ledger, one line an event (RFC 4180)."""
+    """Return the ledger, one line per event (RFC 4180)."""
     text = io.StringIO(newline="")
-    lines = csv.writer(text)  # its default dialect is RFC 4180's: CRLF, quotes where needed
+    lines = csv.writer(text)  # its default dialect is RFC 4180's: CRLF, and quotes if needed
     lines.writerow(COLUMNS)
     lines.writerows([_harmless(cell) for cell in _cells(event)] for event in record.events)
     return text.getvalue().encode()

@@ -1,13 +1,13 @@
-"""The chain of hashes over a run's events: an event changed, taken out or moved by hand does not fit any more.
+"""The chain of hashes over a run's events: it shows when somebody changed, removed or moved an event by hand.
 
-The first event tells what the run is, revision and content hash included, so all that is under the chain. There
-is no key: whoever may switch the triggers off can also make a new chain, or remove a run whole. Only a hash that
-was noted elsewhere shows that.
+The first event says what the run is, including its revision and content hash, so the chain covers that too. There
+is no secret key: anyone who may switch the triggers off can also compute a new chain, or remove a whole run. Only a
+hash that was noted elsewhere reveals that.
 
 Each event's hash is SHA-256 over the hash of the event before (empty for the first), a newline, and the
-canonical JSON (RFC 8785) of the event's own columns. Columns that hold JSON enter as text (sorted names, no
-white space, digits as they were written): to RFC 8785 numbers are doubles, and 12.50 g would be 12.5 g.
-This form can never change: old hashes were made by it (docs/adr/0007).
+canonical JSON (RFC 8785) of the event's own columns. JSON columns enter as text (sorted names, no white
+space, digits as they were written), because RFC 8785 treats numbers as doubles: 12.50 g would become 12.5 g.
+This form can never change, because the old hashes were made with it (docs/adr/0007).
 """
 
 import hashlib
@@ -34,9 +34,9 @@ def hash_of(event: RunEvent, previous_hash: str) -> str:
 
 
 def faults_in(run: Run) -> Iterator[str]:
-    """Yield what is wrong with a run's ledger, in words; to be called in one snapshot.
+    """Yield what is wrong with a run's ledger, in words. Call it in one snapshot.
 
-    A constant number of statements, and the events are not all held at once.
+    It takes a constant number of statements, and never has all events in memory.
     """
     prefetch_related_objects([run], "revision__steps")
     yield from _faults_in_revision(run)
@@ -50,14 +50,14 @@ def faults_in(run: Run) -> Iterator[str]:
 
 def _faults_in_revision(run: Run) -> Iterator[str]:
     if content_of(run.revision).content_sha256 != run.revision.content_sha256:
-        yield f"what {run.revision} says does not match its hash"
+        yield f"the content of {run.revision} does not match its hash"
 
 
 def _faults_in_chain(run: Run) -> Iterator[str]:
     previous_hash, previous_seq = "", 0
     for event in run.events.order_by("seq").select_related("step").iterator(EVENTS_PER_FETCH):
         if event.seq != previous_seq + 1:
-            # Its hash rests on one that is gone, so there is nothing to hold it against.
+            # Its hash depends on one that is missing, so it cannot be checked.
             yield f"{_events(previous_seq + 1, event.seq - 1)} missing"
         elif event.hash != hash_of(event, previous_hash):
             yield f"event {event.seq} ({event.kind}) does not match its hash, or the one before was changed"
@@ -68,9 +68,9 @@ def _faults_in_chain(run: Run) -> Iterator[str]:
 
 
 def _faults_of_origin(run: Run, event: RunEvent) -> Iterator[str]:
-    """Yield where an event is about something else than the run, which its own hash cannot tell."""
+    """Yield what is wrong if an event belongs elsewhere; its own hash does not show that."""
     if (event.kind == EventKind.START) != (event.seq == 1):
-        yield f"event {event.seq} ({event.kind}) stands where it cannot"
+        yield f"event {event.seq} ({event.kind}) is out of place"
     if event.step is not None and event.step.revision_id != run.revision_id:
         yield f"event {event.seq} ({event.kind}) is about a step of another revision"
     if event.kind == EventKind.START:
@@ -78,23 +78,24 @@ def _faults_of_origin(run: Run, event: RunEvent) -> Iterator[str]:
 
 
 def _faults_of_start(run: Run, event: RunEvent) -> Iterator[str]:
-    told = (event.values, event.actor_id, event.actor_name, event.recorded_at)
-    kept = (origin_of(run), run.started_by_id, run.started_by_name, run.started_at)
-    for name, one, other in zip(("origin", "started_by", "started_by_name", "started_at"), told, kept, strict=True):
-        if one != other:
-            yield f"the run's {name} is {other!s}, but its start tells {one!s}"
+    recorded = (event.values, event.actor_id, event.actor_name, event.recorded_at)
+    current = (origin_of(run), run.started_by_id, run.started_by_name, run.started_at)
+    names = ("origin", "started_by", "started_by_name", "started_at")
+    for name, before, now in zip(names, recorded, current, strict=True):
+        if before != now:
+            yield f"the run's {name} is {now!s}, but its start recorded {before!s}"
 
 
 def _faults_in_head(run: Run) -> Iterator[str]:
-    amounts_to = progress_of_run(run, run.events.lines().order_by("seq"))
+    progress = progress_of_run(run, run.events.lines().order_by("seq"))
     for name in ("status", "ended_at", "end_reason"):
-        told, kept = getattr(amounts_to, name), getattr(run, name)
-        if told != kept:
-            yield f"the run's {name} is {kept!s}, but its events amount to {told!s}"
+        derived, stored = getattr(progress, name), getattr(run, name)
+        if derived != stored:
+            yield f"the run's {name} is {stored!s}, but its events lead to {derived!s}"
 
 
 def origin_of(run: Run) -> dict[str, Any]:
-    """Return what a run is, as its first event tells it, so that it is under the chain of hashes.
+    """Return what a run is, to be recorded in its first event, so that the chain of hashes covers it.
 
     Who started it and when are that event's own actor and instant.
     """
@@ -138,6 +139,6 @@ def _text(content: Any) -> str:
 
 
 def _instant(instant: datetime) -> str:
-    # As it is served, to the millisecond; but a change below that, which PostgreSQL can hold, is one too.
+    # To the millisecond, as it is served. PostgreSQL can store microseconds, and changing those must show as well.
     precision = "microseconds" if instant.microsecond % 1000 else "milliseconds"
     return instant.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")

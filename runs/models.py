@@ -1,4 +1,4 @@
-"""Runs and their ledger of events; what must always hold is a constraint of the database."""
+"""Runs and their ledger of events. What must always hold is a constraint in the database."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -36,7 +36,7 @@ class RunQuerySet(models.QuerySet["Run"]):
 class Run(models.Model):
     """The head of one execution of a published revision."""
 
-    # UUIDv7 (RFC 9562 §5.7): unique without asking anybody, and ordered by time, so it pages the list too.
+    # UUIDv7 (RFC 9562 §5.7): unique without coordination, and ordered by time, so it serves as the list's cursor too.
     id = models.UUIDField(primary_key=True, default=uuid_utils.compat.uuid7, editable=False)
     revision = models.ForeignKey(Revision, models.PROTECT, related_name="runs")
     title = models.CharField(max_length=200)
@@ -85,18 +85,18 @@ class RunEventQuerySet(models.QuerySet["RunEvent"]):
     """Queries for events."""
 
     def newest_of_each_step(self, runs: Iterable[Run]) -> "RunEventQuerySet":
-        """Return, of each run, the newest event about each step, and the newest about the run as a whole."""
+        """Return each run's newest event about each step, and its newest about the run as a whole."""
         return self.lines().filter(run__in=runs).order_by("run_id", "step_id", "-seq").distinct("run_id", "step_id")
 
     def lines(self) -> "RunEventQuerySet":
-        """Return them with their hashes and what decides where their run stands, and nothing else."""
+        """Return them with only their hashes and what decides where their run stands."""
         return self.select_related("step").only(
             "run_id", "seq", "kind", "step__key", "deviations", "reason", "recorded_at", "hash"
         )
 
 
 class RunEvent(models.Model):
-    """One line of a run's ledger, never changed: commit history and audit trail in one."""
+    """One event of a run's ledger, which is commit history and audit trail in one. It never changes."""
 
     run = models.ForeignKey(Run, models.PROTECT, related_name="events")
     seq = models.PositiveIntegerField()

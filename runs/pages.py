@@ -1,4 +1,4 @@
-"""Pages of runs, newest first: a cursor is the id of the last run seen, since ids are ordered by time."""
+"""Pages of runs, newest first. A cursor is the id of the last run on a page, because ids are ordered by time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class RunListParameters(Parameters):
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """Some runs, and the cursor of the page after them; None at the end."""
+    """Some runs, and the cursor of the next page; None on the last one."""
 
     heads: list[RunHead]
     next_cursor: UUID | None
@@ -42,7 +42,7 @@ class RunPage:
 
 def page_of_runs(parameters: Mapping[str, Any]) -> RunPage:
     """Return the runs that the validated `RunListParameters` ask for."""
-    wanted = {
+    filters = {
         lookup: parameters[name]
         for name, lookup in {
             "status": "status",
@@ -54,6 +54,6 @@ def page_of_runs(parameters: Mapping[str, Any]) -> RunPage:
         if name in parameters
     }
     limit = parameters["limit"]
-    runs = list(Run.objects.with_head().filter(**wanted).order_by("-id")[: limit + 1])
+    runs = list(Run.objects.with_head().filter(**filters).order_by("-id")[: limit + 1])
     more, runs = len(runs) > limit, runs[:limit]
     return RunPage(heads_of(runs), runs[-1].pk if more else None)

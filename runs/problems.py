@@ -1,4 +1,4 @@
-"""The types of problem that runs answer."""
+"""The problem types of runs."""
 
 from http import HTTPStatus
 
@@ -23,12 +23,12 @@ PROCEDURE_ARCHIVED = problem_type(
 )  # fmt: skip
 RUN_NOT_IN_PROGRESS = problem_type(
     HTTPStatus.CONFLICT, "run-not-in-progress", "The run's state does not allow this",
-    "The run's state does not allow it.",
+    "The operation is not allowed in the run's current state.",
     run_status=Member(RUN_STATUS, "paused"),
 )  # fmt: skip
 RUN_TOO_LONG = problem_type(
-    HTTPStatus.CONFLICT, "run-too-long", "The run has too many events: it can only be brought to its end",
-    "The run has so many events that it takes only those that bring it to its end.",
+    HTTPStatus.CONFLICT, "run-too-long", "The run has too many events: it can only be finished",
+    "The run has so many events that it takes only those that finish it.",
 )  # fmt: skip
 RUN_NOT_FINISHED = problem_type(
     HTTPStatus.CONFLICT, "run-not-finished", "Only finished runs are exported",
@@ -41,8 +41,8 @@ STEP_OUT_OF_ORDER = problem_type(
     blocking_steps=Member(STEP_KEYS, ["quantify"]),
 )  # fmt: skip
 STEP_ALREADY_COMMITTED = problem_type(
-    HTTPStatus.CONFLICT, "step-already-committed", "The step has been committed already",
-    "The step has been committed or skipped; `commit` is what counts.",
+    HTTPStatus.CONFLICT, "step-already-committed", "The step has already been committed",
+    "The step has already been committed or skipped; `commit` is the effective event.",
     commit=Member({"$ref": "#/components/schemas/Commit"}, COMMIT),
 )  # fmt: skip
 STEP_NOT_SKIPPABLE = problem_type(
@@ -50,6 +50,6 @@ STEP_NOT_SKIPPABLE = problem_type(
 )  # fmt: skip
 AMEND_TARGET_STALE = problem_type(
     HTTPStatus.CONFLICT, "amend-target-stale", "That is not the event that counts",
-    "The amendment names an event that does not count, or counts no more.",
+    "The amendment names an event that is not, or no longer, the effective one.",
     effective_seq=Member({"type": ["integer", "null"]}, 5),
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """Where a run stands, derived from its ledger: the run's state, the state of each step, and what comes next.
 
-Nothing here knows the database. Whoever reads a ledger, runs/records.py or runs/bodies.py, makes lines of it.
+Nothing here knows the database. The readers of a ledger, runs/records.py and runs/bodies.py, turn it into lines.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,14 +33,14 @@ class StepState(StrEnum):
 
 
 class LedgerLine(NamedTuple):
-    """What decides, of an event, where its run stands.
+    """The part of an event that decides where its run stands.
 
     Attributes:
         seq: The number of the event in its run.
         kind: What happened, as in `EventKind`.
         step_key: The key of its step; None if the event is about the run as a whole.
-        deviates: Whether a value lies outside its limits, for a reason.
-        reason: Why it happened, where that was asked for.
+        deviates: Whether a value is outside its limits, for a reason.
+        reason: Why it happened, if a reason was asked for.
         recorded_at: When it was recorded.
     """
 
@@ -53,7 +53,7 @@ class LedgerLine(NamedTuple):
 
 
 class PinnedStep(NamedTuple):
-    """What a step of the run's revision is called."""
+    """The key and the title of a step of the run's revision."""
 
     key: str
     title: str
@@ -84,21 +84,21 @@ class StepProgress(NamedTuple):
 
     @property
     def deviated(self) -> bool:
-        """Whether a value that counts lies outside its limits, for a reason."""
+        """Whether an effective value is outside its limits, for a reason."""
         return self.effective is not None and self.effective.deviates
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands. As large as its procedure, however long its ledger is.
+    """Where a run stands. It is as large as its procedure, however long the ledger is.
 
     Attributes:
-        ordering: Whether its steps are resolved in their order, or in any; as in `Ordering`.
+        ordering: Whether its steps must be resolved in their order, or in any, as in `Ordering`.
         pinned_steps: The steps of its revision, in their order.
         last_seq: The seq of the newest event.
         last_change: The newest event about the run as a whole.
-        effective: By the key of its step, the event that counts: a commit, a skip, or its newest amendment.
-        completed_at: When the last step was resolved; None while one is not.
+        effective: The event that counts for each step, by key: a commit, a skip, or its newest amendment.
+        completed_at: When the last step was resolved; None while any is not.
     """
 
     ordering: str
@@ -173,9 +173,9 @@ class Progress:
 
 
 def progress_of(ordering: str, steps: Sequence[PinnedStep], lines: Sequence[LedgerLine]) -> Progress:
-    """Derive where a run of these steps stands from its ledger, by seq.
+    """Derive where a run with these steps stands from its ledger, ordered by seq.
 
-    The first and the newest line of each step and the newest about the run as a whole are enough of it.
+    It needs only the first and the newest line of each step, and the newest about the run as a whole.
     """
     effective = {line.step_key: line for line in lines if line.step_key is not None}
     resolving = {line.step_key: line for line in reversed(lines) if line.step_key is not None}

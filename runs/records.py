@@ -1,4 +1,4 @@
-"""Runs as they are read: where one stands, with or without the whole ledger behind it."""
+"""Runs as they are read: where they stand, with or without the whole ledger."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -19,9 +19,9 @@ class RunHead:
     """Where a run stands.
 
     Attributes:
-        run: The row, for what never changes in it.
+        run: The row, for its columns that never change.
         progress: Where it stands.
-        newest_hash: The hash of the newest event, which the next one is chained to.
+        newest_hash: The hash of the newest event, which the next one builds on.
     """
 
     run: Run
@@ -39,7 +39,7 @@ class RunHead:
         return list(self.run.revision.steps.all())
 
     def event_with_seq(self, seq: int) -> RunEvent:
-        """Read one event whole, with its step."""
+        """Read one whole event, with its step."""
         return self.run.events.select_related("step").get(seq=seq)
 
     def with_event(self, event: RunEvent) -> "RunHead":
@@ -49,17 +49,17 @@ class RunHead:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord(RunHead):
-    """A run as its ledger tells it, up to its newest event or an earlier one.
+    """A run with its ledger, up to its newest event or an earlier one.
 
     Attributes:
-        events: The ledger, by seq.
+        events: The ledger, ordered by seq.
     """
 
     events: Sequence[RunEvent]
 
     @property
     def commits(self) -> list[RunEvent]:
-        """The history of the step commits, oldest first."""
+        """The step commits, oldest first."""
         return [event for event in self.events if event.kind in STEP_KINDS]
 
     @property
@@ -73,12 +73,12 @@ class RunRecord(RunHead):
 
 
 def head_of(run: Run) -> RunHead:
-    """Read where a run stands that carries its revision."""
+    """Read where a run stands; the run has its revision loaded."""
     return heads_of([run])[0]
 
 
 def heads_of(runs: Iterable[Run]) -> list[RunHead]:
-    """Read where runs stand that carry their revisions: two statements, however many there are."""
+    """Read where runs stand, in two statements, however many there are; the runs have their revisions loaded."""
     runs = list(runs)
     prefetch_related_objects(runs, "revision__steps")
     newest: dict[UUID, list[RunEvent]] = defaultdict(list)
@@ -97,12 +97,12 @@ def head_with_id(run_id: UUID) -> RunHead:
 
 
 def record_of(run: Run) -> RunRecord:
-    """Read the steps and the ledger of a run that carries its revision: two statements."""
+    """Read the steps and the ledger of a run, in two statements; the run has its revision loaded."""
     return new_record(run, list(run.events.select_related("step")))
 
 
 def record_with_id(run_id: UUID) -> RunRecord:
-    """Read one run whole.
+    """Read one whole run.
 
     Raises:
         RUN_NOT_FOUND: there is none with this id.
@@ -111,12 +111,12 @@ def record_with_id(run_id: UUID) -> RunRecord:
 
 
 def new_record(run: Run, events: Sequence[RunEvent]) -> RunRecord:
-    """Return the record of a run whose ledger is `events`, by seq."""
+    """Return the record of a run whose ledger is `events`, ordered by seq."""
     return RunRecord(run, progress_of_run(run, events), events[-1].hash, events)
 
 
 def progress_of_run(run: Run, events: Iterable[RunEvent]) -> Progress:
-    """Derive where a run that carries its revision stands from its whole ledger, by seq."""
+    """Derive where a run stands from its whole ledger, ordered by seq; the run has its revision loaded."""
     steps = [PinnedStep(step.key, step.title) for step in run.revision.steps.all()]
     return progress_of(run.revision.ordering, steps, [_line(event) for event in events])
 
@@ -124,12 +124,12 @@ def progress_of_run(run: Run, events: Iterable[RunEvent]) -> Progress:
 def _head(run: Run, newest: Iterable[RunEvent]) -> RunHead:
     """Return the head of a run from the newest event about each step, and the newest about the run as a whole."""
     events = sorted(newest, key=attrgetter("seq"))
-    # An amendment hides the event that resolved its step, and so when the run was completed; the run's row says it.
+    # An amendment hides the event that resolved its step, and so when the run was completed. The run's row has that.
     completed_at = run.ended_at if run.status == RunStatus.COMPLETED else None
     return RunHead(run, replace(progress_of_run(run, events), completed_at=completed_at), events[-1].hash)
 
 
 def _line(event: RunEvent) -> LedgerLine:
-    """Return what decides of a saved event; it reads no columns but those of `RunEventQuerySet.lines`."""
+    """Return the ledger line of a saved event; it reads only the columns that `RunEventQuerySet.lines` loads."""
     step_key = event.step.key if event.step else None
     return LedgerLine(event.seq, event.kind, step_key, bool(event.deviations), event.reason, event.recorded_at)

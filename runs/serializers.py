@@ -35,7 +35,7 @@ class StartSerializer(StrictSerializer):
 
 
 class DeviationSerializer(StrictSerializer):
-    """A reason why a value lies outside its slot's limits."""
+    """A reason why a value is outside its slot's limits."""
 
     slot = NameField()
     reason = StrictCharField(max_length=MAX_TEXT)
@@ -75,14 +75,14 @@ class ResumeBodySerializer(StrictSerializer):
 
 
 class ActorSerializer(serializers.Serializer[Any]):
-    """Who did it, with the name they had then."""
+    """Who did it, with the name that they had then."""
 
     id = serializers.IntegerField(source="actor_id")
     name = serializers.CharField(source="actor_name")
 
 
 class StarterSerializer(serializers.Serializer[Any]):
-    """Who started the run, with the name they had then."""
+    """Who started the run, with the name that they had then."""
 
     id = serializers.IntegerField(source="started_by_id")
     name = serializers.CharField(source="started_by_name")
@@ -106,7 +106,7 @@ class CommitSerializer(serializers.Serializer[Any]):
 
 
 class StatusChangeSerializer(serializers.Serializer[Any]):
-    """An event that concerns the run as a whole."""
+    """An event about the run as a whole."""
 
     seq = serializers.IntegerField()
     kind = serializers.ChoiceField(choices=[kind.value for kind in STATUS_KINDS])
@@ -191,7 +191,7 @@ class CurrentSerializer(RunAfterEventSerializer):
 
 
 def start_submission_from(body: dict[str, Any]) -> StartSubmission:
-    """Read the body of a start; if it is malformed, the submission has nothing but findings."""
+    """Read the body of a start; if it is malformed, the submission has only findings."""
     serializer = StartSerializer(data=body)
     if not serializer.is_valid():
         return StartSubmission(findings=findings_of(serializer.errors))
@@ -199,10 +199,10 @@ def start_submission_from(body: dict[str, Any]) -> StartSubmission:
 
 
 def submission_from(body: dict[str, Any], serializer_class: type[StrictSerializer]) -> Submission:
-    """Read the body of a verb; what is malformed in it becomes findings of the submission."""
+    """Read the body of a verb; malformed members become findings of the submission."""
     checked = serializer_class(data=body)
     checked.is_valid()
-    # Once more without what was refused: the rest of the body is held against the step all the same.
+    # Read it again without the malformed members, so that the rest can still be checked against the step.
     readable = serializer_class(
         data={name: member for name, member in body.items() if name not in checked.errors}, partial=True
     )

@@ -4,7 +4,7 @@ from django.db import models
 
 
 class RunStatus(models.TextChoices):
-    """The states of a run. There are none in between, so none to be stuck in."""
+    """The states of a run. There are none in between, so a run cannot get stuck in one."""
 
     IN_PROGRESS = "in_progress"
     PAUSED = "paused"

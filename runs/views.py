@@ -63,12 +63,12 @@ class RunViewSet(CachedReadMixin, ApiViewSet):
         )
 
     def current(self, request: Request, run_id: UUID) -> Response:
-        """Answer what is to be done now."""
+        """Answer the steps that come next."""
         with one_snapshot():
             return Response(CurrentSerializer(head_with_id(run_id)).data)
 
     def export_json(self, request: Request, run_id: UUID) -> HttpResponse:
-        """Answer a finished run with all that it takes to understand it."""
+        """Answer a finished run with everything that is needed to understand it."""
         with one_snapshot():
             content = exports.json_of(exports.finished_run(run_id))
         return _download(content, "application/json", f"run-{run_id}.json")
@@ -156,7 +156,7 @@ def _answer_head(outcome: Outcome[Any]) -> Response:
 
 
 def _marked(response: Answer, outcome: Outcome[Any]) -> Answer:
-    """Add what the answer's headers say about the run's version, or that it is a repetition."""
+    """Add the headers that give the run's version, or say that the answer is repeated."""
     if outcome.version is not None:
         response["ETag"] = etag(outcome.version, caches.FINGERPRINT)
     if outcome.is_replayed:
@@ -165,13 +165,13 @@ def _marked(response: Answer, outcome: Outcome[Any]) -> Answer:
 
 
 def _download(content: bytes, content_type: str, name: str) -> HttpResponse:
-    """Answer a file; `name` is plain ASCII without quotes."""
+    """Answer a file; `name` must be ASCII without quotes."""
     disposition = f'attachment; filename="{name}"'
     return HttpResponse(content, content_type, headers={**HEADERS, "Content-Disposition": disposition})
 
 
 def _next_page(request: Request, cursor: UUID) -> str:
-    """Return the URL of the next page: this one's, from the cursor on."""
+    """Return the URL of the next page: the current one with another cursor."""
     query = request.query_params.copy()
     query["cursor"] = str(cursor)
     return f"{request.path}?{query.urlencode()}"

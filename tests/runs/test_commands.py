@@ -58,7 +58,7 @@ def test_sound_runs_and_their_events_are_counted(run: Run, operator_user: User) 
 
     assert verify().splitlines() == [
         "No faults. Runs checked: 2, events: 3.",
-        f"To note elsewhere: newest run {newest.pk}, event 1, hash {newest.events.get().hash}.",
+        f"Note this elsewhere: newest run {newest.pk}, event 1, hash {newest.events.get().hash}.",
     ]
 
 

@@ -269,7 +269,7 @@ def test_a_ledger_that_does_not_begin_with_a_start_is_found_though_its_hashes_ma
     forged = hash_of(first, "")
     faults = tampered(run, "UPDATE runs_runevent SET kind = 'pause', hash = %s WHERE run_id = %s", forged, run.pk)
 
-    assert faults == ["event 1 (pause) stands where it cannot"]
+    assert faults == ["event 1 (pause) is out of place"]
 
 
 def test_another_step_is_found(run: Run) -> None:
@@ -350,7 +350,7 @@ def test_a_run_that_says_otherwise_how_it_began_is_found(run: Run, change: str, 
 def test_a_revision_that_says_something_else_than_was_published_is_found(supervisor_user: User, statement: str) -> None:
     run = start(supervisor_user, body(steps=[*STEPS, step("unused")]))
 
-    assert tampered(run, statement) == ["what gibson revision 1 says does not match its hash"]
+    assert tampered(run, statement) == ["the content of gibson revision 1 does not match its hash"]
 
 
 def test_a_revision_whose_hash_was_made_anew_is_found_by_what_the_run_started(run: Run) -> None:
@@ -410,7 +410,7 @@ def test_a_last_event_whose_number_was_taken_back_too_is_found_by_what_the_run_s
 
     faults = tampered(run, "DELETE FROM runs_runevent WHERE run_id = %s AND seq = 2", run.pk)
 
-    assert faults[0] == "the run's status is completed, but its events amount to in_progress"
+    assert faults[0] == "the run's status is completed, but its events lead to in_progress"
 
 
 def test_what_a_run_is_stands_in_its_first_event(run: Run) -> None:

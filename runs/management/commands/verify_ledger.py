@@ -1,7 +1,7 @@
 """Check the chains of hashes of runs.
 
-What is gone whole, a run with all its events, leaves nothing to check. So the newest run is named with its hash:
-noted elsewhere, with the number of runs, it shows next time what is missing since.
+A run that was removed with all its events leaves nothing to check. So the command prints the hash of the newest run,
+and the number of runs. Noted elsewhere, they show next time what has gone missing.
 """
 
 from argparse import ArgumentParser
@@ -19,12 +19,14 @@ from versioned_cache.versions import one_snapshot
 
 
 class Command(BaseCommand):
-    """`manage.py verify_ledger [RUN_ID…]` tells whether what runs have recorded still fits together."""
+    """`manage.py verify_ledger [RUN_ID…]` tells whether the ledgers of runs are still intact."""
 
-    help = "Hold the events of all runs, or of those named, against their hashes. Exits with 1 when any is wrong."
+    help = "Check the events of all runs, or of those named, against their hashes. Exits with 1 if any run is faulty."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("run_ids", nargs="*", type=UUID, metavar="RUN_ID", help="Only these; by default all runs.")
+        parser.add_argument(
+            "run_ids", nargs="*", type=UUID, metavar="RUN_ID", help="Check only these; by default all runs."
+        )
 
     def handle(self, *, run_ids: list[UUID], **_options: Any) -> None:
         runs = events = faulty = 0
@@ -37,12 +39,14 @@ class Command(BaseCommand):
             raise CommandError(f"Faulty runs: {faulty} of {runs}.")
         self.stdout.write(f"No faults. Runs checked: {runs}, events: {events}.")
         if not run_ids:
-            self._tell_newest()
+            self._print_newest()
 
-    def _tell_newest(self) -> None:
+    def _print_newest(self) -> None:
         newest = RunEvent.objects.filter(run=Run.objects.order_by("-pk")[:1]).order_by("-seq").first()
         if newest is not None:
-            self.stdout.write(f"To note elsewhere: newest run {newest.run_id}, event {newest.seq}, hash {newest.hash}.")
+            self.stdout.write(
+                f"Note this elsewhere: newest run {newest.run_id}, event {newest.seq}, hash {newest.hash}."
+            )
 
 
 def _all_run_ids() -> Iterable[UUID]:
@@ -58,5 +62,5 @@ def _checked(run_id: UUID) -> tuple[list[str], int]:
     except RUN_NOT_FOUND:
         raise CommandError(f"No such run: {run_id}") from None
     except DataError as error:
-        # Such as an instant that PostgreSQL can hold and Python cannot: nothing that the service wrote.
+        # An instant that PostgreSQL can store and Python cannot, for example. The service never writes one.
         return [f"it cannot be read: {error}"], 0
