@@ -1,7 +1,7 @@
 """The servers that the tests talk to, before Django reads its settings.
 
-Those of DATABASE_URL and REDIS_URL where they are set (the Redis database is flushed), else embedded ones
-that live as long as the test run. Loaded by `-p tests.servers`, since a conftest would come too late.
+These are the servers of DATABASE_URL and REDIS_URL if they are set (the Redis database is flushed), or else embedded
+ones that live as long as the test run. Loaded by `-p tests.servers`, because a conftest would come too late.
 """
 
 import os
@@ -26,7 +26,7 @@ ENVIRONMENT = {
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
-    """Start the servers, as a wrapper because pytest-django reads the settings in this very hook."""
+    """Start the servers. It is a wrapper, because pytest-django reads the settings in this same hook."""
     stack = ExitStack()
     early_config.add_cleanup(stack.close)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="procedures-tests-")))

@@ -1,4 +1,4 @@
-"""The documents of the tree: whatever they point to is there."""
+"""The documents of the tree: everything that they point to exists."""
 
 import re
 from pathlib import Path

@@ -34,7 +34,7 @@ except ZeroDivisionError:
 
 
 def logged(log_format: str) -> list[str]:
-    """The lines that a process of its own writes to standard error: the tests' is captured by pytest."""
+    """The lines that a separate process writes to standard error; pytest captures that of the tests."""
     finished = subprocess.run(
         [sys.executable, "-c", LOG_SOMETHING, log_format],
         cwd=settings.BASE_DIR, env={**os.environ, "PYTHONIOENCODING": "utf-8"}, capture_output=True, check=True,
@@ -91,7 +91,7 @@ def test_a_path_without_a_route_is_logged_without_it(anonymous: ApiClient, event
     assert finished(events)["route"] is None
 
 
-def test_the_answer_tells_the_id_of_its_log_lines(viewer: ApiClient, events: Any) -> None:
+def test_the_answer_has_the_id_of_its_log_lines(viewer: ApiClient, events: Any) -> None:
     answer = viewer.get("/procedures")
 
     assert {event["request_id"] for event in events} == {answer["X-Request-ID"]}
@@ -102,7 +102,7 @@ def test_two_requests_have_two_ids(anonymous: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("sent", ["forged", "a\r\nb", "x" * 100_000])
-def test_an_id_from_the_client_is_not_taken_over(anonymous: ApiClient, sent: str) -> None:
+def test_an_id_from_the_client_is_not_adopted(anonymous: ApiClient, sent: str) -> None:
     answer = anonymous.get("/procedures", headers={"X-Request-ID": sent})
 
     assert len(answer["X-Request-ID"]) == 32

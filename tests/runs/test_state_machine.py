@@ -1,7 +1,7 @@
 """Runs driven at random against a model of the rules in plain Python, over the real API and database.
 
-The model knows nothing of the code: it is the rules of docs/api.md once more, in the fewest words. After every
-request the answer, and now and then the whole run, must be what the model says.
+The model knows nothing about the code: it states the rules of docs/api.md again, as briefly as possible. The answer to
+every request, and now and then the whole run, must be what the model says.
 """
 
 from dataclasses import dataclass, field
@@ -25,12 +25,12 @@ STEPS = ["one", "two", "three"]
 SKIPPABLE = {"two"}
 ENDED = ("completed", "aborted")
 EXAMPLES, STEPS_EACH = 60, 40
-MAX_EVENTS = 6  # few, so that most runs come there
+MAX_EVENTS = 6  # few, so that most runs reach the limit
 
 
 @dataclass
 class Model:
-    """A run as the rules tell it."""
+    """A run according to the rules."""
 
     is_strict: bool
     status: str = "in_progress"
@@ -70,7 +70,7 @@ class Model:
 
 
 class Runs(RuleBasedStateMachine):
-    """One run, and everything that can be asked of it."""
+    """One run, and every request about it."""
 
     @initialize(is_strict=st.booleans())
     def start(self, is_strict: bool) -> None:

@@ -22,7 +22,7 @@ Call = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def models(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The classes of a client that is generated without a warning, and can be imported."""
+    """The modules of a client that was generated without a warning and can be imported."""
     directory = tmp_path_factory.mktemp("client")
     document = directory / "openapi.json"
     document.write_bytes(demo.client(None).get("/openapi.json").content)
@@ -43,7 +43,7 @@ def models(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any
 
 @pytest.fixture
 def call(demo: Demo, models: Any) -> Call:
-    """Call an operation of the live service as operator; return the status and what the client made of the body."""
+    """Call an operation of the live service as operator; return the status and the parsed body."""
 
     def send(operation: str, *path: Any, **arguments: Any) -> tuple[HTTPStatus, Any]:
         client = importlib.import_module(PACKAGE).AuthenticatedClient(
