@@ -47,7 +47,7 @@ def call(demo: Demo, models: Any) -> Call:
 
     def send(operation: str, *path: Any, **arguments: Any) -> tuple[HTTPStatus, Any]:
         client = importlib.import_module(PACKAGE).AuthenticatedClient(
-            demo.base_url, demo.tokens["operator"], bump_on_unexpected_status=True, httpx_args={"trust_env": False}
+            demo.base_url, demo.tokens["operator"], raise_on_unexpected_status=True, httpx_args={"trust_env": False}
         )
         with client:
             answer = importlib.import_module(f"{PACKAGE}.api.{operation}").sync_detailed(
