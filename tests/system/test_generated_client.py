@@ -21,11 +21,11 @@ Call = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def models(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def models(shared_demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The modules of a client that was generated without a warning and can be imported."""
     directory = tmp_path_factory.mktemp("client")
     document = directory / "openapi.json"
-    document.write_bytes(demo.client(None).get("/openapi.json").content)
+    document.write_bytes(shared_demo.client(None).get("/openapi.json").content)
     options = ["--path", str(document), "--output-path", str(directory / PACKAGE), "--meta", "none"]
     search_path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # it formats with ruff
     generation = subprocess.run(
