@@ -1,1 +1,1 @@
-"""Who may use the service: API tokens, and the groups that stand for roles."""
+"""Who may use the service: API tokens, logins, rights, and the groups that are its roles."""

@@ -1,4 +1,4 @@
-"""Handing out and revoking API tokens."""
+"""Issuing and revoking API tokens."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from access.models import ApiToken, new_secret
 
 
 def issue_token(*, user: User, name: str, expires_at: datetime | None = None) -> str:
-    """Create a token for `user` and return its secret, which cannot be had again later."""
+    """Create a token for `user` and return its secret, which cannot be read again later."""
     secret = new_secret()
     token = ApiToken(user=user, name=name, expires_at=expires_at)
     token.assign(secret)
@@ -17,7 +17,7 @@ def issue_token(*, user: User, name: str, expires_at: datetime | None = None) ->
 
 
 def revoke_token(*, token: ApiToken, now: datetime) -> None:
-    """End the token's validity; revoking it again keeps the first instant."""
+    """Revoke the token; revoking it again keeps the first instant."""
     if token.revoked_at is None:
         token.revoked_at = now
         token.save(update_fields=["revoked_at"])

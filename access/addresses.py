@@ -1,4 +1,4 @@
-"""Where a request comes from: the socket's other end, or what a proxy that is trusted says of it."""
+"""Where a request comes from: the other end of the socket, or what a trusted proxy reports."""
 
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -12,10 +12,10 @@ NETWORK_BITS = 64  # of an IPv6 address
 
 
 def client_address(meta: Mapping[str, Any]) -> Address | None:
-    """Return the address of the client, given its headers as WSGI has them; None where it has none.
+    """Return the client's address, given its headers in WSGI form; None if it has none.
 
-    X-Forwarded-For is read from its end, as far as those who wrote it are trusted: what stands before may be the
-    client's own invention.
+    X-Forwarded-For is read from its end, as long as the senders are trusted. The client itself may have made up
+    whatever comes before.
     """
     address = _address(meta.get("REMOTE_ADDR", ""))
     for sender in reversed(meta.get("HTTP_X_FORWARDED_FOR", "").split(",")):
@@ -29,7 +29,7 @@ def client_address(meta: Mapping[str, Any]) -> Address | None:
 def counted_address(meta: Mapping[str, Any]) -> str | None:
     """Return the address that a client's attempts are counted by.
 
-    Of an IPv6 address that is the first of its network: whoever has one of them has all (RFC 6177).
+    For an IPv6 address this is the first one of its network, because a client has all of them (RFC 6177).
     """
     address = client_address(meta)
     if isinstance(address, IPv6Address):

@@ -1,7 +1,7 @@
 """People, groups and tokens in the admin. A token's secret is shown once; afterwards it can only be revoked.
 
-Administrators by their role manage people, but superusers are out of their reach: they see none, make none,
-and issue no token that acts as one.
+People with the role `admin` manage other people, but not superusers: they cannot see or create any, nor issue a
+token for one.
 """
 
 from typing import Any, cast
@@ -23,7 +23,7 @@ admin.site.unregister([User, Group])
 
 
 def within_reach(user: User) -> QuerySet[User]:
-    """Return the people whom `user` may manage."""
+    """Return the people that `user` may manage."""
     return User.objects.all() if user.is_superuser else User.objects.filter(is_superuser=False)
 
 
@@ -35,14 +35,14 @@ class PersonAdmin(UserAdmin[User], ListAdmin[User]):
         return super().get_queryset(request) & within_reach(cast(User, request.user))
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
-        # Rights come with groups; those beyond are superusers' to give.
+        # Rights come with groups; only superusers grant others.
         fields = super().get_readonly_fields(request, obj)
         return fields if cast(User, request.user).is_superuser else (*fields, "is_superuser", "user_permissions")
 
 
 @admin.register(Group)
 class RoleAdmin(GroupAdmin, ListAdmin[Group]):
-    """Groups, the roles among them."""
+    """Groups, including the roles."""
 
 
 @admin.register(ApiToken)
@@ -59,10 +59,10 @@ class ApiTokenAdmin(ListAdmin[ApiToken]):
     readonly_fields = ["beginning", "created_at", "revoked_at"]
 
     def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
-        return False  # a token is what it was issued as
+        return False  # a token stays as it was issued
 
     def has_delete_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
-        return False  # a revoked token stays, so that an old log line still leads to its holder
+        return False  # a revoked token stays, so that an old log line still leads to its user
 
     def formfield_for_foreignkey(
         self, db_field: ForeignKey[Any, Any], request: HttpRequest, **options: Any
@@ -75,15 +75,17 @@ class ApiTokenAdmin(ListAdmin[ApiToken]):
         secret = new_secret()
         obj.assign(secret)
         super().save_model(request, obj, form, change)
-        self.message_user(request, f"Copy the token now, it is not shown again: {secret}", messages.WARNING)
+        self.message_user(
+            request, f"Copy the token now, because it will not be shown again: {secret}", messages.WARNING
+        )
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """Tell whether the user may end tokens; whoever may create them may."""
+        """Tell whether the user may revoke tokens: those who may create them may."""
         return self.has_add_permission(request)
 
     @admin.action(description="Revoke the selected tokens", permissions=["revoke"])
     def revoke(self, request: HttpRequest, tokens: QuerySet[ApiToken]) -> None:
-        """Revoke tokens."""
+        """Revoke the selected tokens."""
         for token in tokens:
             revoke_token(token=token, now=timezone.now())
         self.message_user(request, f"Revoked: {len(tokens)}.")
@@ -91,7 +93,7 @@ class ApiTokenAdmin(ListAdmin[ApiToken]):
 
 @admin.register(AccessAttempt)
 class FailedLoginAdmin(ListAdmin[AccessAttempt]):
-    """Failed logins, for superusers; who is locked out is unlocked by deleting the line."""
+    """Failed logins, for superusers. Deleting a line unlocks a person who is locked out."""
 
     list_display = ["username", "ip_address", "failures_since_start", "attempt_time"]
     search_fields = ["username", "ip_address"]

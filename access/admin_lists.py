@@ -1,4 +1,4 @@
-"""Lists in the admin, whatever they are of."""
+"""What all lists in the admin have in common."""
 
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ NUL = "\x00"
 
 
 class ListAdmin(admin.ModelAdmin[Listed]):
-    """A model with a list in which a filter that PostgreSQL cannot read is a wrong filter, and no failure."""
+    """A model's list, which treats a filter that PostgreSQL cannot read as a wrong filter, not as a failure."""
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         try:
@@ -26,5 +26,5 @@ class ListAdmin(admin.ModelAdmin[Listed]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Search, also for the boxes that complete what one types: no text that is stored has a NUL."""
+        """Search, for autocomplete too, without NUL: no stored text contains it, and PostgreSQL refuses it."""
         return super().get_search_results(request, queryset, search_term.replace(NUL, ""))

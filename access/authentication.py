@@ -1,9 +1,9 @@
-"""Bearer tokens over HTTP (RFC 6750), and who they stand for.
+"""Bearer tokens over HTTP (RFC 6750), and the users that they belong to.
 
-Who holds a token is remembered in the process for a few seconds, so that a cached read asks PostgreSQL nothing. What is
-remembered takes a revocation, a deactivation or a change of groups into account after 5 s at the latest; a token's own
-expiry is looked at each time. Only safe requests rely on it: whoever writes is asked for anew. Nobody is remembered
-*not* to be let in, so that guessing fills no memory and a fresh token works at once.
+A process remembers the bearer of a token for a few seconds, so that a cached read does not ask PostgreSQL. A
+revocation, a deactivation or a change of groups takes effect after 5 s at the latest; a token's own expiry is checked
+every time. Only safe requests use what is remembered: for a write, PostgreSQL is asked again. Wrong tokens are *not*
+remembered, so that guessing fills no memory and a fresh token works at once.
 """
 
 import hashlib
@@ -33,13 +33,13 @@ HEADER = "HTTP_AUTHORIZATION"
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Who a token stands for, as PostgreSQL told it at one instant.
+    """Whom a token belonged to when PostgreSQL was asked.
 
     Attributes:
-        user: The user, whose permissions are loaded.
+        user: The user, with their permissions loaded.
         token: The token.
         rights: The names of the permissions that the user has.
-        asked_at: When PostgreSQL was asked, in seconds of the process's own clock.
+        asked_at: When PostgreSQL was asked, in seconds of the process's monotonic clock.
     """
 
     user: User
@@ -48,7 +48,7 @@ class Bearer:
     asked_at: float
 
     def may_read(self, view_class: Any) -> bool:
-        """Tell whether the user has the right to read from a view set."""
+        """Tell whether the user may read from a view set."""
         return view_class.read_right in self.rights
 
     def is_valid_at(self, instant: datetime) -> bool:
@@ -57,9 +57,9 @@ class Bearer:
 
 
 def bearer_of(authorization: str, now: datetime) -> Bearer | None:
-    """Ask PostgreSQL who sends this Authorization header.
+    """Ask PostgreSQL whom the token in this Authorization header belongs to.
 
-    None where it holds no bearer token, or one that is unknown, expired or revoked, or whose user is gone.
+    None if there is no bearer token, or if it is unknown, expired or revoked, or its user is inactive.
     """
     secret = _secret_in(authorization)
     if secret is None:
@@ -68,16 +68,16 @@ def bearer_of(authorization: str, now: datetime) -> Bearer | None:
     token = ApiToken.objects.with_secret(secret).valid_at(now).select_related("user").first()
     if token is None:
         return None
-    # Loads them into the user too, so that no later question asks PostgreSQL.
+    # The user caches them, so that later checks do not ask PostgreSQL.
     rights = frozenset(token.user.get_all_permissions())
     return Bearer(token.user, token, rights, asked_at)
 
 
 class Bearers:
-    """The bearers that this process has met, by the digests of the headers they sent. Safe to share between threads.
+    """The bearers that this process remembers, by the digests of their headers. Safe to share between threads.
 
     Args:
-        clock: Seconds that never go back.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -87,13 +87,13 @@ class Bearers:
         )
 
     def remembered(self, authorization: str, now: datetime) -> Bearer | None:
-        """Return who sends this Authorization header, if that was asked a moment ago. Asks nobody."""
+        """Return the bearer who sends this Authorization header, if it is remembered. Does not ask PostgreSQL."""
         with self._lock:
             bearer = self._by_digest.get(_digest_of(authorization))
         return bearer if bearer is not None and bearer.is_valid_at(now) else None
 
     def recent(self, authorization: str, now: datetime) -> Bearer | None:
-        """Return who sends this Authorization header, as of 5 s ago at most; None where it opens no door."""
+        """Return the bearer who sends this Authorization header, as of at most 5 s ago; None if it is not valid."""
         bearer = self.remembered(authorization, now)
         if bearer is None and (bearer := bearer_of(authorization, now)) is not None:
             with self._lock:
@@ -105,14 +105,14 @@ bearers = Bearers()
 
 
 class BearerTokenAuthentication(BaseAuthentication):
-    """Authenticate `Authorization: Bearer <token>`; the same answer for a wrong, expired or revoked token."""
+    """Authenticates `Authorization: Bearer <token>`. A wrong, an expired and a revoked token get the same answer."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
-        """Return the token's user and the token, or None where no bearer token was sent.
+        """Return the token's user and the token, or None if the client sent no bearer token.
 
         Raises:
-            AuthenticationFailed: the token does not open the door.
-            TOO_MANY_REQUESTS: nor did too many others from this address.
+            AuthenticationFailed: the token is not valid.
+            TOO_MANY_REQUESTS: nor were too many others from this address.
         """
         authorization = request.META.get(HEADER, "")
         if _secret_in(authorization) is None:
@@ -144,18 +144,18 @@ def bearer_in(meta: Mapping[str, Any]) -> Bearer | None:
 
 
 def remembered_bearer(meta: Mapping[str, Any]) -> Bearer | None:
-    """Return who sends a request, given its headers as WSGI has them, if this process was told a moment ago."""
+    """Return who sends a request, given its headers in WSGI form, if this process remembers the bearer."""
     authorization = meta.get(HEADER)
     return None if authorization is None else bearers.remembered(authorization, timezone.now())
 
 
 def actor_of(request: Request) -> User:
-    """Return the user who makes the request; views are only reached by authenticated ones."""
+    """Return the user who sends the request; only authenticated requests reach a view."""
     return cast(User, request.user)
 
 
 def _bearer_of(request: Request, authorization: str) -> Bearer | None:
-    """Return who sends a request; a wrong token counts, and is refused where there were too many."""
+    """Return who sends a request. A wrong token is counted, and refused if there were too many."""
     now, may_be_remembered = timezone.now(), request.method in SAFE_METHODS
     if may_be_remembered and (bearer := bearers.remembered(authorization, now)):
         return bearer
@@ -168,11 +168,11 @@ def _bearer_of(request: Request, authorization: str) -> Bearer | None:
 
 
 def _secret_in(authorization: str) -> str | None:
-    """Return the token of an Authorization header; None where it holds no bearer token."""
+    """Return the token of an Authorization header; None if there is no bearer token in it."""
     scheme, _, secret = authorization.partition(" ")
     return secret.strip() if scheme.lower() == "bearer" else None
 
 
 def _digest_of(authorization: str) -> str:
-    """Return what a header is remembered by, so that no secret stays in memory."""
+    """Return the digest that a header is remembered by, so that no secret stays in memory."""
     return hashlib.sha256(authorization.encode()).hexdigest()

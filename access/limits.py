@@ -1,4 +1,4 @@
-"""How often a token may be used: its reads and its writes each have a quota, where the settings give them one."""
+"""How often a token may be used: the settings may give its reads and its writes a quota each."""
 
 import time
 from collections.abc import Callable
@@ -22,9 +22,9 @@ class TokenLimits:
     """The quotas of all tokens in this process. Safe to share between threads.
 
     Args:
-        reads: How many reads each token has; a quota of 0 is no limit.
+        reads: How many reads each token has; a quota of 0 means no limit.
         writes: How many writes, likewise.
-        clock: Seconds that never go back.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(
@@ -34,12 +34,12 @@ class TokenLimits:
         self._writes = RateLimiter(writes, clock) if writes.quota else None
 
     def exceeded(self, token: ApiToken, method: str) -> Exceeded | None:
-        """Return what the token has exceeded, if none is left of its reads or writes. Uses nothing."""
+        """Return what the token has exceeded if its reads or writes are used up, without counting a use."""
         limiter = self._limiter_for(method)
         return limiter.exceeded(token.pk) if limiter else None
 
     def take(self, token: ApiToken, method: str) -> Exceeded | None:
-        """Use one of the token's reads or writes; where none is left, use nothing and return what was exceeded."""
+        """Count one read or write; if the quota is used up, count nothing and return what was exceeded."""
         limiter = self._limiter_for(method)
         return limiter.take(token.pk) if limiter else None
 
@@ -51,10 +51,10 @@ token_limits = TokenLimits()
 
 
 class TokenThrottle(BaseThrottle):
-    """Refuse a request whose token has used up its quota. Of a setting without quotas it is no part."""
+    """Refuses a request whose token has used up its quota. The settings install it only if there are quotas."""
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
-        """Let a request through.
+        """Let a request through, and count it.
 
         Raises:
             TOO_MANY_REQUESTS: the token's quota is used up.

@@ -1,8 +1,8 @@
-"""Logins on people's pages: what is told, counted and logged of those that fail; django-axes does the counting.
+"""Failed logins on people's pages: how they are answered, counted and logged.
 
-It locks out a name at an address: not the whole address, behind which others work, and not the name everywhere, or
-anybody could keep its owner out. Everything about it is in PostgreSQL, so that it holds for all workers, without Redis,
-and is written only when a login fails; the settings are in settings.py.
+django-axes locks out a name at an address. It does not lock out the whole address, because others work behind it, nor
+the name everywhere, because then anybody could keep its owner out. It keeps its counts in PostgreSQL, so that they hold
+for all workers and do not need Redis; it writes only when a login fails. Its settings are in settings.py.
 """
 
 import math
@@ -31,7 +31,7 @@ from access.passwords import WAIT_SECONDS, PasswordsBusy
 
 logger = structlog.get_logger(__name__)
 
-MAX_NAME_LENGTH = 100  # of a name in the log: it is whatever a client sent
+MAX_NAME_LENGTH = 100  # of a name in the log, because a client may send anything
 
 
 def address_of(request: HttpRequest) -> str | None:
@@ -40,7 +40,7 @@ def address_of(request: HttpRequest) -> str | None:
 
 
 def locked_out(request: HttpRequest, _response: HttpResponse, credentials: Mapping[str, Any]) -> HttpResponse:
-    """Answer who is locked out (AXES_LOCKOUT_CALLABLE); the same whether there is somebody of this name or not."""
+    """Answer a login that is locked out (AXES_LOCKOUT_CALLABLE), in the same way whether the name exists or not."""
     attempts = AccessAttempt.objects.filter(username=credentials["username"], ip_address=address_of(request))
     newest = attempts.aggregate(newest=Max("attempt_time"))["newest"] or timezone.now()
     seconds = max(1, math.ceil((newest + settings.AXES_COOLOFF_TIME - timezone.now()).total_seconds()))
@@ -49,7 +49,7 @@ def locked_out(request: HttpRequest, _response: HttpResponse, credentials: Mappi
         request,
         HTTPStatus.TOO_MANY_REQUESTS,
         seconds,
-        reason="Too many logins with this name failed from where you are.",
+        reason="Too many logins with this name failed from your network.",
         remedy=f"Try again in {minutes} minute{'s' if minutes > 1 else ''}, or ask an administrator to unlock you.",
     )
 
@@ -61,7 +61,7 @@ def is_logged_in(meta: Mapping[str, Any]) -> bool:
 
 
 class PasswordsBusyMiddleware:
-    """Answers a page that had no turn to hash a password."""
+    """Answers a page that got no turn to hash a password."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -70,23 +70,23 @@ class PasswordsBusyMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer 503 where too many passwords are being hashed; whatever else went wrong is not for here."""
+        """Answer 503 if too many passwords are being hashed; leave other exceptions to others."""
         if not isinstance(exception, PasswordsBusy):
             return None
         return _refusal(
             request,
             HTTPStatus.SERVICE_UNAVAILABLE,
             math.ceil(WAIT_SECONDS),
-            reason="Too many people are logging in at the moment.",
-            remedy="Nothing was done. Go back, and try again in a few seconds.",
+            reason="Too many people are logging in right now.",
+            remedy="Nothing was done. Go back and try again in a few seconds.",
         )
 
 
 @receiver(user_login_failed)
 def record_failed_login(*, credentials: Mapping[str, Any], request: HttpRequest, **_signal: Any) -> None:
-    """Log and count a login that failed, after django-axes has counted it."""
+    """Log and count a failed login, after django-axes has counted it."""
     is_locked_out = getattr(request, "axes_locked_out", False)
-    # Of who was locked out already django-axes counts no more failures.
+    # django-axes does not count the failures of a login that is already locked out.
     was_looked_at = getattr(request, "axes_failures_since_start", None) is not None
     reason = Failure.CREDENTIALS if was_looked_at else Failure.LOCKED_OUT
     metrics.LOGINS_FAILED.labels(reason).inc()

@@ -1,4 +1,4 @@
-"""What access counts. Every child exists from the start, so that `rate()` of what has not happened yet is 0."""
+"""The metrics of access. Every child exists from the start, so that `rate()` is 0 before anything has happened."""
 
 from enum import StrEnum
 
@@ -14,12 +14,12 @@ class Failure(StrEnum):
     LOCKED_OUT = "locked_out"
 
 
-LOGINS_FAILED = Counter("backend_logins_failed_total", "Logins that failed, by the reason.", ["reason"])
+LOGINS_FAILED = Counter("backend_logins_failed_total", "Logins that failed, by reason.", ["reason"])
 LOCKOUTS = Counter("backend_lockouts_total", "Names that were locked out at an address, for a while.")
 PASSWORDS_REFUSED = Counter(
-    "backend_password_hashings_refused_total", "Passwords that were not looked at, since too many others waited."
+    "backend_password_hashings_refused_total", "Passwords that were not checked, because too many others were waiting."
 )
-REQUESTS_LIMITED = Counter("backend_requests_limited_total", "Requests answered 429, by the policy.", ["policy"])
+REQUESTS_LIMITED = Counter("backend_requests_limited_total", "Requests answered 429, by policy.", ["policy"])
 
 for _failure in Failure:
     LOGINS_FAILED.labels(_failure)

@@ -1,4 +1,4 @@
-"""API tokens, of which only a digest is kept."""
+"""API tokens. Only their digests are stored."""
 
 import hashlib
 import secrets
@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 TOKEN_PREFIX = "prc_"  # noqa: S105  # no secret: lets secret scanners recognise a leaked token
-SECRET_BYTES = 32  # 256 random bits need no slow hash: there is nothing to guess (NIST SP 800-63B §5.1.1)
+SECRET_BYTES = 32  # 256 random bits cannot be guessed, so they need no slow hash (NIST SP 800-63B §5.1.1)
 DIGITS_SHOWN = 8
 
 
@@ -20,7 +20,7 @@ def digest_of(secret: str) -> str:
 
 
 def new_secret() -> str:
-    """Return a fresh token secret; whoever holds it acts as the token's user."""
+    """Return a fresh token secret; anyone who has it acts as the token's user."""
     return TOKEN_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
 
 
@@ -28,7 +28,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     """Queries for tokens."""
 
     def valid_at(self, instant: datetime) -> "ApiTokenQuerySet":
-        """Return the tokens that open the door at `instant`."""
+        """Return the tokens that are valid at `instant`."""
         return self.filter(
             Q(expires_at__isnull=True) | Q(expires_at__gt=instant), revoked_at__isnull=True, user__is_active=True
         )
@@ -39,7 +39,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 
 
 class ApiToken(models.Model):
-    """The right of a program or a device to act as a user. The secret itself is shown once and never stored."""
+    """Lets a program or a device act as a user. The secret itself is shown once and never stored."""
 
     name = models.CharField(max_length=100, help_text="Where the token is used, such as “theatre 4 tablet”.")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="api_tokens")

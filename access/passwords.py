@@ -1,8 +1,8 @@
-"""Password hashing within bounds: it is the one costly thing that anybody may ask for.
+"""Bounds on password hashing, the one costly thing that anyone can ask for without a token.
 
-Note [Hashing slots]. A hash takes tens of milliseconds of a core and megabytes by design, and whoever reaches a login
-page can ask for any number of them. So a process hashes two passwords at a time, whatever they are hashed for. The next
-ones wait a while, and are then refused with nothing done.
+Note [Hashing slots]. By design a hash takes tens of milliseconds of a core and megabytes of memory, and anyone who
+reaches a login page can ask for any number of hashes. So a process hashes at most two passwords at a time, whatever
+they are for. The others wait a while, and are then refused with nothing done.
 """
 
 import threading
@@ -18,15 +18,15 @@ WAIT_SECONDS = 2.0
 
 
 class PasswordsBusy(Exception):
-    """Too many passwords are being hashed; this one was not looked at."""
+    """Too many passwords are being hashed; this one was not checked."""
 
 
 class HashingSlots:
-    """So many hashings at a time, and no more. Safe to share between threads.
+    """Limits how many hashings run at a time. Safe to share between threads.
 
     Args:
         slots: How many.
-        wait_seconds: How long the next one waits for its turn.
+        wait_seconds: How long one waits for a free slot, in seconds.
     """
 
     def __init__(self, slots: int, wait_seconds: float) -> None:
@@ -53,14 +53,14 @@ slots = HashingSlots(HASHINGS_AT_ONCE, WAIT_SECONDS)
 
 
 class BoundedArgon2PasswordHasher(Argon2PasswordHasher):
-    """Argon2id as OWASP recommends it first (Password Storage Cheat Sheet): 46 MiB, one pass, one lane.
+    """Argon2id with OWASP's first recommendation (Password Storage Cheat Sheet): 46 MiB, one pass, one lane.
 
-    Django's own 100 MiB in eight lanes take eight threads, for nothing where logins come in numbers. Its hashes are
-    verified as they were made, and made anew when their owner logs in.
+    Django's default of 100 MiB in eight lanes takes eight threads, which gains nothing when many people log in at once.
+    Hashes made with it are still verified, and replaced when their owner logs in.
     """
 
     time_cost = 1
-    memory_cost = 46 * 1024  # KiB; above 32 MiB glibc gives memory back at once
+    memory_cost = 46 * 1024  # KiB; above 32 MiB glibc returns memory at once
     parallelism = 1
 
     def encode(self, password: str, salt: str) -> str:
@@ -73,7 +73,7 @@ class BoundedArgon2PasswordHasher(Argon2PasswordHasher):
 
 
 class BoundedPBKDF2PasswordHasher(PBKDF2PasswordHasher):
-    """For passwords from elsewhere. It verifies by encoding, so that one slot is all it takes."""
+    """For passwords hashed elsewhere. It verifies by encoding, so a verification takes one slot."""
 
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
         with slots.one():

@@ -1,4 +1,4 @@
-"""How often a token may be used, and how often an address may send wrong ones; the numbers are settings."""
+"""How often a token may be used, and how often an address may send wrong tokens. The numbers are settings."""
 
 from django.conf import settings
 

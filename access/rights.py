@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the views import this module, by way of the settings
 
 
 class Right(StrEnum):
-    """The rights that the service asks for, each by the name of its Django permission."""
+    """The rights that the service checks, each with the name of its Django permission."""
 
     READ_PROCEDURES = "procedures.view_procedure"
     CREATE_PROCEDURES = "procedures.add_procedure"

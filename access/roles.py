@@ -1,10 +1,10 @@
-"""The roles of the service; each is a Django group of the same name, made by a migration."""
+"""The roles of the service. Each is a Django group of the same name, made by a migration."""
 
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a person is to the procedures. Steps may require one."""
+    """A person's role. A step may require one."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"

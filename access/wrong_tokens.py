@@ -1,9 +1,9 @@
-"""Wrong tokens: PostgreSQL is not asked about each, where one address sends many.
+"""Wrong tokens: when an address sends many, PostgreSQL is no longer asked about each of them.
 
-Note [Only wrong tokens are refused]. Behind one address there may be a whole hospital. So an address that sent too many
-wrong tokens is not locked out: its tokens are first looked up in a copy of what tokens there are, at most five seconds
-old, and only those that are in nobody's hand are refused. A valid token is answered as ever, whoever else sends what
-from the same address; one that was issued a moment ago, after five seconds at the latest.
+Note [Only wrong tokens are refused]. A whole hospital may be behind one address. So an address that sent too many wrong
+tokens is not locked out. Instead its tokens are looked up in a copy of the valid ones, at most five seconds old, and
+only those that are not in it are refused. A valid token always works, whatever others send from the same address; a
+token that was just issued works after five seconds at the latest.
 """
 
 import threading
@@ -20,15 +20,15 @@ from rest.problems import too_many_requests
 from rest.rate_limits import Policy, RateLimiter
 
 COPY_SECONDS = 5.0
-DIGITS_COPIED = 16  # 64 bits: whoever finds a secret with the same has PostgreSQL asked, and gains nothing
-MAX_COPIED = 20_000  # some 3 MB; with more tokens than that nobody is refused here
+DIGITS_COPIED = 16  # 64 bits: a wrong secret with the same ones is looked up in PostgreSQL, and gains nothing
+MAX_COPIED = 20_000  # about 3 MB; with more tokens than that nothing is refused here
 
 
 class ValidTokens:
-    """The beginnings of the digests of all valid tokens, as they were a moment ago. Safe to share between threads.
+    """The beginnings of the digests of all valid tokens, at most 5 s old. Safe to share between threads.
 
     Args:
-        clock: Seconds that never go back.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,11 +49,11 @@ class ValidTokens:
 
 
 class WrongTokens:
-    """Counts the wrong tokens of each address, and refuses more of an address that sent too many.
+    """Counts the wrong tokens of each address, and refuses more from an address that sent too many.
 
     Args:
-        policy: How many each address may send; a quota of 0 is no limit.
-        clock: Seconds that never go back.
+        policy: How many each address may send; a quota of 0 means no limit.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(self, policy: Policy = WRONG_TOKENS, clock: Callable[[], float] = time.monotonic) -> None:
@@ -61,15 +61,15 @@ class WrongTokens:
         self._valid_tokens = ValidTokens(clock)
 
     def check(self, secret: str, address: str | None, now: datetime) -> None:
-        """Let a token through to be looked at.
+        """Let a token through to be checked.
 
         Raises:
-            TOO_MANY_REQUESTS: it is wrong, and one of too many. PostgreSQL was not asked about it.
+            TOO_MANY_REQUESTS: the token is wrong, and so were too many others. PostgreSQL was not asked about it.
         """
         exceeded = self._limiter.exceeded(address) if self._limiter else None
         if exceeded and not self._valid_tokens.may_have(digest_of(secret), now):
             metrics.REQUESTS_LIMITED.labels(exceeded.policy.name).inc()
-            raise too_many_requests("Too many wrong tokens came from this address, and this is one more.", exceeded)
+            raise too_many_requests("This token is wrong, and too many wrong tokens came from this address.", exceeded)
 
     def count(self, address: str | None) -> None:
         """Count a wrong token."""

@@ -1,1 +1,1 @@
-"""Procedures: what is to be done, in which order, in immutable revisions."""
+"""Procedures: what to do and in which order, in immutable revisions."""

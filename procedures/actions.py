@@ -88,7 +88,7 @@ def publish_revision(
     """Publish the next revision of a procedure, and make an archived procedure active again.
 
     If the content equals the current revision's, no new revision is made; if the tags are equal too, the procedure
-    is left as it is.
+    stays as it is.
 
     Args:
         key: The procedure's key.
@@ -102,10 +102,10 @@ def publish_revision(
     Raises:
         PROCEDURE_NOT_FOUND: no procedure with this key has been published.
         IDEMPOTENCY_KEY_REUSED: the Idempotency-Key belongs to another request.
-        FORBIDDEN: the actor may not.
-        PRECONDITION_REQUIRED: the request does not say what it expects.
-        VersionMismatch: the current version is none of `expected`.
-        VALIDATION_FAILED: the definition breaks rules, or names a role that is no group.
+        FORBIDDEN: the actor lacks the right.
+        PRECONDITION_REQUIRED: the request has no If-Match.
+        VersionMismatch: the current version is not among `expected`.
+        VALIDATION_FAILED: the definition breaks rules, or names a role that is not a group.
     """
     procedure = Procedure.objects.lock_published(key)
     if replay := _replay(actor, identity):
@@ -126,9 +126,9 @@ def archive_procedure(
 
     Raises:
         PROCEDURE_NOT_FOUND: no procedure with this key has been published.
-        FORBIDDEN: the actor may not.
-        PRECONDITION_REQUIRED: the request does not say what it expects.
-        VersionMismatch: it is not archived yet, and the current version is none of `expected`.
+        FORBIDDEN: the actor lacks the right.
+        PRECONDITION_REQUIRED: the request has no If-Match.
+        VersionMismatch: it is not archived yet, and the current version is not among `expected`.
     """
     procedure = Procedure.objects.lock_published(key)
     require(actor, Right.ARCHIVE_PROCEDURES)

@@ -32,7 +32,7 @@ TEXTS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {models.TextField: {
 
 
 class RevisionInline(admin.TabularInline[Revision, Procedure]):
-    """The revisions of a procedure, to look at."""
+    """The revisions of a procedure, read-only."""
 
     model = Revision
     fk_name = "procedure"
@@ -70,13 +70,13 @@ class ProcedureAdmin(ListAdmin[Procedure]):
         return derived if obj is None else ["key", *derived]
 
     def has_delete_permission(self, request: HttpRequest, obj: Procedure | None = None) -> bool:
-        return False  # runs refer to procedures for ever; they are archived instead
+        return False  # runs refer to procedures forever; archive them instead
 
     @admin.display(description="Current steps")
     def steps(self, procedure: Procedure) -> str:
         """Show the steps of the current revision."""
         if procedure.current is None:
-            return "None yet: save, edit the draft, and publish it."
+            return "There are none yet: save, edit the draft, and publish it."
         rows = [(step.position, step.title, step.key) for step in procedure.current.steps.all()]
         return format_html_join("", "<div>{}. {} <code>{}</code></div>", rows)
 
@@ -153,7 +153,7 @@ class StepInline(admin.StackedInline[Step, Revision]):
 
 @admin.register(Revision)
 class RevisionAdmin(ListAdmin[Revision]):
-    """Revisions: drafts to edit and publish, published ones to look at."""
+    """Revisions: drafts can be edited and published, published ones can be read."""
 
     list_display = ["procedure", "number", "title", "published_at", "created_by"]
     list_filter = [("number", admin.EmptyFieldListFilter)]

@@ -9,4 +9,4 @@ class ProceduresConfig(AppConfig):
     name = "procedures"
 
     def ready(self) -> None:
-        from procedures import signals  # noqa: F401, PLC0415  # they register at import, after the models
+        from procedures import signals  # noqa: F401, PLC0415  # importing them connects them, once the models are loaded

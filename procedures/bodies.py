@@ -1,8 +1,8 @@
-"""Bodies of procedures, built by one statement: what a cached read costs when nobody has its body.
+"""The bodies of procedures, each built by one statement. That is what a cached read costs on a miss.
 
-PostgreSQL makes the JSON of the steps; it is read and written once more, so that every byte is as `rest.exact_json`
-writes it. tests/procedures/test_bodies.py holds the bodies against those of the serializers, which stay what the schema
-and the fingerprint are made from.
+PostgreSQL makes the JSON of the steps. It is parsed and written again, so that every byte is as `rest.exact_json`
+writes it. tests/procedures/test_bodies.py compares the bodies with those of the serializers, from which the schema and
+the fingerprint are still made.
 """
 
 from itertools import repeat
@@ -13,8 +13,8 @@ from django.db import connection
 from procedures.definitions import STEP_MEMBERS
 from rest import exact_json, timestamps
 
-# The names and the order of the columns are those of the members of ProcedureSerializer; STEP_MEMBERS has those of
-# StepSerializer. Steps come as arrays: half as much to send and to read as with a name at each value.
+# The columns have the names and the order of ProcedureSerializer's members; STEP_MEMBERS has those of StepSerializer.
+# Steps come as arrays: without a name for each value there is half as much to send and to read.
 STATEMENT = f"""
 SELECT
     procedure.key, revision.number AS revision, procedure.status, revision.title, revision.description,
@@ -25,7 +25,7 @@ SELECT
     )::text AS steps
 FROM procedures_procedure procedure JOIN procedures_revision revision ON revision.id = procedure.current_id
 WHERE {{condition}} ORDER BY procedure.key
-"""  # noqa: S608  # made of constants
+"""  # noqa: S608  # made from constants
 ACTIVE = STATEMENT.format(condition="procedure.status = 'active'")
 WITH_KEY = STATEMENT.format(condition="procedure.key = %s")
 
@@ -36,7 +36,7 @@ def body_of_list() -> bytes:
 
 
 def body_of_procedure(key: str) -> bytes | None:
-    """Return the body of one published procedure, or None where there is none."""
+    """Return the body of one published procedure, or None if there is none."""
     items = _items(WITH_KEY, key)
     return exact_json.dumps(items[0]) if items else None
 
@@ -48,6 +48,6 @@ def _items(statement: str, *parameters: str) -> list[dict[str, Any]]:
         items = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     for item in items:
         item["updated_at"] = timestamps.to_wire(item["updated_at"])
-        # Thousands of them: without Python's own loop a whole body is built in a seventh less.
+        # There can be thousands of steps: without a Python loop, building the whole body takes a seventh less time.
         item["steps"] = list(map(dict, map(zip, repeat(STEP_MEMBERS), exact_json.loads_stored(item["steps"]))))
     return items

@@ -1,4 +1,4 @@
-"""Bundles: files of procedures, for moving them between installations."""
+"""Bundles: files that move procedures between installations."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ class BundleSerializer(StrictSerializer):
 
 
 class InvalidBundle(Exception):
-    """A file is no bundle; `findings` say where and why, and an empty pointer means the file as a whole."""
+    """A file is not a bundle; `findings` say where and why, and an empty pointer means the file as a whole."""
 
     def __init__(self, path: Path, findings: list[Finding]) -> None:
         super().__init__("\n".join(f"{path}: {finding.pointer or '(file)'}: {finding.detail}" for finding in findings))
@@ -33,7 +33,7 @@ def read_bundle(path: Path) -> list[Definition]:
     """Return the definitions in a bundle file.
 
     Raises:
-        InvalidBundle: the file cannot be read, is no exact JSON, or breaks a rule of definitions.
+        InvalidBundle: the file cannot be read, is not exact JSON, or breaks a rule of definitions.
     """
     try:
         content = _read_object(path)
@@ -48,7 +48,7 @@ def read_bundle(path: Path) -> list[Definition]:
 
 
 def write_bundle(procedures: list[Procedure]) -> str:
-    """Return the text of a bundle of `procedures`, each with its current revision; importing it changes nothing."""
+    """Return a bundle of `procedures`, each with its current revision; importing it back changes nothing."""
     content = {"procedures": [_exported(procedure) for procedure in procedures]}
     return exact_json.dumps(content, indent=True).decode() + "\n"
 

@@ -1,4 +1,4 @@
-"""What is cached of procedures: the list, and each of them."""
+"""The cached reads of procedures: the list, and each procedure."""
 
 from procedures.bodies import body_of_list, body_of_procedure
 from procedures.problems import PROCEDURE_NOT_FOUND
@@ -18,4 +18,4 @@ read_procedure_list = declare(CachedRead(list_resource, body_of_list, FINGERPRIN
 """The complete list of active procedures with their steps, ordered by key."""
 
 read_procedure = declare(CachedRead(procedure_resource, body_of_procedure, FINGERPRINT, not_found=PROCEDURE_NOT_FOUND))
-"""One procedure, by its `key`, archived ones too."""
+"""One procedure, by its `key`, even if it is archived."""

@@ -14,7 +14,7 @@ STEP_MEMBERS = (
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A procedure as its author writes it, validated by `ProcedureSerializer`."""
+    """A procedure as its author writes it."""
 
     key: str
     tags: list[str]

@@ -1,4 +1,4 @@
-"""What one edition of a procedure changes against another, member by member, for people to read."""
+"""What one revision of a procedure changes compared to another, member by member, for people to read."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ PARTS_OF_STEP = {"slots": "slot", "checklist": "checklist item"}
 
 
 class ChangeKind(StrEnum):
-    """What happened to something."""
+    """The kinds of change."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -29,9 +29,9 @@ class Change:
 
     Attributes:
         kind: What happened.
-        subject: To what: `title`, `step measure`, `step measure, slot mass: unit`.
-        old: What it was; None where there was nothing.
-        new: What it is; None where there is nothing.
+        subject: What it happened to: `title`, `step measure`, `step measure, slot mass: unit`.
+        old: What it was; None if there was nothing.
+        new: What it is; None if there is nothing.
     """
 
     kind: ChangeKind
@@ -41,9 +41,9 @@ class Change:
 
 
 def changes_between(old: Definition, new: Definition) -> list[Change]:
-    """Return what `new` changes in the content of `old`: nothing where their digests are equal, and only there.
+    """Return what `new` changes in the content of `old`: nothing if and only if their digests are equal.
 
-    A step, a slot or a checklist item is the same one as long as its key is.
+    A step, a slot or a checklist item is identified by its key.
     """
     return [
         *(
@@ -81,16 +81,16 @@ def _changes_of_member(subject: str, old: Member, new: Member) -> Iterator[Chang
 
 
 def _changes_of_value(subject: str, old: object, new: object) -> Iterator[Change]:
-    # Written out, since that is what the digest is taken of: 12.50 equals 12.5, and differs from it here.
+    # Compare them as they are written, like the digest does: 12.50 equals 12.5 in Python, but differs from it here.
     if exact_json.dumps(old, sort_keys=True) != exact_json.dumps(new, sort_keys=True):
         yield Change(ChangeKind.CHANGED, subject, _text(old), _text(new))
 
 
 def _moved(before: Iterable[str], after: Iterable[str]) -> set[str]:
-    """Return the fewest keys that explain the new order of those that stay."""
+    """Return the smallest set of keys whose moves explain the new order of the keys that stay."""
     places = _places(before)
     staying = [key for key in after if key in places]
-    chains: list[list[str]] = [[]]  # for each key, the longest row that ends with it and is in the old order too
+    chains: list[list[str]] = [[]]  # for each key, the longest chain that ends with it and keeps the old order
     for key in staying:
         chains.append([*max((chain for chain in chains if not chain or places[chain[-1]] < places[key]), key=len), key])
     unmoved = max(chains, key=len)
@@ -102,7 +102,7 @@ def _places(keys: Iterable[str]) -> dict[str, int]:
 
 
 def _described(member: Member, place: int) -> str:
-    """Return everything that there is to say about something that was added or removed, one line a member."""
+    """Return the full text of something that was added or removed, one member per line."""
     lines = [("place", place), *((name, value) for name, value in _in_order(member) if name not in PARTS_OF_STEP)]
     lines += [
         (f"{PARTS_OF_STEP[name]} {part['key']}", {member: value for member, value in part.items() if member != "key"})
@@ -113,13 +113,13 @@ def _described(member: Member, place: int) -> str:
 
 
 def _in_order(member: Member) -> list[tuple[str, Any]]:
-    """Return the members with what they are called first; PostgreSQL's jsonb orders names by their length."""
+    """Return the members in a readable order, names first; PostgreSQL's jsonb orders them by the length of the name."""
     first = ("key", "value", "label", "title", "type", "required", "unit")
     return sorted(member.items(), key=lambda named: first.index(named[0]) if named[0] in first else len(first))
 
 
 def _text(value: object) -> str | None:
-    """Return a value as people read it; None for nothing."""
+    """Return a value as people read it; None for an empty one."""
     if value is None or value in ("", []):
         return None
     if isinstance(value, bool):

@@ -36,7 +36,7 @@ PROCEDURE = {**DEFINITION, "revision": 3, "status": "active", "updated_at": "202
 REVISION_HEAD = {
     "revision": PROCEDURE["revision"],
     "title": CONTENT["title"],
-    "change_note": "The block may stay hot up to 65 minutes.",
+    "change_note": "The block may stay hot for up to 65 minutes.",
     "content_sha256": "5b1c7d0c9a8f4be1f3c1f2f0e6a0f1c24d8f9f6f7a3e0b9d1c2e3f405162738a",
     "published_at": PROCEDURE["updated_at"],
 }

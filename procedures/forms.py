@@ -99,9 +99,9 @@ class StepFormSet(forms.BaseInlineFormSet[Step, Revision, forms.ModelForm[Step]]
 
     def clean(self) -> None:
         super().clean()
-        kept = [form.cleaned_data for form in self.forms if form.is_valid() and form not in self.deleted_forms]
+        steps = [form.cleaned_data for form in self.forms if form.is_valid() and form not in self.deleted_forms]
         for name in ("position", "key"):
-            values = [step[name] for step in kept if name in step]
+            values = [step[name] for step in steps if name in step]
             if len(set(values)) < len(values):
                 raise ValidationError(f"Two steps have the same {name}.")
 
@@ -112,5 +112,5 @@ class StepFormSet(forms.BaseInlineFormSet[Step, Revision, forms.ModelForm[Step]]
 def _clean_members(members: object, serializer_class: type[SlotSerializer | ChecklistItemSerializer]) -> list[Any]:
     serializer: ListSerializer[Any] = serializer_class(data=members or [], many=True)  # type: ignore[assignment]
     if not serializer.is_valid():
-        raise ValidationError([f"{found.pointer}: {found.detail}" for found in findings_of(serializer.errors)])
+        raise ValidationError([f"{finding.pointer}: {finding.detail}" for finding in findings_of(serializer.errors)])
     return serializer.validated_data  # type: ignore[no-any-return]

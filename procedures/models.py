@@ -1,4 +1,4 @@
-"""Procedures, their revisions and steps; what must always hold is a constraint of the database."""
+"""Procedures, their revisions and steps. What must always hold is a constraint in the database."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class ProcedureStatus(models.TextChoices):
 
 
 class Ordering(models.TextChoices):
-    """Whether steps are resolved one after the other, or in any order."""
+    """Whether steps must be resolved one after the other, or in any order."""
 
     STRICT = "strict"
     ANY = "any"
@@ -42,13 +42,13 @@ class ProcedureQuerySet(models.QuerySet["Procedure"]):
         return self.select_related("current").prefetch_related("current__steps")
 
     def lock_published(self, key: str) -> "Procedure":
-        """Lock the row of the procedure with this key until the transaction ends, and return it as `get_published`.
+        """Lock the row of the procedure with this key until the transaction ends, and return it like `get_published`.
 
         Lock first, join afterwards: after waiting for a lock PostgreSQL sees the new row but the old joined row, and
         if the two no longer match it finds nothing.
 
         Raises:
-            PROCEDURE_NOT_FOUND: as `get_published`.
+            PROCEDURE_NOT_FOUND: as for `get_published`.
         """
         self.select_for_update(no_key=True).filter(key=key).first()
         return self.get_published(key)
@@ -112,7 +112,7 @@ class Procedure(models.Model):
 
 
 class Revision(models.Model):
-    """One edition of a procedure. A draft has no number; once published it never changes."""
+    """One revision of a procedure. A draft has no number; a published revision never changes."""
 
     procedure = models.ForeignKey(Procedure, models.PROTECT, related_name="revisions")
     number = models.PositiveIntegerField(null=True, editable=False)
@@ -122,7 +122,7 @@ class Revision(models.Model):
     ordering = models.CharField(max_length=6, choices=Ordering, default=Ordering.STRICT)
     change_note = models.TextField(max_length=500, blank=True)
     content_sha256 = models.CharField(max_length=64, editable=False, blank=True)
-    # Of a published revision: how many steps it has, so that the database can refuse one more.
+    # How many steps a published revision has, so that the database can refuse one more.
     step_count = models.PositiveSmallIntegerField(default=0, editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", editable=False,

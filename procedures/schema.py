@@ -1,4 +1,4 @@
-"""What the operations on procedures promise; /openapi.json is made of it."""
+"""What the operations on procedures promise; /openapi.json is made from it."""
 
 from http import HTTPStatus
 from typing import Any
@@ -26,7 +26,7 @@ KEY = OpenApiParameter("key", SLUG_SCHEMA, OpenApiParameter.PATH, description="T
 NUMBER = OpenApiParameter(
     "number", {"type": "integer", "minimum": 1}, OpenApiParameter.PATH, description="The revision's number."
 )
-FOR_EVER = answer_header("Cache-Control", {"type": "string"}, "Keep the answer forever.", HTTPStatus.OK)
+FOR_EVER = answer_header("Cache-Control", {"type": "string"}, "You may keep the answer forever.", HTTPStatus.OK)
 
 
 class ReplacementBodySerializer(ProcedureSerializer):
@@ -77,7 +77,7 @@ PROCEDURE_OPERATIONS = {
         id="updateProcedure",
         summary="Publish a new revision",
         description="Replaces the content and the tags, and reactivates an archived procedure. "
-        "Content that equals the current revision makes no new one.",
+        "Unchanged content makes no new revision.",
         parameters=(KEY, REQUIRED_IF_MATCH, IDEMPOTENCY_KEY, ETAG, REPLAYED),
         body=ReplacementBodySerializer,
         body_example={**examples.DEFINITION, "change_note": examples.REVISION["change_note"]},

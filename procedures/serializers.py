@@ -37,7 +37,7 @@ COMMON_MEMBERS = frozenset({"key", "label", "type", "required"})
 
 
 class OptionSerializer(StrictSerializer):
-    """One choice of a slot."""
+    """One option of a slot."""
 
     value = StrictCharField(max_length=100)
     label = StrictCharField(max_length=200)
@@ -61,7 +61,7 @@ class SlotSerializer(StrictSerializer):
     options = OptionSerializer(many=True, required=False, min_length=1, max_length=100)
 
     def to_representation(self, instance: Any) -> Any:
-        return instance  # stored in the shape in which it is shown
+        return instance  # it is stored in the shape that is served
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         allowed = COMMON_MEMBERS | EXTRA_MEMBERS.get(attrs["type"], frozenset())
@@ -84,7 +84,7 @@ class ChecklistItemSerializer(StrictSerializer):
     required = StrictBooleanField(default=True)
 
     def to_representation(self, instance: Any) -> Any:
-        return instance  # stored in the shape in which it is shown
+        return instance  # it is stored in the shape that is served
 
 
 class StepSerializer(StrictSerializer):
@@ -108,7 +108,7 @@ class StepSerializer(StrictSerializer):
 
 
 class ProcedureSerializer(StrictSerializer):
-    """A procedure with its current revision: what GET shows and PUT takes back."""
+    """A procedure with its current revision, as GET returns it and PUT accepts it."""
 
     key = SlugField()
     revision = serializers.IntegerField(source="current.number", read_only=True)
@@ -158,12 +158,12 @@ class RevisionHeadSerializer(serializers.Serializer[Any]):
 
 
 def definition_of(body: Mapping[str, Any]) -> Definition:
-    """Return what a validated `ProcedureSerializer` body says."""
+    """Return the definition in a validated body of `ProcedureSerializer`."""
     return Definition(key=body["key"], tags=body["tags"], **body["current"])
 
 
 def represent(procedure: Procedure) -> dict[str, Any]:
-    """Return a procedure as the API shows it."""
+    """Return a procedure as the API serves it."""
     return dict(ProcedureSerializer(procedure).data)
 
 

@@ -1,6 +1,6 @@
-"""What makes cached procedures out of date: a written or deleted head.
+"""What invalidates cached procedures: saving or deleting a head.
 
-Revisions and steps need no receiver: a published one never changes, and a draft is in no cached body.
+Revisions and steps need no receiver: published ones never change, and no cached body contains a draft.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """Checks of what an operator enters for a step against its slots and checklist.
 
-Values are JSON values of exactly the slot's type; nothing is coerced. Every problem is reported.
+Values are JSON values of exactly the slot's type; nothing is coerced. Every finding is reported.
 """
 
 import re
@@ -18,7 +18,7 @@ from rest.fields import RFC_3339
 from rest.findings import Finding, pointer
 
 Slot = Mapping[str, Any]
-"""A slot's definition, as `SlotSerializer` lets it through."""
+"""A slot's definition, validated by `SlotSerializer`."""
 
 
 class SlotType(StrEnum):
@@ -37,12 +37,12 @@ class SlotType(StrEnum):
 
 NUMERIC_TYPES = frozenset({SlotType.INTEGER, SlotType.DECIMAL})
 OPTION_TYPES = frozenset({SlotType.CHOICE, SlotType.MULTI_CHOICE})
-MAX_TEXT_LENGTH = 10_000  # where the author set no max_length
+MAX_TEXT_LENGTH = 10_000  # if the author set no max_length
 
-MAX_FORMATTED_LENGTH = 64  # of dates, timestamps and durations; sensible ones have half of it
+MAX_FORMATTED_LENGTH = 64  # of dates, timestamps and durations; sensible ones are half as long
 
-# ISO 8601 §5.5.2, without fractions but in the seconds; isodate alone would read "P" and "P1Y2" too. Nine digits fit
-# into the 32 bits of whoever reads the record later.
+# ISO 8601 §5.5.2, with fractions only in the seconds; isodate alone would accept "P" and "P1Y2" too. Nine digits fit
+# into the 32-bit integers of programs that read the record later.
 NUMBER = r"\d{1,9}"
 DURATION = re.compile(
     rf"P(?=\d|T\d)({NUMBER}Y)?({NUMBER}M)?({NUMBER}W)?({NUMBER}D)?"
@@ -53,15 +53,15 @@ ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 RE2_OPTIONS = re2.Options()
-RE2_OPTIONS.log_errors = False  # an author's mistake is an answer, not a line on standard error
+RE2_OPTIONS.log_errors = False  # an author's mistake belongs in the answer, not on standard error
 
 
 @lru_cache(maxsize=1000)
 def compiled_pattern(pattern: str) -> Any:
-    """Return the compiled RE2 pattern: it runs in linear time, whatever an author writes.
+    """Return the compiled RE2 pattern, which matches in linear time, whatever an author writes.
 
     Raises:
-        re2.error: it is no RE2 pattern.
+        re2.error: it is not an RE2 pattern.
     """
     return re2.compile(pattern, RE2_OPTIONS)
 
@@ -84,7 +84,7 @@ def check_values(
 ) -> list[Finding]:
     """Return what is wrong with `values` (slot key → JSON value).
 
-    `deviating` names the slots for which the operator gave a reason to be out of range.
+    `deviating` names the slots for which the operator gave a reason why the value is out of range.
     """
     by_key = {slot["key"]: slot for slot in slots}
     findings = [
@@ -124,16 +124,16 @@ def check_checklist(items: Sequence[Mapping[str, Any]], checked: Mapping[str, An
 
 
 def _findings_of_value(slot: Slot, value: Any, is_deviating: bool) -> list[Finding]:
-    where = pointer("values", slot["key"])
+    place = pointer("values", slot["key"])
     try:
         CHECKS[SlotType(slot["type"])](slot, value)
         _check_range(slot, value)
     except OutOfRange as wrong:
         if is_deviating and slot.get("out_of_range") == "deviation":
             return []
-        return [Finding(where, wrong.code, wrong.detail)]
+        return [Finding(place, wrong.code, wrong.detail)]
     except Wrong as wrong:
-        return [Finding(where, wrong.code, wrong.detail)]
+        return [Finding(place, wrong.code, wrong.detail)]
     return []
 
 
@@ -143,9 +143,9 @@ def _check_text(slot: Slot, value: Any) -> None:
     longest = slot.get("max_length", MAX_TEXT_LENGTH)
     shortest = slot.get("min_length", 1 if slot["required"] else 0)
     if len(value) > longest:
-        raise Wrong("max_length", f"At most {longest} characters.")
+        raise Wrong("max_length", f"Use at most {longest} characters.")
     if len(value) < shortest:
-        raise Wrong("min_length", f"At least {shortest} characters.")
+        raise Wrong("min_length", f"Use at least {shortest} characters.")
     if "pattern" in slot and not compiled_pattern(slot["pattern"]).fullmatch(value):
         raise Wrong("pattern", f"Must match {slot['pattern']}.")
 
@@ -160,7 +160,7 @@ def _check_decimal(slot: Slot, value: Any) -> None:
         raise Wrong("type", "Expected a number.")
     fraction_digits = max(0, -int(Decimal(value).as_tuple().exponent))
     if fraction_digits > slot.get("decimals", fraction_digits):
-        raise Wrong("decimals", f"At most {slot['decimals']} digits after the point.")
+        raise Wrong("decimals", f"Use at most {slot['decimals']} digits after the point.")
 
 
 def _check_boolean(_slot: Slot, value: Any) -> None:
@@ -198,14 +198,16 @@ def _check_datetime(_slot: Slot, value: Any) -> None:
 
 
 def _check_duration(_slot: Slot, value: Any) -> None:
-    _check_format(value, DURATION, isodate.parse_duration, "a duration such as PT1H30M, of numbers of at most 9 digits")
+    _check_format(
+        value, DURATION, isodate.parse_duration, "a duration such as PT1H30M, with at most 9 digits in each number"
+    )
 
 
 def _check_format(value: Any, form: re.Pattern[str], parse: Callable[[str], object], expected: str) -> None:
     if not isinstance(value, str):
         raise Wrong("type", f"Expected {expected}.")
     if len(value) > MAX_FORMATTED_LENGTH:
-        raise Wrong("max_length", f"At most {MAX_FORMATTED_LENGTH} characters.")
+        raise Wrong("max_length", f"Use at most {MAX_FORMATTED_LENGTH} characters.")
     if not form.fullmatch(value):
         raise Wrong("format", f"Expected {expected}.")
     try:

@@ -27,11 +27,11 @@ from versioned_cache.http.validators import expected_versions
 from versioned_cache.reads import CachedRead
 
 REVISIONS_PER_PAGE = 50
-FOR_EVER = "private, max-age=31536000, immutable"  # RFC 8246; a year is RFC 9111's "never stale"
+FOR_EVER = "private, max-age=31536000, immutable"  # RFC 8246; a year stands for "forever"
 
 
 class ProcedureListParameters(Parameters):
-    """Filters of the list."""
+    """The filters of the list."""
 
     tag = serializers.CharField(required=False, max_length=63, help_text="Only procedures with this tag.")
     q = serializers.CharField(
@@ -40,13 +40,13 @@ class ProcedureListParameters(Parameters):
 
 
 class RevisionListParameters(Parameters):
-    """Paging backwards through the revisions of a procedure."""
+    """The page of a procedure's revisions."""
 
     before = serializers.IntegerField(min_value=1, required=False, help_text="Only revisions below this number.")
 
 
 class ProcedureViewSet(CachedReadMixin, ApiViewSet):
-    """Procedures: the cached list, the cached item, and what changes them."""
+    """Procedures: the cached list, the cached item, and the writes."""
 
     cached_reads: ClassVar[Mapping[str, CachedRead]] = {
         "list": caches.read_procedure_list,
@@ -57,7 +57,7 @@ class ProcedureViewSet(CachedReadMixin, ApiViewSet):
     query_parameters: ClassVar[dict[str, type[Parameters]]] = {"list": ProcedureListParameters}
 
     def list(self, request: Request, **path: object) -> HttpResponse:
-        """Answer the complete list of active procedures with their steps, or those that filters leave."""
+        """Answer the complete list of active procedures with their steps, or those that the filters select."""
         if self.parameters:
             return Response([represent(procedure) for procedure in _filtered(**self.parameters)])
         return self.answer_cached_read(request, **path)
@@ -127,9 +127,8 @@ def _filtered(tag: str | None = None, q: str | None = None) -> list[Procedure]:
     if tag is not None:
         procedures = procedures.filter(tags__contains=[tag])
     if q is not None:
-        found_in = ("key", "current__title", "current__description")
         condition = Q()
-        for field in found_in:
+        for field in ("key", "current__title", "current__description"):
             condition |= Q(**{f"{field}__icontains": q})
         procedures = procedures.filter(condition)
     return list(procedures.with_steps())

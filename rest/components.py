@@ -1,4 +1,4 @@
-"""The schemas of /openapi.json that have a name: those of serializers, and those of problem types."""
+"""The named schemas of /openapi.json: one for each serializer and each problem type."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -15,19 +15,19 @@ from rest.problems import JSONSchema, ProblemType
 
 AnyField: TypeAlias = Field[Any, Any, Any, Any]
 
-IGNORED: JSONSchema = {"description": "Ignored, so that you can send back what GET answered."}
+IGNORED: JSONSchema = {"description": "Ignored, so that you can send back what GET returned."}
 
 RFC_9457: JSONSchema = {
     "type": {"type": "string", "description": "The problem type. Programs branch on it."},
     "title": {"type": "string", "description": "The problem type in a few words."},
     "status": {"type": "integer"},
-    "detail": {"type": "string", "description": "What is special about this occurrence."},
+    "detail": {"type": "string", "description": "What is specific to this occurrence."},
     "instance": {"type": "string", "format": "uri-reference", "description": "The path of the request."},
 }
 
 
 class SerializerSchema(OpenApiSerializerExtension):
-    """Every serializer's schema: which members are always answered, and which are refused."""
+    """Makes the schema of a serializer: which members are always present, and which are refused."""
 
     target_class = Serializer
     match_subclasses = True
@@ -48,7 +48,7 @@ class SerializerSchema(OpenApiSerializerExtension):
 
 
 def _length_limits(field: AnyField) -> JSONSchema:
-    """Return how long a list of nested objects may be. Other fields have validators, which drf-spectacular reads."""
+    """Return the length limits of a list of nested objects. drf-spectacular finds those of other fields itself."""
     if not isinstance(field, ListSerializer):
         return {}
     limits = {"minItems": field.min_length, "maxItems": field.max_length}  # type: ignore[attr-defined]  # no stubs
@@ -62,7 +62,7 @@ def _is_always_answered(field: AnyField) -> bool:
 def problem_component(problem_type: ProblemType, members: Mapping[str, JSONSchema]) -> ResolvedComponent:
     """Return the component of a problem type, with the schemas of its own members.
 
-    It repeats the members of RFC 9457: generators of clients give up on an `allOf` of them and the problem's own.
+    Each component repeats the members of RFC 9457, because client generators give up on an `allOf`.
     """
     constants = {"type": uri_of(problem_type), "status": problem_type.status.value}
     properties = {**RFC_9457, **members}
@@ -78,7 +78,7 @@ def problem_component(problem_type: ProblemType, members: Mapping[str, JSONSchem
 
 
 def problem_example(problem_type: ProblemType) -> dict[str, Any]:
-    """Return a body of a problem type."""
+    """Return an example body of a problem type."""
     return {
         "type": uri_of(problem_type),
         "title": problem_type.title,
@@ -89,5 +89,5 @@ def problem_example(problem_type: ProblemType) -> dict[str, Any]:
 
 
 def uri_of(problem_type: ProblemType) -> str:
-    """Return what `type` is in problems of this type."""
+    """Return the member `type` of problems of this type."""
     return f"/problems/{problem_type.slug}"

@@ -1,4 +1,4 @@
-"""Answering errors as problems: REST framework's exception handler, and Django's own error pages."""
+"""How errors are answered as problems: REST framework's exception handler, and Django's own error pages."""
 
 import sys
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ ROLLED_BACK = frozenset({"55P03", "40P01", "40001"})
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Answer an error raised in a view (REST framework's EXCEPTION_HANDLER); None lets a bug become a 500."""
+    """Answer an error that a view raised (REST framework's EXCEPTION_HANDLER); None lets a bug become a 500."""
     request = context["request"]
     problem = problem_of(error, is_write=_is_write(request))
     if problem is None:

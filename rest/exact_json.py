@@ -1,8 +1,8 @@
-"""JSON read strictly and written exactly: what a client sent is what is stored and what is served.
+"""JSON read strictly and written exactly: the service stores and serves exactly what a client sent.
 
-Numbers keep every digit (12.50 stays 12.50), and whatever two readers of JSON could understand
+Numbers keep every digit (12.50 stays 12.50). Anything that two JSON readers could understand
 differently is refused: duplicate names, NaN, numbers that a double cannot hold, lone surrogates, NUL.
-The limits are those of I-JSON (RFC 7493 §2), on which canonical JSON (RFC 8785) rests too.
+The limits are those of I-JSON (RFC 7493 §2), which canonical JSON (RFC 8785) relies on too.
 """
 
 import json
@@ -16,12 +16,12 @@ JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | Decimal | 
 
 MAX_DEPTH = 32
 MAX_SAFE_INTEGER = 2**53 - 1  # RFC 7493 §2.2
-MAX_SIGNIFICANT_DIGITS = 15  # any decimal of 15 digits survives the way through a double (IEEE 754)
+MAX_SIGNIFICANT_DIGITS = 15  # any decimal of 15 digits survives a round trip through a double (IEEE 754)
 MAX_EXPONENT = 30  # far beyond any measurement; keeps the written-out form short
 
 
 class NotExactJSON(ValueError):
-    """The text is not JSON that every reader understands alike; the message says what is wrong."""
+    """The text is not JSON, or readers could disagree about it; the message says what is wrong."""
 
 
 def loads(text: str) -> JSON:
@@ -53,7 +53,7 @@ def dumps(value: object, *, sort_keys: bool = False, indent: bool = False) -> by
 
 
 def loads_stored(text: str) -> Any:
-    """Read JSON that PostgreSQL wrote, of which nothing needs to be checked; fractions become `Decimal`."""
+    """Read JSON that PostgreSQL wrote, without checking it; fractions become `Decimal`."""
     return _STORED.decode(text)
 
 
@@ -80,7 +80,7 @@ def _integer(digits: str) -> int:
 def _decimal(digits: str) -> Decimal:
     try:
         number = Decimal(digits)
-    except InvalidOperation:  # an exponent beyond even the decimal library's
+    except InvalidOperation:  # the exponent is too large even for the decimal library
         raise NotExactJSON(f"A number's exponent is outside ±{MAX_EXPONENT}.") from None
     if len(number.as_tuple().digits) > MAX_SIGNIFICANT_DIGITS:
         raise NotExactJSON(f"A number has more than {MAX_SIGNIFICANT_DIGITS} significant digits.")
@@ -90,7 +90,7 @@ def _decimal(digits: str) -> Decimal:
 
 
 def _stored_integer(digits: str) -> int | Decimal:
-    # 1E+25 is stored written out, as an integer that orjson could not write again.
+    # PostgreSQL stores 1E+25 with all its digits, as an integer that orjson could not write.
     return int(digits) if len(digits) <= 17 else Decimal(digits)
 
 
@@ -102,8 +102,8 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _object_without_duplicates(members: list[tuple[str, JSON]]) -> dict[str, JSON]:
-    found = dict(members)
-    if len(found) < len(members):
+    value = dict(members)
+    if len(value) < len(members):
         names = [name for name, _ in members]
         twice = next(name for name in names if names.count(name) > 1)
         raise NotExactJSON(f"The name {twice!r} appears more than once in an object.")
@@ -132,7 +132,7 @@ def _check_text(text: str) -> None:
 
 def _write_decimal(value: object) -> orjson.Fragment:
     if isinstance(value, Decimal) and math.isfinite(value):
-        # Without an exponent, and without the sign of zero, as PostgreSQL's jsonb writes it: a body reads the
-        # same before and after storage.
+        # No exponent and no negative zero, as PostgreSQL's jsonb writes it: a body is the same before and
+        # after it is stored.
         return orjson.Fragment(f"{value or value.copy_abs():f}".encode())
     raise TypeError(f"{type(value).__name__} has no JSON form here.")

@@ -1,4 +1,4 @@
-"""Serializer fields that take JSON types as they are: nothing is coerced, nothing unknown is passed over."""
+"""Strict serializer fields: JSON types are never coerced, and unknown members are never ignored."""
 
 import re
 from datetime import UTC, datetime
@@ -13,14 +13,14 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest.exact_json import MAX_SAFE_INTEGER
 from rest.timestamps import to_milliseconds, to_wire
 
-# RFC 3339 §5.6; the offset is required: an instant without one is a guess.
+# RFC 3339 §5.6. The offset is required: without one the instant would be a guess.
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 SLUG = r"\A[a-z0-9]+(-[a-z0-9]+)*\Z"
 NAME = r"\A[a-z][a-z0-9_]*\Z"
 
 
 def schema_of_text(pattern: str) -> dict[str, Any]:
-    """Return the JSON schema of the texts that match `pattern`, with the anchors of ECMA 262."""
+    """Return the JSON schema of strings that match `pattern`, with the anchors of ECMA 262."""
     return {"type": "string", "pattern": pattern.replace(r"\A", "^").replace(r"\Z", "$")}
 
 
@@ -28,7 +28,7 @@ SLUG_SCHEMA = {**schema_of_text(SLUG), "maxLength": 63}
 
 
 class StrictCharField(serializers.CharField):
-    """A JSON string, kept to the letter (no trimming)."""
+    """A JSON string, kept exactly as it was sent (not trimmed)."""
 
     default_error_messages = {"type": "Expected a string."}
 
@@ -74,7 +74,7 @@ class NameField(StrictCharField):
 
 
 class StrictIntegerField(serializers.IntegerField):
-    """A JSON integer that `rest.exact_json` reads: neither 12.0, nor "12", nor true."""
+    """A JSON integer in the range of `rest.exact_json`: not 12.0, not "12", not true."""
 
     default_error_messages = {"type": "Expected an integer."}
 
@@ -89,7 +89,7 @@ class StrictIntegerField(serializers.IntegerField):
 
 @extend_schema_field({"type": "number", "description": "At most 15 significant digits, kept as written."})
 class StrictNumberField(serializers.Field[Any, Any, Any, Any]):
-    """A JSON number; an integer stays one, a fraction is a `Decimal`."""
+    """A JSON number: an integer stays an `int`, a fraction becomes a `Decimal`."""
 
     default_error_messages = {"type": "Expected a number."}
 
@@ -114,7 +114,7 @@ class StrictBooleanField(serializers.BooleanField):
 
 
 class StrictChoiceField(serializers.ChoiceField):
-    """One of some strings."""
+    """One of the given strings."""
 
     def to_internal_value(self, data: object) -> str:
         if not isinstance(data, str) or data not in self.choices:
@@ -124,7 +124,7 @@ class StrictChoiceField(serializers.ChoiceField):
 
 @extend_schema_field(OpenApiTypes.OBJECT)
 class ObjectField(serializers.Field[Any, Any, Any, Any]):
-    """A JSON object whose members somebody else checks."""
+    """A JSON object whose members are checked elsewhere."""
 
     default_error_messages = {"type": "Expected an object."}
 
@@ -139,7 +139,7 @@ class ObjectField(serializers.Field[Any, Any, Any, Any]):
 
 @extend_schema_field({"type": "string", "format": "date-time", "pattern": f"^{RFC_3339.pattern}$"})
 class InstantField(serializers.DateTimeField):
-    """An instant: RFC 3339 with an offset; read and written in UTC, to the millisecond."""
+    """An instant: RFC 3339 with an offset, read and written in UTC, to the millisecond."""
 
     default_error_messages = {"type": "Expected an RFC 3339 timestamp with an offset, such as 2026-11-23T09:14:05Z."}
 
@@ -148,7 +148,7 @@ class InstantField(serializers.DateTimeField):
             self.fail("type")
         try:
             return to_milliseconds(datetime.fromisoformat(value.upper()).astimezone(UTC))
-        except (ValueError, OverflowError):  # the first morning of year 1, east of Greenwich, has no UTC
+        except (ValueError, OverflowError):  # 0001-01-01 with an eastern offset is before year 1 in UTC
             self.fail("type")
 
     def to_representation(self, value: datetime) -> str:
@@ -156,7 +156,7 @@ class InstantField(serializers.DateTimeField):
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A JSON object whose unknown members are errors; its read-only members may be sent, and are passed over."""
+    """A JSON object: unknown members are errors, read-only members are accepted and ignored."""
 
     default_error_messages = {"unknown": "Unknown member."}
 

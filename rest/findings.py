@@ -11,9 +11,9 @@ class Finding:
     """One thing that is wrong.
 
     Attributes:
-        pointer: Where, as a JSON pointer into the body (RFC 6901).
-        code: What, as a word that programs branch on.
-        detail: What, as a sentence for people.
+        pointer: Where it is: a JSON pointer into the body (RFC 6901).
+        code: What is wrong, as a word that programs branch on.
+        detail: What is wrong, as a sentence for people.
     """
 
     pointer: str
@@ -27,7 +27,7 @@ def pointer(*parts: str | int) -> str:
 
 
 def findings_of(errors: object, *path: str | int) -> list[Finding]:
-    """Flatten the nested errors of a REST framework serializer, keeping where each belongs."""
+    """Flatten the nested errors of a REST framework serializer into findings."""
     if isinstance(errors, Mapping):
         return _flatten(errors.items(), path)
     if isinstance(errors, str):
@@ -40,12 +40,12 @@ def findings_of(errors: object, *path: str | int) -> list[Finding]:
 
 
 def _flatten(members: Iterable[tuple[str | int | None, object]], path: tuple[str | int, ...]) -> list[Finding]:
-    """Flatten each member below its name; a nameless one, or one about the whole object, stands for `path` itself."""
+    """Flatten each member under its name; one without a name, or about the whole object, belongs to `path` itself."""
     return [finding for name, errors in members for finding in findings_of(errors, *path, *_place(name, errors))]
 
 
 def _place(name: str | int | None, errors: object) -> tuple[str | int, ...]:
-    # A body may have a member of that name too, which then is unknown, as every other that no serializer declares.
+    # A body may also have a member with that name. No serializer declares it, so its error has the code `unknown`.
     is_about_whole = name == WHOLE_OBJECT and not _is_unknown(errors)
     return () if name is None or is_about_whole else (name,)
 

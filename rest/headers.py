@@ -16,7 +16,7 @@ def request_header(name: str, schema: dict[str, Any], description: str, *, requi
 def answer_header(
     name: str, schema: dict[str, Any], description: str, *statuses: HTTPStatus, required: bool = True
 ) -> OpenApiParameter:
-    """Describe a header of the answers with one of `statuses`; of all answers where none is given."""
+    """Describe a header of the answers with one of `statuses`, or of all answers if none is given."""
     response = [status.value for status in statuses] or True
     return OpenApiParameter(name, schema, OpenApiParameter.HEADER, required, description, response=response)
 
@@ -50,7 +50,7 @@ CHALLENGE = answer_header(
 RETRY_AFTER = answer_header(
     "Retry-After",
     {"type": "integer"},
-    "In how many seconds to try again.",
+    "How many seconds to wait before you try again.",
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
@@ -63,7 +63,7 @@ RATE_LIMIT_POLICY = answer_header(
 RATE_LIMIT = answer_header(
     "RateLimit",
     {"type": "string", "pattern": '^"[a-z-]+";r=0;t=[0-9]+$'},
-    "What is left of it, `r`, and for how many seconds, `t`.",
+    "How many requests are left, `r`, until the quota is renewed in `t` seconds.",
     HTTPStatus.TOO_MANY_REQUESTS,
 )
 ETAG = answer_header(
@@ -78,7 +78,7 @@ ETAG = answer_header(
 REPLAYED = answer_header(
     idempotency.REPLAYED,
     {"const": "true"},
-    "Present where this is an earlier answer, repeated.",
+    "Present if this repeats an earlier answer.",
     HTTPStatus.OK,
     HTTPStatus.CREATED,
     required=False,
@@ -87,5 +87,8 @@ LOCATION = answer_header(
     "Location", {"type": "string", "format": "uri-reference"}, "The path of what was created.", HTTPStatus.CREATED
 )
 NO_CACHE = answer_header(
-    "Cache-Control", {"const": "private, no-cache"}, "Keep the answer, and ask before each use.", HTTPStatus.OK
+    "Cache-Control",
+    {"const": "private, no-cache"},
+    "You may keep the answer, but revalidate it before each use.",
+    HTTPStatus.OK,
 )

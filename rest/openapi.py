@@ -1,4 +1,4 @@
-"""Making /openapi.json: what every operation has, and what its view declares of it (`rest.operations`)."""
+"""How /openapi.json is made, from what all operations share and what each view declares (`rest.operations`)."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -48,20 +48,20 @@ PROBLEMS_OF_HEADERS = {
 
 
 class AutoSchema(openapi.AutoSchema):
-    """Describe an operation by what its view declares under the name of the action."""
+    """Describes an operation from what its view declares for the action."""
 
     @property
     def view_set(self) -> ApiViewSet:
-        """The present view."""
+        """The view that is being described."""
         return cast(ApiViewSet, self.view)
 
     @property
     def declared(self) -> Operation:
-        """What the view declares of the present operation."""
+        """What the view declares for the operation that is being described."""
         return self.view_set.operations[self.view_set.action]
 
     def is_excluded(self) -> bool:
-        # The document is made without it; tests/test_openapi.py insists on every route.
+        # An undeclared operation is left out; tests/test_openapi.py checks that every route is declared.
         return self.view_set.action not in self.view_set.operations
 
     def get_operation_id(self) -> str:
@@ -70,7 +70,7 @@ class AutoSchema(openapi.AutoSchema):
     def get_summary(self) -> str:
         return self.declared.summary
 
-    def get_description(self) -> str:  # type: ignore[override]  # REST framework's has arguments
+    def get_description(self) -> str:  # type: ignore[override]  # REST framework's takes arguments
         return self.declared.description
 
     def get_override_parameters(self) -> list[Any]:
@@ -117,7 +117,7 @@ class AutoSchema(openapi.AutoSchema):
             yield OUTCOME_UNKNOWN
 
     def _problem_answer(self, problem_types: list[ProblemType]) -> OpenApiResponse:
-        """Describe the answers of one status: one of `problem_types`, told apart by the member `type`."""
+        """Describe the answers with one status: one of `problem_types`, distinguished by the member `type`."""
         references = {uri_of(problem_type): self._reference_to(problem_type) for problem_type in problem_types}
         mapping = {uri: reference["$ref"] for uri, reference in references.items()}
         one_of = {"oneOf": [*references.values()], "discriminator": {"propertyName": "type", "mapping": mapping}}
@@ -128,7 +128,7 @@ class AutoSchema(openapi.AutoSchema):
         )
 
     def _reference_to(self, problem_type: ProblemType) -> JSONSchema:
-        """Return a reference to the component of a problem type, which the first call adds to the document."""
+        """Return a reference to a problem type's component; the first call adds it to the document."""
         members = {name: member.shape for name, member in problem_type.members.items()}
         component = problem_component(problem_type, members)
         self.registry.register_on_missing(component)

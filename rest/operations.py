@@ -1,4 +1,4 @@
-"""What an operation promises, as data beside its view: /openapi.json is made of it (`rest.openapi`)."""
+"""What an operation promises, as data next to its view; /openapi.json is made from it (`rest.openapi`)."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -26,14 +26,14 @@ Shape: TypeAlias = BaseSerializer[Any] | type[BaseSerializer[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One operation; what all operations have in common is not repeated here.
+    """One operation, without what all operations have in common.
 
     Attributes:
         id: Its name in generated clients.
         parameters: The parameters of its path, and its headers (`rest.headers`).
-        body: The serializer of the request's body; `body_example` is such a body.
-        answer: The shape of a success; `example` is such a body, or an item of one that is a list.
-        problems: The types of problem that not every operation with such a path, body and headers has.
+        body: The serializer of the request's body; `body_example` is an example of it.
+        answer: The shape of a successful answer; `example` is an example of it, or of an item if it is a list.
+        problems: The problem types that do not follow from the path, the body and the headers.
     """
 
     id: str
@@ -54,4 +54,4 @@ ANSWERED_BY_ALL = (
     UNAVAILABLE,
 )  # fmt: skip
 ANSWERED_BY_NONE = (METHOD_NOT_ALLOWED,)
-"""What belongs to no operation, and is documented all the same."""
+"""Problem types that belong to no operation, but are documented too."""

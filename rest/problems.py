@@ -192,7 +192,7 @@ OUTCOME_UNKNOWN = problem_type(
 
 
 def too_many_requests(detail: str, exceeded: Exceeded) -> Problem:
-    """Return the problem of a client that has exceeded a quota; its headers say when to come again."""
+    """Return the problem of a client that has exceeded a quota; its headers say when to try again."""
     problem = TOO_MANY_REQUESTS(detail)
     problem.headers = exceeded.headers
     return problem

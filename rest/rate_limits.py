@@ -1,7 +1,8 @@
-"""Limits on how often a client may ask, and how HTTP tells them (draft-ietf-httpapi-ratelimit-headers-11).
+"""Limits on how often a client may send requests, and the headers that report them.
 
-Each process counts for itself, so that nothing has to be asked. A client whose requests go to several workers gets the
-quota of each: it is never refused below its quota, and never gets more than the quota times the number of workers.
+The headers are those of draft-ietf-httpapi-ratelimit-headers-11. Each process counts on its own and asks nobody. A
+client whose requests go to several workers gets the quota of each: it is never refused below its quota, and never gets
+more than the quota times the number of workers.
 """
 
 import math
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from cachetools import TTLCache
 
-MAX_KEYS = 10_000  # some 3 MB a limiter at most
+MAX_KEYS = 10_000  # about 3 MB per limiter at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,8 @@ class Policy:
     """How often something may be done.
 
     Attributes:
-        name: What clients know it by: printable ASCII without quotes.
-        quota: How many times in a window.
+        name: Its name in the headers: printable ASCII without quotes.
+        quota: How many times it may be done in a window.
         window_seconds: The length of a window, in seconds.
     """
 
@@ -35,8 +36,8 @@ class Exceeded:
     """A quota that is used up.
 
     Attributes:
-        policy: Whose quota.
-        seconds_left: How long the window lasts, in whole seconds, at least one.
+        policy: The policy that sets the quota.
+        seconds_left: How long the window still lasts, in whole seconds, at least one.
     """
 
     policy: Policy
@@ -44,7 +45,7 @@ class Exceeded:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that tell a client what it exceeded, and when to come again."""
+        """The headers that tell a client what it exceeded, and when to try again."""
         name, quota, window = self.policy.name, self.policy.quota, self.policy.window_seconds
         return {
             "Retry-After": str(self.seconds_left),
@@ -60,13 +61,13 @@ class _Window:
 
 
 class RateLimiter:
-    """Counts by key, in windows that begin with a key's first use. Safe to share between threads.
+    """Counts uses by key, in windows that begin with a key's first use. Safe to share between threads.
 
-    Its memory is bounded: of more than `MAX_KEYS` keys, those that were used least recently start anew.
+    Its memory is bounded: beyond `MAX_KEYS` keys, the least recently used ones start from zero.
 
     Args:
         policy: The quota of each key.
-        clock: Seconds that never go back.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(self, policy: Policy, clock: Callable[[], float] = time.monotonic) -> None:
@@ -76,7 +77,7 @@ class RateLimiter:
         self._windows: TTLCache[Hashable, _Window] = TTLCache(MAX_KEYS, policy.window_seconds, clock)
 
     def take(self, key: Hashable) -> Exceeded | None:
-        """Use one of the key's quota; where none is left, use nothing and return what was exceeded."""
+        """Count one use by the key; if its quota is used up, count nothing and return what was exceeded."""
         with self._lock:
             window = self._window_of(key)
             if window.used < self._policy.quota:
@@ -85,7 +86,7 @@ class RateLimiter:
             return self._exceeded(window)
 
     def exceeded(self, key: Hashable) -> Exceeded | None:
-        """Return what `take` would, and use nothing."""
+        """Return what `take` would return, without counting a use."""
         with self._lock:
             window = self._windows.get(key)
             return None if window is None or window.used < self._policy.quota else self._exceeded(window)

@@ -1,4 +1,4 @@
-"""Writing answers as JSON."""
+"""Renderers, which write answers as JSON."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,12 +18,12 @@ class ExactJSONRenderer(BaseRenderer):
     def render(
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
     ) -> bytes:
-        """Return the bytes of `data`; none for an answer without a body."""
+        """Return `data` as JSON; no bytes for an answer without a body."""
         return b"" if data is None else exact_json.dumps(data)
 
 
 class CSVRenderer(ExactJSONRenderer):
-    """Let CSV be asked for; views write it themselves, and what is left to render is problems, which are JSON."""
+    """Lets a client ask for CSV. Views write the CSV themselves; what is left to render are problems, in JSON."""
 
     media_type = "text/csv"
     format = "csv"

@@ -1,15 +1,15 @@
-"""Instants as this service keeps and writes them: UTC, to the millisecond, RFC 3339."""
+"""Instants as this service stores and writes them: UTC, to the millisecond, RFC 3339."""
 
 from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """Return the current instant, cut to the millisecond: what is stored is exactly what is served."""
+    """Return the current instant, truncated to the millisecond: what is stored is exactly what is served."""
     return to_milliseconds(datetime.now(UTC))
 
 
 def to_milliseconds(instant: datetime) -> datetime:
-    """Return the instant, cut to the millisecond."""
+    """Return the instant, truncated to the millisecond."""
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 

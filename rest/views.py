@@ -1,4 +1,4 @@
-"""The base of all API views: what is refused first, and the query parameters."""
+"""The base of all API views: the order of the first checks, and the query parameters."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
@@ -16,22 +16,22 @@ def body_of(request: Request) -> dict[str, Any]:
 
 
 class ApiViewSet(viewsets.ViewSet):
-    """A view set whose requests are refused in the documented order (docs/api.md, "Which error comes first").
+    """A view set that checks requests in the documented order (docs/api.md, "Which error comes first").
 
-    Authority comes before everything: whoever has none learns nothing, not even which methods exist.
-    After it the method, the acceptable media types, the body's syntax, and the query parameters.
+    The token and the right to read come first: without them a client learns nothing, not even which methods exist.
+    Then come the method, the acceptable media types, the body's syntax, and the query parameters.
     """
 
     http_method_names: ClassVar[list[str]] = ["get", "head", "post", "put", "delete"]  # type: ignore[misc]
 
     query_parameters: ClassVar[dict[str, type[Parameters]]] = {}
-    """The parameters of each action that has some."""
+    """The query parameters of each action that has any."""
 
     operations: ClassVar[Mapping[str, Operation]] = {}
     """What each action promises."""
 
     parameters: dict[str, Any]
-    """The validated query parameters of the present request."""
+    """The validated query parameters of the current request."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.perform_authentication(request)
@@ -39,5 +39,5 @@ class ApiViewSet(viewsets.ViewSet):
         if self.action is None:
             self.http_method_not_allowed(request, *args, **kwargs)
         super().initial(request, *args, **kwargs)
-        body_of(request)  # a malformed one is refused before the database is asked
+        body_of(request)  # refuse a malformed body before asking the database
         self.parameters = parameters_of(request, self.query_parameters.get(self.action, NoParameters))

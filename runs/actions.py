@@ -125,9 +125,9 @@ def commit_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
     """Commit a step; the commit that resolves the last one completes the run.
 
     Raises:
-        RUN_NOT_FOUND, STEP_NOT_FOUND: there is no such thing.
+        RUN_NOT_FOUND, STEP_NOT_FOUND: the run or the step does not exist.
         IDEMPOTENCY_KEY_REUSED: the key belongs to another request.
-        FORBIDDEN, ROLE_REQUIRED: the actor may not.
+        FORBIDDEN, ROLE_REQUIRED: the actor lacks the right or the role.
         VersionMismatch: the run is not at an expected version.
         RUN_NOT_IN_PROGRESS: the run takes no commits.
         STEP_OUT_OF_ORDER: earlier steps come first.
@@ -202,7 +202,7 @@ def resume_run(*, request: VerbRequest) -> Outcome[RunHead]:
 
 
 def abort_run(*, request: VerbRequest) -> Outcome[RunHead]:
-    """End a run before its steps are resolved, for a reason and for good.
+    """End a run for good before its steps are resolved, for a reason.
 
     Raises:
         Exception: as for `pause_run`, but never RUN_TOO_LONG: every run can be ended.
@@ -211,7 +211,7 @@ def abort_run(*, request: VerbRequest) -> Outcome[RunHead]:
 
 
 def name_of(user: User) -> str:
-    """Return the name under which a person enters the ledger."""
+    """Return the name that the ledger records for a person."""
     return user.get_full_name() or user.username
 
 

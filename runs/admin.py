@@ -14,18 +14,18 @@ from runs.models import Run, RunEvent
 
 
 class ReadOnly:
-    """Take away every permission to write, also from superusers."""
+    """Takes away every permission to write, even from superusers."""
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody adds here."""
+        """Let nobody add anything."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody changes anything here."""
+        """Let nobody change anything."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody deletes here."""
+        """Let nobody delete anything."""
         return False
 
 

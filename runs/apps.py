@@ -9,4 +9,4 @@ class RunsConfig(AppConfig):
     name = "runs"
 
     def ready(self) -> None:
-        from runs import signals  # noqa: F401, PLC0415  # they register at import, after the models
+        from runs import signals  # noqa: F401, PLC0415  # importing them connects them, once the models are loaded

@@ -18,7 +18,7 @@ from runs.progress import LedgerLine, PinnedStep, StepProgress, progress_of
 INSTANT = "to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
 ACTOR = "json_build_object('id', actor_id, 'name', actor_name) AS actor"
 RECORDED_AT = INSTANT.format(column="recorded_at") + " AS recorded_at"
-# The columns of events are the members of CommitSerializer and StatusChangeSerializer, in their order.
+# The columns of the events are the members of CommitSerializer and StatusChangeSerializer, in their order.
 STATEMENT = f"""
 SELECT row_to_json(item)::text FROM (
     SELECT
@@ -51,11 +51,11 @@ SELECT row_to_json(item)::text FROM (
     JOIN procedures_procedure procedure ON procedure.id = revision.procedure_id
     WHERE run.id = %s
 ) item
-"""  # noqa: S608  # made of constants
+"""  # noqa: S608  # made from constants
 
 
 def body_of_run(run_id: UUID | str) -> bytes | None:
-    """Return the body of a run, or None where there is none."""
+    """Return the body of a run, or None if there is none."""
     with connection.cursor() as cursor:
         cursor.execute(STATEMENT, [run_id])
         row = cursor.fetchone()

@@ -1,4 +1,4 @@
-"""What is cached of runs: each of them, with its history."""
+"""The cached read of a run, with its history."""
 
 from runs.bodies import body_of_run
 from runs.problems import RUN_NOT_FOUND

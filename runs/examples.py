@@ -5,12 +5,12 @@ from typing import Any
 from procedures.examples import REVISION, STEP
 
 ACTOR = {"id": 42, "name": "Mara Koch"}
-DEVIATION = {"slot": "minutes", "reason": "Lid alarm, the block stayed hot."}
+DEVIATION = {"slot": "minutes", "reason": "The lid alarm went off; the block stayed hot."}
 COMMIT_BODY = {
     "values": {"minutes": 71},
     "checklist": {"on_ice": True},
     "deviations": [DEVIATION],
-    "note": "Control tube treated alike.",
+    "note": "The control tube was treated the same way.",
     "performed_at": "2026-11-23T09:14:05.000Z",
 }
 COMMIT: dict[str, Any] = {
@@ -31,7 +31,7 @@ SKIP = {
     "checklist": {},
     "deviations": [],
     "note": None,
-    "reason": "No culture to be kept.",
+    "reason": "No culture needs to be kept.",
     "performed_at": None,
 }
 AMEND_BODY = {

@@ -1,4 +1,4 @@
-"""Runs and their ledger of events; what must always hold is a constraint of the database."""
+"""Runs and their ledger of events. What must always hold is a constraint in the database."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -85,7 +85,7 @@ class RunEventQuerySet(models.QuerySet["RunEvent"]):
     """Queries for events."""
 
     def newest_of_each_step(self, runs: Iterable[Run]) -> "RunEventQuerySet":
-        """Return, of each run, the newest event about each step, and the newest about the run as a whole."""
+        """Return each run's newest event about each step, and its newest about the run as a whole."""
         return self.lines().filter(run__in=runs).order_by("run_id", "step_id", "-seq").distinct("run_id", "step_id")
 
     def lines(self) -> "RunEventQuerySet":
@@ -96,7 +96,7 @@ class RunEventQuerySet(models.QuerySet["RunEvent"]):
 
 
 class RunEvent(models.Model):
-    """One line of a run's ledger, never changed: commit history and audit trail in one."""
+    """One event of a run's ledger, which is commit history and audit trail in one. It never changes."""
 
     run = models.ForeignKey(Run, models.PROTECT, related_name="events")
     seq = models.PositiveIntegerField()

@@ -53,7 +53,7 @@ class LedgerLine(NamedTuple):
 
 
 class PinnedStep(NamedTuple):
-    """What a step of the run's revision is called."""
+    """The key and the title of a step of the run's revision."""
 
     key: str
     title: str

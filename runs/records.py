@@ -39,7 +39,7 @@ class RunHead:
         return list(self.run.revision.steps.all())
 
     def event_with_seq(self, seq: int) -> RunEvent:
-        """Read one event whole, with its step."""
+        """Read one whole event, with its step."""
         return self.run.events.select_related("step").get(seq=seq)
 
     def with_event(self, event: RunEvent) -> "RunHead":
@@ -52,14 +52,14 @@ class RunRecord(RunHead):
     """A run with its ledger, up to the newest event or an earlier one.
 
     Attributes:
-        events: The ledger, by seq.
+        events: The ledger, ordered by seq.
     """
 
     events: Sequence[RunEvent]
 
     @property
     def commits(self) -> list[RunEvent]:
-        """The history of the step commits, oldest first."""
+        """The step commits, oldest first."""
         return [event for event in self.events if event.kind in STEP_KINDS]
 
     @property
@@ -111,7 +111,7 @@ def record_with_id(run_id: UUID) -> RunRecord:
 
 
 def new_record(run: Run, events: Sequence[RunEvent]) -> RunRecord:
-    """Return the record of a run whose ledger is `events`, by seq."""
+    """Return the record of a run whose ledger is `events`, ordered by seq."""
     return RunRecord(run, progress_of_run(run, events), events[-1].hash, events)
 
 

@@ -1,4 +1,4 @@
-"""What the operations on runs promise; /openapi.json is made of it."""
+"""What the operations on runs promise; /openapi.json is made from it."""
 
 from functools import partial
 from http import HTTPStatus
@@ -158,7 +158,7 @@ RUN_OPERATIONS = {
     "amend": verb_of_step(
         id="amendStep",
         summary="Correct a commit or a skip",
-        description="Records the whole content again, and the reason. The history keeps what is replaced.",
+        description="Records the whole content again, and the reason. The replaced event stays in the history.",
         body=AmendBodySerializer,
         body_example=examples.AMEND_BODY,
         example=examples.recorded(examples.AMENDMENT),

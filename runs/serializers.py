@@ -75,14 +75,14 @@ class ResumeBodySerializer(StrictSerializer):
 
 
 class ActorSerializer(serializers.Serializer[Any]):
-    """Who did it, with the name they had then."""
+    """Who did it, with the name that they had then."""
 
     id = serializers.IntegerField(source="actor_id")
     name = serializers.CharField(source="actor_name")
 
 
 class StarterSerializer(serializers.Serializer[Any]):
-    """Who started the run, with the name they had then."""
+    """Who started the run, with the name that they had then."""
 
     id = serializers.IntegerField(source="started_by_id")
     name = serializers.CharField(source="started_by_name")
@@ -106,7 +106,7 @@ class CommitSerializer(serializers.Serializer[Any]):
 
 
 class StatusChangeSerializer(serializers.Serializer[Any]):
-    """An event that concerns the run as a whole."""
+    """An event about the run as a whole."""
 
     seq = serializers.IntegerField()
     kind = serializers.ChoiceField(choices=[kind.value for kind in STATUS_KINDS])
@@ -199,7 +199,7 @@ def start_submission_from(body: dict[str, Any]) -> StartSubmission:
 
 
 def submission_from(body: dict[str, Any], serializer_class: type[StrictSerializer]) -> Submission:
-    """Read the body of a verb; what is malformed in it becomes findings of the submission."""
+    """Read the body of a verb; malformed members become findings of the submission."""
     checked = serializer_class(data=body)
     checked.is_valid()
     # Read again without the malformed members: the rest of the body is still checked against the step.

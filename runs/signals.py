@@ -1,4 +1,4 @@
-"""What makes a cached run out of date: its head or its ledger was written."""
+"""What invalidates a cached run: saving or deleting its head or an event."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The tests mirror the tree; beside it, interleavings/ has races, system/ real server processes, faults/ failures."""
+"""The tests mirror the tree; interleavings/ adds races, system/ real server processes, faults/ failures."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Fixtures for all tests: an empty Redis, a person of each role, and HTTP clients that carry their tokens.
 
-Whoever has a demo (system/, faults/) also has a procedure and a run in it.
+Tests with a demo (system/, faults/) also have a procedure and a run in it.
 """
 
 import gc
@@ -28,12 +28,12 @@ Result = TypeVar("Result")
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector pass over what is loaded: to look at it takes longer than Redis is waited for."""
+    """Let the garbage collector skip what is loaded: to scan it takes longer than the timeout for Redis."""
     gc.collect()
     gc.freeze()
 
 
-# Said of every table that is never emptied: the one thing that no test could do without is to empty them.
+# The database never lets anyone empty these tables, but the teardown of tests has to.
 SWITCH = """
 DO $$ DECLARE watched regclass; BEGIN
     FOR watched IN SELECT tgrelid FROM pg_trigger WHERE tgname = 'is_never_emptied' LOOP
@@ -45,7 +45,7 @@ END $$
 
 @pytest.fixture(scope="session", autouse=True)
 def _tests_may_empty_tables() -> Iterator[None]:
-    """Let the teardown of a test that commits truncate every table, though the database refuses it."""
+    """Let the teardown of a test that commits truncate every table, which the database normally refuses."""
     truncation = DatabaseOperations.sql_flush
 
     def sql_flush(*arguments: Any, **options: Any) -> list[str]:
@@ -82,11 +82,11 @@ class ApiClient(Client):
 
 @pytest.fixture
 def person(db: None) -> Callable[[Role], User]:
-    """Return the person of a role, made at the first call."""
+    """Return the person of a role; the first call creates it."""
 
     def person_of(role: Role) -> User:
         user, _ = User.objects.get_or_create(username=f"test-{role}")
-        # A test that commits truncates every table at its end, the groups of the migration too.
+        # A test that commits truncates every table at its end, including the groups from the migration.
         user.groups.add(Group.objects.get_or_create(name=role)[0])
         return user
 
@@ -131,7 +131,7 @@ def anonymous(db: None, redis: Redis) -> ApiClient:
 
 @pytest.fixture
 def elsewhere() -> Callable[[Callable[[], Result]], Result]:
-    """Run something to its end in another thread, and so on another connection to PostgreSQL."""
+    """Run something to its end in another thread, and so over another connection to PostgreSQL."""
 
     def run(operation: Callable[[], Result]) -> Result:
         with ThreadPoolExecutor(max_workers=1) as thread:
@@ -142,24 +142,24 @@ def elsewhere() -> Callable[[Callable[[], Result]], Result]:
 
 @pytest.fixture
 def store(redis: Redis) -> Store:
-    """A store of cached payloads, as a fresh process has one."""
+    """A store of cached payloads, as a fresh process has it."""
     return Store()
 
 
 @pytest.fixture
 def process(redis: Redis) -> Callable[[], VersionedCache]:
-    """Return the cache of one more process: it shares Redis and PostgreSQL with the others, and no memory."""
+    """Return the cache of one more process: it shares Redis and PostgreSQL with the others, but no memory."""
     return lambda: VersionedCache(Store())
 
 
 @pytest.fixture
 def procedure_key(demo: "Demo") -> Iterator[str]:
-    """The key of a procedure of two plain steps in the demo, which nothing has read yet."""
+    """The key of a procedure of two plain steps in the demo, which nobody has read yet."""
     with demo.procedure() as key:
         yield key
 
 
 @pytest.fixture
 def run_id(demo: "Demo", procedure_key: str) -> str:
-    """The id of a run in the demo that nothing has read yet."""
+    """The id of a run in the demo that nobody has read yet."""
     return demo.start_run(procedure_key)

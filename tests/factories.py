@@ -1,4 +1,4 @@
-"""Things to test with: definitions of procedures, and what can be made of them."""
+"""Things to test with: definitions of procedures, and what can be made from them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -26,12 +26,12 @@ unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]
 
 
 def step(key: str = "measure", **members: Any) -> dict[str, Any]:
-    """Return a step's body, without slots or checklist unless given."""
+    """Return a step's body, by default without slots and checklist."""
     return {"key": key, "title": key.capitalize(), **members}
 
 
 def body(key: str = "gibson", steps: list[dict[str, Any]] | None = None, **members: Any) -> dict[str, Any]:
-    """Return a procedure's body, with two plain steps unless given."""
+    """Return a procedure's body, by default with two plain steps."""
     return {"key": key, "title": key.capitalize(), "steps": steps or [step("measure"), step("incubate")], **members}
 
 
@@ -41,7 +41,7 @@ def publish(definition: dict[str, Any]) -> Procedure:
 
 
 def archive(key: str = "gibson", now: datetime | None = None) -> Procedure:
-    """Archive a procedure, as somebody who may."""
+    """Archive a procedure, as a person who may."""
     return actions.archive_procedure(key=key, actor=User(is_superuser=True), now=now or timestamps.now()).procedure
 
 
@@ -52,24 +52,24 @@ def start(actor: Any, definition: dict[str, Any] | None = None) -> Run:
 
 
 def slot(key: str, slot_type: str, **members: Any) -> dict[str, Any]:
-    """Return a slot's body; it is required unless said otherwise."""
+    """Return a slot's body; by default it is required."""
     return {"key": key, "label": key.capitalize(), "type": slot_type, "required": True, **members}
 
 
 def item(key: str, **members: Any) -> dict[str, Any]:
-    """Return a checklist item's body; it is required unless said otherwise."""
+    """Return a checklist item's body; by default it is required."""
     return {"key": key, "label": key.capitalize(), "required": True, **members}
 
 
 def verb_request(run: Run, actor: Any, now: datetime | None = None, **submission: Any) -> VerbRequest:
-    """Return what somebody asks to be done in `run`; `submission` has the members of the body, known to be valid."""
+    """Return a request for a verb in `run`; `submission` has the members of the body, which must be valid."""
     return VerbRequest(
         run_id=run.pk, actor=actor, now=now or timestamps.now(), submission=runs.submissions.Submission(**submission)
     )
 
 
 def commit(run: Run, step_key: str, actor: Any, now: datetime | None = None, **members: Any) -> Outcome[RunHead]:
-    """Commit a step of `run`; `members` are those of the request's body."""
+    """Commit a step of `run`; `members` are the members of the request's body."""
     submission = submission_from(members, CommitBodySerializer)
     request = VerbRequest(run_id=run.pk, actor=actor, now=now or timestamps.now(), submission=submission)
     return commit_step(request=request, step_key=step_key)
@@ -77,7 +77,7 @@ def commit(run: Run, step_key: str, actor: Any, now: datetime | None = None, **m
 
 @contextmanager
 def bumped(redis: Redis, capture_hooks: Callable[..., AbstractContextManager[Any]]) -> Iterator[set[str]]:
-    """Collect the names of the counters in Redis that the writes inside bump, as if they were committed.
+    """Collect the names of the counters in Redis that the writes in the block bump, as if they were committed.
 
     `capture_hooks` is pytest-django's `django_capture_on_commit_callbacks`.
     """

@@ -12,9 +12,9 @@ Result = TypeVar("Result")
 
 
 def meet(first: Callable[[], Any], other: Callable[[], Any]) -> tuple[Any, Any]:
-    """Return what came of `first`, and of `other`, which began on another connection before `first` was committed.
+    """Return the results of `first` and of `other`, which begins on another connection before `first` is committed.
 
-    Only for tests with `transaction=True`: what `first` finds must be committed.
+    Only for tests with `transaction=True`: what `first` reads must be committed.
     """
     with ThreadPoolExecutor(1) as thread:
         with transaction.atomic():
@@ -25,7 +25,7 @@ def meet(first: Callable[[], Any], other: Callable[[], Any]) -> tuple[Any, Any]:
 
 
 def isolated(operation: Callable[[], Result]) -> Result:
-    """Return what comes of an operation; for another thread, whose connections to PostgreSQL are then closed."""
+    """Return the result of an operation, and close the connections to PostgreSQL of the thread that runs it."""
     try:
         return operation()
     finally:

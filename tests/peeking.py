@@ -1,4 +1,4 @@
-"""A read as the fast path makes it: of what a process has in memory, in an event loop."""
+"""A read on the fast path: what a process has in memory, read in an event loop."""
 
 import asyncio
 
@@ -15,14 +15,14 @@ NOTHING: frozenset[int] = frozenset()
 def peek(
     cache: VersionedCache, resource: Resource, fingerprint: str, known: frozenset[int] = NOTHING, times: int = 1
 ) -> Representation | None:
-    """Return the body if the process has it; asked several times, what came of the last."""
+    """Return the body if the process has it; if it is read several times, the last result."""
 
     async def ask() -> Representation | None:
         reader = LoopReader(cache, connection.get_connection_params())
         try:
             for _ in range(times):
-                found = await reader.peek(resource, fingerprint, known, Coding.IDENTITY)
-            return found
+                answer = await reader.peek(resource, fingerprint, known, Coding.IDENTITY)
+            return answer
         finally:
             await reader.close()
 

@@ -1,6 +1,6 @@
 """Make the schema and a person of each role, and print their tokens as JSON: `python -m tests.people`.
 
-A process of its own, whose environment says in which database.
+It runs as a process of its own, whose environment names the database.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Processes of the project's own, started and watched from outside; for system tests, faults and benchmarks."""
+"""The project's processes, started and watched from outside, for system tests, faults and benchmarks."""
 
 import contextlib
 import os
@@ -49,12 +49,12 @@ def port_of(url: str) -> int:
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
-    """Return an environment without anything that configures the service, but for `variables`."""
+    """Return an environment in which only `variables` configure the service."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ} | variables
 
 
 def service_environment(folder: Path, **variables: str) -> dict[str, str]:
-    """Return an environment that the service starts in, once `variables` name its stores.
+    """Return an environment that the service can start in, if `variables` name its stores.
 
     All processes with the same `folder` look for static files there.
     """
@@ -70,10 +70,10 @@ def service_environment(folder: Path, **variables: str) -> dict[str, str]:
 
 
 def run_python(module: str, *arguments: str, environment: dict[str, str]) -> str:
-    """Run one of the project's modules as a process of its own, and return what it prints.
+    """Run one of the project's modules as a separate process, and return what it prints.
 
     Raises:
-        RuntimeError: it failed; the message is the end of what it said.
+        RuntimeError: it failed; the message is the end of its output.
     """
     process = subprocess.run(
         [sys.executable, "-m", module, *arguments],
@@ -85,7 +85,7 @@ def run_python(module: str, *arguments: str, environment: dict[str, str]) -> str
 
 
 def is_gone(process: psutil.Process) -> bool:
-    """Tell whether a process has ended; nobody may have waited for it yet."""
+    """Tell whether a process has ended, even if nobody has waited for it yet."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -93,23 +93,23 @@ def is_gone(process: psutil.Process) -> bool:
 
 
 def processes_of(data_dir: Path) -> list[psutil.Process]:
-    """Find whatever works on a data directory: by its arguments, its environment, or where it is."""
-    found = []
+    """Find the processes that work on a data directory, by their arguments, environment or working directory."""
+    processes = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             traces = [*process.cmdline(), *process.environ().values(), process.cwd()]
             if process.pid != os.getpid() and any(str(data_dir) in trace for trace in traces):
-                found.append(process)
-    return [process for process in found if not is_gone(process)]
+                processes.append(process)
+    return [process for process in processes if not is_gone(process)]
 
 
 def serve_argv(port: int, workers: int) -> list[str]:
-    """Return the command that starts the service as production starts it."""
+    """Return the command that starts the service in production."""
     return [sys.executable, "manage.py", "serve", "--port", str(port), "--workers", str(workers)]
 
 
 class Granian:
-    """A web server with its workers, which cannot outlive this process. To be used from the main thread.
+    """A web server with its workers, which cannot outlive this process. Use it from the main thread.
 
     Args:
         argv: The command that starts it.

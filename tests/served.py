@@ -1,4 +1,4 @@
-"""The whole application as a server calls it, for tests in its process: the gate in an event loop of its own."""
+"""The whole application as a server calls it, for tests in the same process: the gate in its own event loop."""
 
 import asyncio
 import threading
@@ -113,7 +113,7 @@ def served(application: Any) -> Iterator[Served]:
 
 
 class ServedClient(ApiClient):
-    """A client like another, with the same token, whose requests do not go to Django but to the gate."""
+    """A client with the token of another, whose requests go to the gate instead of Django."""
 
     def __init__(self, client: ApiClient, application: Served) -> None:
         super().__init__(None)

@@ -27,7 +27,7 @@ ENVIRONMENT = {
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
-    """Start the servers, as a wrapper because pytest-django reads the settings in this very hook."""
+    """Start the servers. It is a wrapper, because pytest-django reads the settings in this same hook."""
     stack = ExitStack()
     early_config.add_cleanup(stack.close)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="procedures-tests-")))

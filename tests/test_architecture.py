@@ -1,4 +1,4 @@
-"""What the linters cannot see: each concern stays in the one place that is its own."""
+"""What the linters cannot see: each concern stays in its one place."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 MAY_READ_THE_ENVIRONMENT = re.compile(
     r"procedures_project/(settings|demo\w*|embedded|wsgi|server|management/commands/serve)\.py"
 )
-# What .env.example explains although the settings do not read it, and who does.
+# Variables that .env.example explains although the settings do not read them, and the files that do.
 READ_ELSEWHERE = {
     "PROMETHEUS_MULTIPROC_DIR": "procedures_project/management/commands/serve.py",
     "POSTGRES_PASSWORD": "docker-compose.yml",
@@ -38,7 +38,7 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def texts_in(tree: ast.Module) -> Iterator[str]:
-    """Yield every text in the code; a docstring, which is an expression by itself, is none."""
+    """Yield every string in the code, except docstrings, which are expressions by themselves."""
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:

@@ -1,4 +1,4 @@
-"""The connection to PostgreSQL is lost at COMMIT: what was done is not known, and repeating is safe all the same."""
+"""The connection to PostgreSQL is lost at COMMIT: the outcome is unknown, and it is still safe to repeat the write."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ def run(person: Callable[[Role], User]) -> Run:
 
 @pytest.fixture
 def lose_next_commit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Lose the connection at the next COMMIT: before PostgreSQL has it, or before the client has the answer."""
+    """Lose the connection at the next COMMIT, before PostgreSQL receives it or before the client gets the answer."""
 
     def lose(*, is_done: bool) -> None:
         commit = psycopg.Connection.commit
@@ -79,7 +79,7 @@ def test_a_creation_whose_outcome_is_unknown_is_done_once_when_it_is_repeated(
     assert ("Idempotent-Replayed" in again) is is_done
 
 
-def test_a_read_whose_connection_is_lost_is_only_told_to_try_again(
+def test_a_read_whose_connection_is_lost_is_only_asked_to_try_again(
     viewer: ApiClient, run: Run, lose_next_commit: Callable[..., None]
 ) -> None:
     lose_next_commit(is_done=True)

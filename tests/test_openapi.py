@@ -1,4 +1,4 @@
-"""The service's description of itself, held against its routes, its errors and its own rules."""
+"""The service's description of itself is checked against its routes, its errors and its own rules."""
 
 import ast
 import json
@@ -55,7 +55,7 @@ def problem_schemas(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def faults(document: dict[str, Any], schema: dict[str, Any], value: object) -> list[str]:
-    """Return in what `value` differs from `schema`."""
+    """Return how `value` breaks `schema`."""
     validator = Draft202012Validator({**schema, "components": document["components"]})
     return [error.message for error in validator.iter_errors(value)]
 
@@ -72,12 +72,12 @@ def routes() -> set[tuple[str, str]]:
 
 
 def slugs_in_the_code() -> set[str]:
-    """Return the slug of every type of problem that some code declares."""
-    found = set()
+    """Return the slug of every problem type that the code declares."""
+    slugs = set()
     for package in ("rest", "access", "procedures", "runs", "procedures_project"):
         for path in sorted((settings.BASE_DIR / package).rglob("*.py")):
-            found |= {slug for call in calls_in(path) if (slug := slug_of(call))}
-    return found
+            slugs |= {slug for call in calls_in(path) if (slug := slug_of(call))}
+    return slugs
 
 
 def calls_in(path: Path) -> Iterator[ast.Call]:
@@ -86,7 +86,7 @@ def calls_in(path: Path) -> Iterator[ast.Call]:
 
 
 def slug_of(call: ast.Call) -> str | None:
-    """Return the slug in a call that declares a type of problem: it follows the status."""
+    """Return the slug in a call that declares a problem type: it follows the status."""
     texts = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
     has_status = bool(call.args) and ast.unparse(call.args[0]).startswith("HTTPStatus.")
     slug = texts[0] if texts and has_status else None
@@ -94,13 +94,13 @@ def slug_of(call: ast.Call) -> str | None:
 
 
 def declared_types() -> list[ProblemType]:
-    """Return every type of problem."""
+    """Return every problem type."""
     rooms = (rest.problems, access.problems, procedures.problems, runs.problems)
     return [
-        found
+        value
         for room in rooms
-        for found in vars(room).values()
-        if isinstance(found, type) and found.__base__ is Problem
+        for value in vars(room).values()
+        if isinstance(value, type) and value.__base__ is Problem
     ]
 
 
@@ -119,11 +119,11 @@ def test_every_route_is_an_operation_and_every_operation_is_a_route(document: di
 
 
 def test_every_operation_has_an_id_of_its_own_and_explains_itself(document: dict[str, Any]) -> None:
-    found = list(operations(document))
+    described = list(operations(document))
 
-    assert len({operation["operationId"] for operation in found}) == len(found)
-    assert all(re.fullmatch("[a-z]+([A-Z][a-z]+)+", operation["operationId"]) for operation in found)
-    assert all(operation["summary"] and operation["description"] for operation in found)
+    assert len({operation["operationId"] for operation in described}) == len(described)
+    assert all(re.fullmatch("[a-z]+([A-Z][a-z]+)+", operation["operationId"]) for operation in described)
+    assert all(operation["summary"] and operation["description"] for operation in described)
 
 
 def test_every_operation_needs_a_token(document: dict[str, Any]) -> None:
@@ -143,7 +143,7 @@ def test_every_error_is_problem_details(document: dict[str, Any]) -> None:
                 assert list(answer["content"]) == [PROBLEM_JSON]
 
 
-def test_every_429_tells_the_quota_and_when_to_come_again(document: dict[str, Any]) -> None:
+def test_every_429_gives_the_quota_and_when_to_try_again(document: dict[str, Any]) -> None:
     for operation in operations(document):
         assert {"Retry-After", "RateLimit", "RateLimit-Policy"} <= operation["responses"]["429"]["headers"].keys()
 
@@ -190,7 +190,9 @@ def test_the_documentation_lists_every_problem_with_its_status_and_members() -> 
         for slug in re.findall(r"`([a-z-]+)`", slugs)
     }
 
-    assert listed == {(found.status, found.slug, frozenset(found.members)) for found in declared_types()}
+    assert listed == {
+        (problem_type.status, problem_type.slug, frozenset(problem_type.members)) for problem_type in declared_types()
+    }
 
 
 def test_every_body_has_an_example_that_keeps_to_its_schema(document: dict[str, Any]) -> None:
@@ -222,7 +224,9 @@ def test_every_body_has_an_example_that_keeps_to_its_schema(document: dict[str, 
         ("SlotRequest", {"key": "minutes", "label": "Minutes", "type": "choice", "options": []}),
     ],
 )
-def test_a_request_that_the_serializers_refuse_is_none(document: dict[str, Any], component: str, body: object) -> None:
+def test_a_body_that_the_serializers_refuse_does_not_match_the_schema(
+    document: dict[str, Any], component: str, body: object
+) -> None:
     assert faults(document, document["components"]["schemas"][component], body)
 
 
@@ -235,7 +239,9 @@ def test_a_request_that_the_serializers_refuse_is_none(document: dict[str, Any],
         ("SlotRequest", {"key": "ph", "label": "pH", "type": "decimal", "min": 6.5, "max": 8}),
     ],
 )
-def test_a_request_that_the_serializers_take_is_one(document: dict[str, Any], component: str, body: object) -> None:
+def test_a_body_that_the_serializers_accept_matches_the_schema(
+    document: dict[str, Any], component: str, body: object
+) -> None:
     assert faults(document, document["components"]["schemas"][component], body) == []
 
 
@@ -254,7 +260,7 @@ def test_the_document_is_open_to_everybody(client: Client) -> None:
     assert response.content == documentation.document()
 
 
-def test_the_document_is_not_sent_to_whoever_has_it(client: Client) -> None:
+def test_the_document_is_not_sent_to_clients_that_have_it(client: Client) -> None:
     etag = client.get("/openapi.json").headers["ETag"]
 
     assert client.get("/openapi.json", headers={"If-None-Match": etag}).status_code == 304
@@ -265,17 +271,17 @@ class References(HTMLParser):
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.urls: list[str] = []
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found += [value or "" for name, value in attrs if name in {"src", "href", "data-document"}]
+        self.urls += [value or "" for name, value in attrs if name in {"src", "href", "data-document"}]
 
 
 def test_the_page_loads_only_files_that_this_service_has(client: Client) -> None:
     response = client.get("/docs")
 
-    references = References(response.content.decode()).found
+    references = References(response.content.decode()).urls
     assert response.status_code == 200
     assert "/openapi.json" in references
     files = [reference for reference in references if reference != "/openapi.json"]

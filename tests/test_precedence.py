@@ -24,7 +24,7 @@ PUT_KEY = {**KEY, "If-Match": "*"}
 
 @pytest.fixture
 def run_id(person: Callable[[Role], User]) -> str:
-    """A paused run in strict order, whose first step is for supervisors and whose second is committed by nobody."""
+    """A paused run in strict order. Its first step is for supervisors, and nobody has committed its second."""
     steps = [factories.step("approve", role="supervisor"), factories.step("go"), factories.step("done")]
     run = factories.start(person(Role.SUPERVISOR), factories.body(steps=steps))
     return str(run.pk)
@@ -37,11 +37,11 @@ def pause(run_id: str, person: Callable[[Role], User]) -> None:
 
 
 def may_only_read(user: User) -> None:
-    """Take all roles from somebody, but for the viewer's."""
+    """Take all roles except viewer from a person."""
     user.groups.set([Group.objects.get(name=Role.VIEWER)])
 
 
-def test_1_without_a_token_nothing_else_is_looked_at(anonymous: ApiClient) -> None:
+def test_1_without_a_token_nothing_else_is_checked(anonymous: ApiClient) -> None:
     answer = anonymous.patch(f"/runs/{NOBODY}?x=1", "{", "text/plain", headers={"Accept": "text/html"})
 
     assert problem(answer) == (401, "unauthenticated")

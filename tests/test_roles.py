@@ -1,4 +1,4 @@
-"""The matrix of role and request in docs/api.md, held against the service: the table is the test."""
+"""The service is checked against the matrix of roles and requests in docs/api.md: the table is the test."""
 
 import re
 from collections.abc import Callable
@@ -19,14 +19,14 @@ ANY = {"If-Match": "*"}
 
 
 def documented_matrix() -> list[tuple[str, Role, bool]]:
-    """Return each cell of the document's table: what is asked, by whom, and whether it is allowed."""
+    """Return each cell of the document's table: the request, the role, and whether it is allowed."""
     table = DOCUMENT.read_text().split("tests/test_roles.py reads this table -->")[1].split("\n\n")[1]
     header, _, *rows = [re.split(r"\s*\|\s*", line.strip("| ")) for line in table.splitlines()]
     return [(row[0], Role(role), cell == "yes") for row in rows for role, cell in zip(header[1:], row[1:], strict=True)]
 
 
 class Scene:
-    """A procedure and its runs, of which a request can be made."""
+    """A procedure and its runs, to send requests about."""
 
     def __init__(self, somebody: User) -> None:
         self.somebody = somebody
@@ -104,7 +104,7 @@ def test_every_documented_request_is_tried() -> None:
     assert {name for name, _, _ in documented_matrix()} == set(REQUESTS)
 
 
-def test_who_has_no_role_may_not_even_read(
+def test_a_person_without_a_role_may_not_even_read(
     client_of: Callable[[Role], ApiClient], person: Callable[[Role], User]
 ) -> None:
     client = client_of(Role.VIEWER)

@@ -11,13 +11,13 @@ from tests import PROJECT_DIR
 from tests.processes import clean_environment
 from tests.test_documents import DOCUMENTS
 
-# As code in a text, or as a line of a block of code; what follows may set a variable or be a comment.
+# A verb as code in a text, or as a line of a code block; a variable or a comment may follow.
 VERB = re.compile(r"(?:`|^ *)make ([a-z]+)(?=`|$| +#| [A-Z]+=)", re.MULTILINE)
 VERBS = sorted({verb for document in DOCUMENTS for verb in VERB.findall(document.read_text(encoding="utf-8"))})
 
 
 def made_by(verb: str) -> str:
-    """Return the commands of a verb, without running them, nor those of its `setup`."""
+    """Return the commands of a verb, without those of its `setup`, and without running them."""
     argv = ["make", "--dry-run", "--assume-old=setup", verb]
     # The tests may have been started by make, which tells its children so.
     environment = clean_environment()

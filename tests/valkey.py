@@ -14,13 +14,13 @@ from tests.processes import eventually, port_of
 
 
 class Valkey:
-    """A Valkey server. To be used from the main thread.
+    """A Valkey server. Use it from the main thread.
 
     Args:
         argv: The command that starts it.
         port: Where it answers.
         folder: Where it may keep a dump.
-        process: The one that runs; by default it is started.
+        process: The running process; by default one is started.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Valkey:
 
     @classmethod
     def of(cls, servers: EmbeddedServers) -> "Valkey":
-        """Return the one of the embedded servers."""
+        """Return the Valkey of the embedded servers."""
         valkey = servers.valkey
         return cls(valkey.argv, port_of(servers.redis_url), valkey.log_path.parent, valkey.process)
 
@@ -45,7 +45,7 @@ class Valkey:
         self._process.wait()
 
     def start(self, *, with_dump: bool = False) -> None:
-        """Start it again, empty or with what it held when it was last told to save; return when it answers."""
+        """Start it again, empty or with what it last saved; return when it answers."""
         if not with_dump:
             self._dump.unlink(missing_ok=True)
         self._process = _started(self._argv)
@@ -68,7 +68,7 @@ class Valkey:
 
     @contextlib.contextmanager
     def limited_to(self, limit_bytes: int) -> Iterator[None]:
-        """Let it hold so much and no more inside the block, and evict whatever it likes."""
+        """Limit its memory inside the block, and let it evict anything."""
         before: Any = self.client.config_get("maxmemory*")
         self.client.config_set("maxmemory-policy", "allkeys-random")
         self.client.config_set("maxmemory", limit_bytes)
@@ -79,9 +79,9 @@ class Valkey:
                 self.client.config_set(name, before[name])
 
     def number(self, section: str, name: str) -> int:
-        """Return a number that it tells about itself (INFO)."""
-        told: Any = self.client.info(section)
-        return int(told[name])
+        """Return a number from its INFO."""
+        info: Any = self.client.info(section)
+        return int(info[name])
 
     def stop(self) -> None:
         """End it for good."""

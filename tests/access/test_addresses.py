@@ -1,4 +1,4 @@
-"""Whose address counts: the socket's, or what trusted proxies say."""
+"""Which address counts: the socket's, or the one that trusted proxies report."""
 
 from ipaddress import ip_network
 from typing import Any
@@ -35,17 +35,19 @@ def address(remote: str, forwarded: str | None = None) -> str:
         (PROXY, "::ffff:203.0.113.9", CLIENT),
     ],
 )
-def test_the_client_is_whoever_the_last_trusted_proxy_saw(remote: str, forwarded: str | None, expected: str) -> None:
+def test_the_client_is_the_one_that_the_last_trusted_proxy_saw(
+    remote: str, forwarded: str | None, expected: str
+) -> None:
     assert address(remote, forwarded) == expected
 
 
 @pytest.mark.parametrize("forwarded", ["192.0.2.1", "10.0.0.7, 192.0.2.1", PROXY])
-def test_what_a_client_says_of_itself_is_not_believed(forwarded: str) -> None:
+def test_what_a_client_says_about_itself_is_not_believed(forwarded: str) -> None:
     assert address(CLIENT, forwarded) == CLIENT
 
 
 @pytest.mark.parametrize("forwarded", ["", " ", "unknown", "203.0.113.9:4711", "203.0.113.9\x00", "x" * 10_000])
-def test_what_is_no_address_leaves_the_one_that_is_known(forwarded: str) -> None:
+def test_a_malformed_address_is_ignored_and_the_known_one_counts(forwarded: str) -> None:
     assert address(PROXY, forwarded) == PROXY
 
 

@@ -21,7 +21,7 @@ JOINED = {"date_joined_0": "2026-11-23", "date_joined_1": "09:00:00"}
 
 @pytest.fixture
 def admin_user(db: None) -> User:
-    """The superuser of `admin_client`, without a password, since hashing one takes its time."""
+    """The superuser of `admin_client`, without a password, because hashing one is slow."""
     return User.objects.create_superuser("admin")
 
 
@@ -98,7 +98,7 @@ def test_staff_without_the_permission_may_neither_create_nor_revoke(client: Clie
     assert ApiToken.objects.get().revoked_at is None
 
 
-def test_the_admin_asks_who_one_is(client: Client, db: None) -> None:
+def test_the_admin_requires_a_login(client: Client, db: None) -> None:
     answer = client.get(LIST)
 
     assert answer.status_code == 302
@@ -107,7 +107,7 @@ def test_the_admin_asks_who_one_is(client: Client, db: None) -> None:
 
 @pytest.fixture
 def manager(person: Callable[[Role], User], client: Client) -> User:
-    """An administrator by role, no superuser, logged in as `client`."""
+    """An administrator by role, not a superuser, logged in as `client`."""
     manager = person(Role.ADMIN)
     manager.is_staff = True
     manager.save()
@@ -123,7 +123,7 @@ def test_administrators_by_role_reach_every_list(client: Client, manager: User, 
     assert client.get(f"/admin/{page}").status_code == 200
 
 
-def test_administrators_by_role_make_people_what_their_roles_are(
+def test_administrators_by_role_give_people_their_roles(
     client: Client, manager: User, viewing: User, redis: Redis
 ) -> None:
     operators, _ = Group.objects.get_or_create(name=Role.OPERATOR)
@@ -137,7 +137,7 @@ def test_administrators_by_role_make_people_what_their_roles_are(
 
 
 @pytest.mark.parametrize("is_oneself", [True, False])
-def test_administrators_by_role_make_nobody_a_superuser(
+def test_administrators_by_role_cannot_make_superusers(
     client: Client, manager: User, viewing: User, is_oneself: bool
 ) -> None:
     somebody = manager if is_oneself else viewing
@@ -161,13 +161,13 @@ def test_superusers_are_out_of_reach_of_administrators_by_role(
         {"username": "taken", "password1": "a long new secret", "password2": "a long new secret", "post": "yes"},
     )
 
-    kept = User.objects.get(pk=admin_user.pk)
+    superuser = User.objects.get(pk=admin_user.pk)
     assert answer.status_code in {302, 404}
-    assert (kept.username, kept.password, kept.is_superuser) == ("admin", admin_user.password, True)
+    assert (superuser.username, superuser.password, superuser.is_superuser) == ("admin", admin_user.password, True)
     assert f"{PEOPLE}{admin_user.pk}/change/" not in client.get(PEOPLE).text
 
 
-def test_administrators_by_role_issue_no_token_of_a_superuser(
+def test_administrators_by_role_cannot_issue_tokens_for_superusers(
     client: Client, manager: User, admin_user: User, viewing: User
 ) -> None:
     client.post(ADD, {"name": "mine", "user": admin_user.pk})
@@ -185,9 +185,9 @@ def test_superusers_manage_superusers(admin_client: Client, admin_user: User, vi
     assert viewing.is_superuser
 
 
-def test_a_nul_in_a_search_is_no_failure(admin_client: Client, viewing: User) -> None:
+def test_a_nul_in_a_search_is_not_a_failure(admin_client: Client, viewing: User) -> None:
     where = "app_label=access&model_name=apitoken&field_name=user"
 
     answer = admin_client.get(f"/admin/autocomplete/?term=%00{viewing.username}&{where}")
 
-    assert [found["text"] for found in answer.json()["results"]] == [viewing.username]
+    assert [result["text"] for result in answer.json()["results"]] == [viewing.username]

@@ -25,7 +25,7 @@ def status_of(secret: str, scheme: str = "Bearer") -> int:
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_a_valid_token_opens_the_door_in_any_spelling_of_the_scheme(mkoch: User, scheme: str) -> None:
+def test_a_valid_token_is_accepted_in_any_spelling_of_the_scheme(mkoch: User, scheme: str) -> None:
     secret = issue_token(user=mkoch, name="tablet")
 
     assert status_of(secret, scheme) == 200
@@ -62,7 +62,7 @@ def test_no_header_is_401(anonymous: ApiClient) -> None:
     assert answer["WWW-Authenticate"] == "Bearer"
 
 
-def test_wrong_expired_revoked_and_orphaned_tokens_are_answered_alike(mkoch: User) -> None:
+def test_wrong_expired_revoked_and_orphaned_tokens_get_the_same_answer(mkoch: User) -> None:
     now = timezone.now()
     expired = issue_token(user=mkoch, name="old", expires_at=now - timedelta(seconds=1))
     revoked = issue_token(user=mkoch, name="lost")
@@ -75,13 +75,13 @@ def test_wrong_expired_revoked_and_orphaned_tokens_are_answered_alike(mkoch: Use
     assert b"The token is unknown, expired or revoked." in bodies.pop()
 
 
-def test_a_digest_is_no_token(mkoch: User) -> None:
+def test_a_digest_is_not_a_token(mkoch: User) -> None:
     issue_token(user=mkoch, name="tablet")
 
     assert status_of(ApiToken.objects.get().digest) == 401
 
 
-def test_a_session_of_the_admin_is_no_authority_for_the_api(admin_client: ApiClient, redis: Redis) -> None:
+def test_a_session_of_the_admin_does_not_open_the_api(admin_client: ApiClient, redis: Redis) -> None:
     assert admin_client.get("/procedures").status_code == 401
 
 
@@ -94,5 +94,5 @@ def test_a_token_in_the_query_is_not_read(mkoch: User) -> None:
 @pytest.mark.parametrize(
     "path", ["/procedures", "/procedures/gibson", "/runs", "/runs/019aa7f2-6c1e-7d3a-9b1f-2f5e8f0a1c11"]
 )
-def test_whether_something_exists_is_not_told_without_a_token(anonymous: ApiClient, path: str) -> None:
+def test_without_a_token_nobody_learns_whether_something_exists(anonymous: ApiClient, path: str) -> None:
     assert anonymous.get(path).status_code == 401

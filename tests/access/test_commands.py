@@ -28,7 +28,7 @@ def test_create_token_refuses_an_unknown_user() -> None:
     assert not ApiToken.objects.exists()
 
 
-def test_create_token_wants_a_name() -> None:
+def test_create_token_requires_a_name() -> None:
     User.objects.create_user("mkoch")
 
     with pytest.raises(CommandError, match="--name"):

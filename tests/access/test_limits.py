@@ -26,7 +26,7 @@ READS, WRITES = Policy("reads", 3), Policy("writes", 2)
 
 @pytest.fixture
 def limited(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Give tokens quotas, as the settings would."""
+    """Give tokens quotas, as settings would."""
 
     def with_quotas(reads: Policy = READS, writes: Policy = WRITES) -> None:
         monkeypatch.setattr(limits, "token_limits", TokenLimits(reads, writes))
@@ -88,7 +88,7 @@ def test_each_token_has_a_quota_of_its_own(
 
 
 @pytest.mark.parametrize("unlimited", ["reads", "writes"])
-def test_either_may_be_without_limit(operator: ApiClient, limited: Callable[..., None], unlimited: str) -> None:
+def test_reads_or_writes_may_have_no_limit(operator: ApiClient, limited: Callable[..., None], unlimited: str) -> None:
     limited(**{unlimited: Policy(unlimited, 0)})
     ask = start if unlimited == "writes" else lambda client: client.get("/runs")
 
@@ -107,7 +107,7 @@ def test_a_quota_of_reads_holds_for_cached_reads_that_the_process_has(
     assert "Allow" not in answers[2], "it did not come from the fast path"
 
 
-def test_whoever_is_refused_for_another_reason_uses_nothing(viewer: ApiClient, limited: Callable[..., None]) -> None:
+def test_a_request_refused_for_another_reason_uses_no_quota(viewer: ApiClient, limited: Callable[..., None]) -> None:
     limited()
 
     refused = [viewer.generic("PATCH", "/runs").status_code for _ in range(5)]

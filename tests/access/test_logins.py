@@ -1,4 +1,4 @@
-"""Failed logins: what is counted, logged and told, who is locked out, and how to unlock."""
+"""Failed logins: how they are counted, logged and answered, who is locked out, and how to unlock them."""
 
 from collections.abc import MutableMapping
 from datetime import timedelta
@@ -34,12 +34,12 @@ def mkoch() -> User:
 
 
 def fail(client: Client, times: int = LIMIT, name: str = "mkoch", address: str = HERE) -> list[int]:
-    """Log in with a wrong password so many times, and return the statuses."""
+    """Log in with a wrong password that many times, and return the statuses."""
     return [log_in(client, name, REMOTE_ADDR=address).status_code for _ in range(times)]
 
 
 def logged(client: Client, *arguments: Any, **options: Any) -> list[MutableMapping[str, Any]]:
-    """Log in, and return what the log says of it without its request's own line."""
+    """Log in, and return what is logged about it, without the request's own line."""
     with capture_logs() as events:
         log_in(client, *arguments, **options)
     return [event for event in events if event["event"] != "request_finished"]
@@ -49,7 +49,7 @@ def counted(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(f"backend_{name}_total", labels) or 0.0
 
 
-def test_a_wrong_password_is_told_by_the_form(client: Client) -> None:
+def test_the_form_reports_a_wrong_password(client: Client) -> None:
     answer = log_in(client, "mkoch")
 
     assert answer.status_code == 200
@@ -57,7 +57,7 @@ def test_a_wrong_password_is_told_by_the_form(client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["mkoch", "nobody"])
-def test_who_fails_too_often_is_locked_out_and_told_until_when(client: Client, name: str) -> None:
+def test_too_many_failed_logins_lock_a_name_out_and_the_page_says_until_when(client: Client, name: str) -> None:
     assert fail(client, LIMIT - 1, name) == [200] * (LIMIT - 1)
 
     answer = log_in(client, name, REMOTE_ADDR=HERE)
@@ -71,7 +71,7 @@ def test_who_fails_too_often_is_locked_out_and_told_until_when(client: Client, n
     assert name not in page
 
 
-def test_who_is_locked_out_is_refused_with_the_right_password_too(client: Client) -> None:
+def test_a_locked_out_name_is_refused_even_with_the_right_password(client: Client) -> None:
     fail(client)
 
     assert log_in(client, "mkoch", PASSWORD, REMOTE_ADDR=HERE).status_code == 429
@@ -86,7 +86,7 @@ def test_others_at_the_same_address_and_the_same_name_elsewhere_are_not_locked_o
     assert log_in(Client(), "mkoch", PASSWORD, REMOTE_ADDR=ELSEWHERE).status_code == 302
 
 
-def test_another_user_agent_is_no_way_around(client: Client) -> None:
+def test_another_user_agent_does_not_get_around_the_lockout(client: Client) -> None:
     statuses = [
         log_in(client, "mkoch", REMOTE_ADDR=HERE, headers={"User-Agent": f"agent {number}"}).status_code
         for number in range(LIMIT)
@@ -95,13 +95,13 @@ def test_another_user_agent_is_no_way_around(client: Client) -> None:
     assert statuses[-1] == 429
 
 
-def test_another_address_of_the_same_ipv6_network_is_no_way_around(client: Client) -> None:
+def test_another_address_of_the_same_ipv6_network_does_not_get_around_the_lockout(client: Client) -> None:
     statuses = [fail(client, 1, address=f"2001:db8::{number}") for number in range(LIMIT)]
 
     assert statuses[-1] == [429]
 
 
-def test_a_header_is_no_way_around(client: Client) -> None:
+def test_a_header_does_not_get_around_the_lockout(client: Client) -> None:
     statuses = [
         log_in(client, "mkoch", REMOTE_ADDR=HERE, headers={"X-Forwarded-For": f"192.0.2.{number}"}).status_code
         for number in range(LIMIT)
@@ -110,7 +110,7 @@ def test_a_header_is_no_way_around(client: Client) -> None:
     assert statuses[-1] == 429
 
 
-def test_behind_a_trusted_proxy_the_clients_are_told_apart(client: Client, settings: Any) -> None:
+def test_behind_a_trusted_proxy_the_clients_are_distinguished(client: Client, settings: Any) -> None:
     settings.TRUSTED_NETWORKS = [ip_network("10.0.0.7")]
     for _ in range(LIMIT):
         log_in(client, "mkoch", REMOTE_ADDR="10.0.0.7", headers={"X-Forwarded-For": HERE})
@@ -120,7 +120,7 @@ def test_behind_a_trusted_proxy_the_clients_are_told_apart(client: Client, setti
     assert answer.status_code == 302
 
 
-def test_a_login_that_succeeds_starts_the_count_anew(client: Client) -> None:
+def test_a_successful_login_resets_the_count(client: Client) -> None:
     fail(client, LIMIT - 1)
     log_in(client, "mkoch", PASSWORD, REMOTE_ADDR=HERE)
 
@@ -139,7 +139,7 @@ def test_the_lockout_ends_by_itself(client: Client) -> None:
     assert "Try again in 1 minute, or" in soon.content.decode()
 
 
-def test_who_is_locked_out_does_not_prolong_it_and_makes_postgresql_write_nothing(
+def test_logins_during_a_lockout_do_not_prolong_it_and_write_nothing_to_postgresql(
     client: Client, django_assert_num_queries: Any
 ) -> None:
     fail(client)
@@ -211,7 +211,7 @@ def test_axes_writes_no_second_line(client: Client, caplog: pytest.LogCaptureFix
     assert not [record for record in caplog.records if record.name.startswith("axes")]
 
 
-def test_the_log_tells_when_somebody_is_locked_out_and_who_is(client: Client) -> None:
+def test_the_log_says_when_a_login_locks_a_name_out_and_when_it_is_locked_out(client: Client) -> None:
     fail(client, LIMIT - 1)
 
     (fifth,) = logged(client, "mkoch", REMOTE_ADDR=HERE)
@@ -221,7 +221,7 @@ def test_the_log_tells_when_somebody_is_locked_out_and_who_is(client: Client) ->
     assert (sixth["reason"], sixth["is_locked_out"]) == ("locked_out", True)
 
 
-def test_a_name_in_the_log_is_cut(client: Client) -> None:
+def test_a_long_name_is_truncated_in_the_log(client: Client) -> None:
     (event,) = logged(client, "x" * 150)
 
     assert event["username"] == "x" * MAX_NAME_LENGTH
@@ -238,7 +238,7 @@ def test_no_secret_is_stored_with_a_failed_login(client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "x" * 151, "a\x00b", "a\udcff"])
-def test_a_name_that_nobody_can_have_is_told_by_the_form(client: Client, name: str) -> None:
+def test_the_form_reports_a_name_that_nobody_can_have(client: Client, name: str) -> None:
     assert log_in(client, name.encode("utf-8", "surrogateescape")).status_code == 200  # type: ignore[arg-type]
 
 
@@ -265,13 +265,13 @@ def test_every_series_exists_from_the_start() -> None:
         assert REGISTRY.get_sample_value(f"backend_{name}_total") is not None
 
 
-def test_the_login_page_is_there_for_who_is_locked_out(client: Client) -> None:
+def test_the_login_page_is_shown_during_a_lockout(client: Client) -> None:
     fail(client)
 
     assert client.get(LOGIN, REMOTE_ADDR=HERE).status_code == 200
 
 
-def test_a_request_by_token_asks_nothing_about_logins(viewer: Client, redis: Redis) -> None:
+def test_a_request_with_a_token_reads_nothing_about_logins(viewer: Client, redis: Redis) -> None:
     with CaptureQueriesContext(connection) as asked:
         assert viewer.get("/runs").status_code == 200
         assert viewer.post("/runs", {"procedure": "unheard-of"}).status_code == 403

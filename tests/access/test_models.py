@@ -1,4 +1,4 @@
-"""API tokens: what is kept of them, and when they open the door."""
+"""API tokens: what is stored of them, and when they are valid."""
 
 import hashlib
 from datetime import timedelta
@@ -69,10 +69,10 @@ def test_a_token_ends_at_the_instant_of_its_expiry(mkoch: User) -> None:
     now = timezone.now()
     secret = issue_token(user=mkoch, name="tablet", expires_at=now)
 
-    found = ApiToken.objects.with_secret(secret)
+    tokens = ApiToken.objects.with_secret(secret)
 
-    assert found.valid_at(now - timedelta(microseconds=1)).exists()
-    assert not found.valid_at(now).exists()
+    assert tokens.valid_at(now - timedelta(microseconds=1)).exists()
+    assert not tokens.valid_at(now).exists()
 
 
 def test_a_token_of_an_inactive_user_is_not_valid(mkoch: User) -> None:

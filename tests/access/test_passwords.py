@@ -1,4 +1,4 @@
-"""Password hashing within bounds."""
+"""The bounds on password hashing."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ REFUSED = "backend_password_hashings_refused_total"
 
 
 class Probe:
-    """Counts the hashings that run at once."""
+    """Counts the hashings that run at the same time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -32,7 +32,7 @@ class Probe:
         self.count = 0
 
     def around(self, hashing: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the same function, watched."""
+        """Return the function, wrapped so that its calls are counted."""
 
         def watched(*arguments: Any, **options: Any) -> Any:
             with self._lock:
@@ -50,7 +50,7 @@ class Probe:
 
 @pytest.fixture
 def probe(monkeypatch: pytest.MonkeyPatch) -> Probe:
-    """A probe at the library, under everything that hashes passwords."""
+    """A probe in the library that does all password hashing."""
     probe = Probe()
     monkeypatch.setattr(argon2.low_level, "hash_secret", probe.around(argon2.low_level.hash_secret))
     monkeypatch.setattr(argon2.PasswordHasher, "verify", probe.around(argon2.PasswordHasher.verify))
@@ -59,7 +59,7 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> Probe:
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every slot is taken, and nobody waits."""
+    """Take every slot, and let nobody wait for one."""
     monkeypatch.setattr(passwords, "slots", HashingSlots(HASHINGS_AT_ONCE, wait_seconds=0))
     with ExitStack() as stack:
         for _ in range(HASHINGS_AT_ONCE):
@@ -68,7 +68,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def in_threads(operation: Callable[[], Any], count: int) -> list[Any]:
-    """Do something in so many threads at once."""
+    """Run an action in that many threads at once."""
     with ThreadPoolExecutor(count) as threads:
         return [future.result() for future in [threads.submit(operation) for _ in range(count)]]
 
@@ -86,7 +86,7 @@ def test_never_more_than_two_passwords_are_hashed_at_once(probe: Probe, monkeypa
 
 
 @pytest.mark.usefixtures("full")
-def test_who_gets_no_turn_is_refused_and_counted() -> None:
+def test_a_hashing_without_a_turn_is_refused_and_counted() -> None:
     before = REGISTRY.get_sample_value(REFUSED) or 0
 
     with pytest.raises(PasswordsBusy):
@@ -104,9 +104,7 @@ def test_a_hash_of_any_kind_takes_a_slot(made_by: type[Any], full: None, monkeyp
 
 
 @pytest.mark.parametrize("made_by", [Argon2PasswordHasher, PBKDF2PasswordHasher])
-def test_what_was_hashed_before_is_verified_in_one_slot_and_hashed_anew(
-    made_by: type[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_old_hash_is_verified_in_one_slot_and_replaced(made_by: type[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "slots", HashingSlots(1, wait_seconds=0))
     encoded = made_by().encode(PASSWORD, "salt" * 6)
     renewed: list[str] = []
@@ -126,7 +124,7 @@ def test_a_slot_is_free_again_when_hashing_fails() -> None:
         pass
 
 
-def test_the_next_one_waits_for_its_turn() -> None:
+def test_the_next_hashing_waits_for_its_turn() -> None:
     one = HashingSlots(1, wait_seconds=60)
     order: list[str] = []
 
@@ -151,7 +149,7 @@ def test_passwords_are_hashed_as_owasp_recommends() -> None:
 
 
 @pytest.mark.usefixtures("full")
-def test_a_login_without_a_turn_is_503_and_counts_as_no_failure(client: Client, db: None) -> None:
+def test_a_login_without_a_turn_is_503_and_does_not_count_as_a_failure(client: Client, db: None) -> None:
     with capture_logs() as events:
         answer = log_in(client, "mkoch")
 
@@ -173,7 +171,7 @@ def test_a_password_that_cannot_be_hashed_now_is_not_changed(
     assert User.objects.get().password == admin_user.password
 
 
-def test_a_name_that_nobody_has_costs_as_much_as_one_that_somebody_has(client: Client, db: None, probe: Probe) -> None:
+def test_an_unknown_name_costs_as_much_as_a_known_one(client: Client, db: None, probe: Probe) -> None:
     User.objects.create_user("mkoch", password=PASSWORD)
     made = probe.count
 

@@ -1,4 +1,4 @@
-"""Who holds a token, remembered for a few seconds."""
+"""The bearers that a process remembers for a few seconds."""
 
 import time
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from tests.conftest import ApiClient
 
 
 class Clock:
-    """The process's clock, which a test may turn forward."""
+    """The process's clock, which a test may move forward."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -48,7 +48,9 @@ def header(mkoch: User) -> str:
     return "Bearer " + issue_token(user=mkoch, name="tablet")
 
 
-def test_who_was_met_is_known_without_asking(bearers: Bearers, header: str, django_assert_num_queries: Any) -> None:
+def test_a_remembered_bearer_is_known_without_asking(
+    bearers: Bearers, header: str, django_assert_num_queries: Any
+) -> None:
     bearers.recent(header, timezone.now())
 
     with django_assert_num_queries(0):
@@ -66,11 +68,11 @@ def test_a_stranger_is_never_remembered(bearers: Bearers, mkoch: User, django_as
         assert bearers.recent("Bearer prc_wrong", timezone.now()) is None
 
 
-def test_who_was_not_met_is_not_remembered(bearers: Bearers, header: str) -> None:
+def test_an_unseen_bearer_is_not_remembered(bearers: Bearers, header: str) -> None:
     assert bearers.remembered(header, timezone.now()) is None
 
 
-def test_the_tokens_own_expiry_is_looked_at_each_time(bearers: Bearers, mkoch: User) -> None:
+def test_the_tokens_own_expiry_is_checked_every_time(bearers: Bearers, mkoch: User) -> None:
     now = timezone.now()
     header = "Bearer " + issue_token(user=mkoch, name="short", expires_at=now + timedelta(seconds=1))
 

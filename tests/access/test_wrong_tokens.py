@@ -1,4 +1,4 @@
-"""Wrong tokens: many from one address are refused unseen, and nobody's valid token is."""
+"""Wrong tokens: if an address sends many, they are refused without PostgreSQL, and valid tokens never are."""
 
 import time
 from collections.abc import Callable
@@ -27,7 +27,7 @@ BAD_HOUSE, GOOD_HOUSE = "203.0.113.9", "203.0.113.10"
 
 
 class Clock:
-    """The process's clock, which a test may turn forward."""
+    """The process's clock, which a test may move forward."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -43,7 +43,7 @@ def clock() -> Clock:
 
 @pytest.fixture(autouse=True)
 def _process(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    """A process that remembers nobody, and lets an address send few wrong tokens."""
+    """A process that remembers nobody, and lets an address send only a few wrong tokens."""
     monkeypatch.setattr(module, "bearers", Bearers(clock))
     monkeypatch.setattr(module, "wrong_tokens", WrongTokens(Policy("wrong-tokens", QUOTA), clock))
 
@@ -62,14 +62,12 @@ def write(secret: str, address: str = BAD_HOUSE) -> Any:
 
 
 def send_wrong_tokens(times: int = QUOTA) -> list[int]:
-    """Send so many wrong tokens from the bad house, no two alike, and return the statuses."""
+    """Send that many different wrong tokens from the bad house, and return the statuses."""
     return [read(f"prc_guess{number}").status_code for number in range(times)]
 
 
 @pytest.mark.parametrize("ask", [read, write])
-def test_too_many_wrong_tokens_are_answered_429_and_told_when_to_come_again(
-    mkoch: User, ask: Callable[..., Any]
-) -> None:
+def test_too_many_wrong_tokens_are_answered_429_with_when_to_try_again(mkoch: User, ask: Callable[..., Any]) -> None:
     assert [ask(f"prc_guess{number}").status_code for number in range(QUOTA)] == [401] * QUOTA
 
     answer = ask("prc_guess")
@@ -91,22 +89,24 @@ def test_postgresql_is_asked_about_none_of_them(mkoch: User) -> None:
     assert len(asked) == 0
 
 
-def test_the_same_wrong_token_again_and_again_counts_too(mkoch: User) -> None:
+def test_a_repeated_wrong_token_counts_every_time(mkoch: User) -> None:
     assert [read("prc_old").status_code for _ in range(QUOTA + 1)] == [401] * QUOTA + [429]
 
 
-def test_no_token_at_all_counts_for_nothing(anonymous: ApiClient) -> None:
+def test_a_request_without_a_token_does_not_count(anonymous: ApiClient) -> None:
     assert {anonymous.get("/runs", REMOTE_ADDR=BAD_HOUSE).status_code for _ in range(QUOTA + 5)} == {401}
 
 
-def test_other_addresses_are_not_concerned(mkoch: User) -> None:
+def test_other_addresses_are_not_affected(mkoch: User) -> None:
     send_wrong_tokens(QUOTA + 1)
 
     assert read("prc_wrong", GOOD_HOUSE).status_code == 401
 
 
 @pytest.mark.parametrize("ask", [read, write])
-def test_a_valid_token_is_never_refused_though_nobody_met_it_before(mkoch: User, ask: Callable[..., Any]) -> None:
+def test_a_valid_token_is_never_refused_even_if_the_process_has_not_seen_it(
+    mkoch: User, ask: Callable[..., Any]
+) -> None:
     secret = issue_token(user=mkoch, name="tablet")
     send_wrong_tokens(QUOTA + 1)
 
@@ -125,7 +125,7 @@ def test_a_remembered_bearer_is_let_in_without_asking(mkoch: User) -> None:
     assert not [query["sql"] for query in asked if "access_apitoken" in query["sql"]]
 
 
-def test_a_remembered_bearer_is_let_in_though_the_token_is_newer_than_the_copy(mkoch: User) -> None:
+def test_a_remembered_bearer_is_let_in_even_if_the_token_is_newer_than_the_copy(mkoch: User) -> None:
     send_wrong_tokens(QUOTA + 1)
     secret = issue_token(user=mkoch, name="tablet")
     read(secret, GOOD_HOUSE)
@@ -143,7 +143,7 @@ def test_a_fresh_token_is_let_in_after_five_seconds_at_the_latest(mkoch: User, c
 
 
 @pytest.mark.parametrize("end", ["expire", "revoke", "deactivate"])
-def test_a_token_that_is_not_valid_any_more_is_a_wrong_one(mkoch: User, clock: Clock, end: str) -> None:
+def test_a_token_that_is_no_longer_valid_is_a_wrong_one(mkoch: User, clock: Clock, end: str) -> None:
     now = timezone.now()
     secret = issue_token(user=mkoch, name="old", expires_at=now if end == "expire" else now + timedelta(days=1))
     if end == "revoke":
@@ -173,7 +173,7 @@ def test_with_more_tokens_than_the_copy_takes_postgresql_is_asked(mkoch: User, m
     assert send_wrong_tokens(QUOTA + 3) == [401] * (QUOTA + 3)
 
 
-def test_a_quota_of_nought_is_no_limit(mkoch: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quota_of_zero_means_no_limit(mkoch: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "wrong_tokens", WrongTokens(Policy("wrong-tokens", 0)))
 
     assert set(send_wrong_tokens(100)) == {401}

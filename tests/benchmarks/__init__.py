@@ -1,1 +1,1 @@
-"""The measurement beside other caches."""
+"""The measurements in comparison with other caches."""

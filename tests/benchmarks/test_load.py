@@ -1,4 +1,4 @@
-"""The load client, against a tiny server that answers whatever it is told to."""
+"""The load client, tried on a tiny server that sends the answers that a test gives it."""
 
 import gzip
 import socket

@@ -23,7 +23,7 @@ FLOORS = [BARE_VIEW, BARE_WSGI]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the servers of this module are."""
+    """The addresses of this module's servers."""
     return tmp_path_factory.mktemp("benchmarks")
 
 
@@ -36,7 +36,7 @@ def workload(folder: Path) -> Iterator[Workload]:
 
 @pytest.fixture(scope="module")
 def servers(folder: Path, workload: Workload) -> Iterator[dict[str, Server]]:
-    """Everybody, but the floors."""
+    """Every peer except the floors."""
     token = workload.tokens["viewer"]
     with serving([OURS, *ALL_PEERS], folder, workload.environment, path=LIST, token=token) as servers:
         yield servers
@@ -58,7 +58,7 @@ def test_a_peer_answers_what_the_service_answers(
 
 
 @pytest.mark.parametrize("name", PEERS)
-def test_a_peer_answers_nobody_without_a_token(servers: dict[str, Server], name: str) -> None:
+def test_a_peer_answers_only_with_a_token(servers: dict[str, Server], name: str) -> None:
     assert Reader(servers[name], "guessed", status=401).answers()[0].status == 401
 
 

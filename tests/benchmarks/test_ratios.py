@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.ratios import Comparison, Ratio, median_of, paired_ratios, ratio_of
 
-# The second round was disturbed, both series alike.
+# The second round was disturbed, and so both series have an outlier.
 ROUNDS = [{"ours": 300.0, "peer": 100.0}, {"ours": 30.0, "peer": 10.0}, {"ours": 400.0, "peer": 100.0}]
 
 

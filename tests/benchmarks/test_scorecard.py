@@ -34,7 +34,7 @@ def test_ours_is_fresh_and_under_a_fault_within_the_lease(ours: Stage, scenario:
 
 
 def sighting(stale_seconds: float = 0, ended: str = "acknowledged", took: float = 0, **others: bool) -> Sighting:
-    """Return what was seen after a write: ten reads, of which those were stale that came so soon after it."""
+    """Return what was seen after a write: ten reads, of which those that came this soon after it were stale."""
     described = {"is_committed": True, "is_over": True} | others
     written = Written(at=0, ended=ended, seconds=took)
     stale = 3 if stale_seconds else 0
@@ -53,7 +53,7 @@ def sighting(stale_seconds: float = 0, ended: str = "acknowledged", took: float 
         (sighting(took=12.2), "fresh (write took 12 s)"),
     ],
 )
-def test_the_verdict_tells_how_it_ended(seen: Sighting, verdict: str) -> None:
+def test_the_verdict_says_how_it_ended(seen: Sighting, verdict: str) -> None:
     assert verdict_of(seen) == verdict
 
 

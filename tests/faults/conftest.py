@@ -10,7 +10,7 @@ from tests.system.demo import Demo, running_demo
 
 @pytest.fixture(scope="session")
 def surviving_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """A demo that tests break in ways that it survives."""
+    """A demo that tests damage in ways that it survives."""
     with running_demo(tmp_path_factory.mktemp("faults") / "data") as demo:
         yield demo
 
@@ -27,7 +27,7 @@ def demo(surviving_demo: Demo) -> Iterator[Demo]:
 
 
 def cache_is_used(demo: Demo) -> bool:
-    """Read the list once from each worker, likely, and tell whether the cache knew it every time."""
+    """Read the list, probably once from each worker, and tell whether the cache had it every time."""
     before = demo.cache_counts()
     for _ in range(8):
         demo.get("/procedures")

@@ -1,8 +1,8 @@
 """A TCP proxy that stands between a node and its Redis, and fails on command.
 
-It runs as a process of its own, `python -m tests.faults.proxy LISTEN_PORT UPSTREAM_PORT`, so that what passes
-through it never waits for the threads of the test. One command a line on its standard input, each answered
-by a line; it ends when its input does.
+It runs as a process of its own, `python -m tests.faults.proxy LISTEN_PORT UPSTREAM_PORT`, so that its traffic
+never waits for the threads of the test. It reads one command per line from its standard input, and answers each
+with a line. It ends when its input does.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, for 0 seconds
 
 
 class Mode(StrEnum):
-    """What the proxy does with connections, present and new."""
+    """What the proxy does with connections, both open and new ones."""
 
     PASS = "pass"
     REFUSE = "refuse"  # nobody listens
-    HANG = "hang"  # connections are taken, and nothing passes; what is held passes later
-    RESET = "reset"  # connections are taken and reset
+    HANG = "hang"  # connections are accepted, but nothing passes; what is held back passes later
+    RESET = "reset"  # connections are accepted and reset
     TRICKLE = "trickle"  # one byte now and then
     LOSE_ONE = "lose one"  # the next command is lost, and its connection with it; then everything passes
 
@@ -54,12 +54,12 @@ class Proxy:
         self._process.communicate()
 
     def set_mode(self, mode: Mode) -> None:
-        """Behave like this from now on."""
+        """Switch to this mode."""
         self._command(mode)
 
     @contextlib.contextmanager
     def behaving(self, mode: Mode) -> Iterator[None]:
-        """Behave like this inside the block."""
+        """Switch to this mode inside the block."""
         self.set_mode(mode)
         try:
             yield
@@ -95,7 +95,7 @@ class _Relay:
         self._ends: set[asyncio.StreamWriter] = set()
 
     async def obey(self, command: str) -> None:
-        """Do as a line of the standard input says."""
+        """Carry out a command from standard input."""
         if command.startswith("switch "):
             self._upstream_port = int(command.removeprefix("switch "))
             self._cut_all()
@@ -103,7 +103,7 @@ class _Relay:
             await self._enter(Mode(command))
 
     async def listen(self) -> None:
-        """Take connections from now on."""
+        """Accept connections from now on."""
         self._server = await asyncio.start_server(self._relay, HOST, self._port)
 
     async def close(self) -> None:

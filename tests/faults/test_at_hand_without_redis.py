@@ -1,4 +1,4 @@
-"""What a process can answer at once while Redis is unusable: PostgreSQL is asked for the version, and for no more."""
+"""What a process can answer at once while Redis is unusable: PostgreSQL is asked only for the version."""
 
 from collections.abc import Iterator
 
@@ -76,9 +76,9 @@ def test_a_body_of_an_older_version_is_not_at_hand(cache: VersionedCache) -> Non
 
 def test_a_read_counts_as_built_once_and_as_a_hit_after_that(cache: VersionedCache) -> None:
     with capture_logs() as logs:
-        found = [cache.read(GIBSON, SHAPE, lambda: b"body") for _ in range(2)]
+        representations = [cache.read(GIBSON, SHAPE, lambda: b"body") for _ in range(2)]
 
-    assert [representation.source for representation in found] == [Source.FALLBACK, Source.FALLBACK]
+    assert [representation.source for representation in representations] == [Source.FALLBACK, Source.FALLBACK]
     assert [log["event"] for log in logs if log["log_level"] == "info"] == [
         "procedure_cache_miss",
         "procedure_cache_hit",

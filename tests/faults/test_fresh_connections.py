@@ -1,4 +1,4 @@
-"""A connection that fails although it was just made is not tried again: a read has no time to lose."""
+"""A connection that fails although it was just made is not tried again, because a read has no time to lose."""
 
 import pytest
 from pytest_django import Settings

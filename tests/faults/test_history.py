@@ -1,4 +1,4 @@
-"""No read is older than the promise allows, whatever breaks: checked on what clients saw of a real cluster.
+"""No read is older than the promise allows, whatever breaks: checked on what clients of a real cluster saw.
 
 The judge is checked first, on histories made by hand. `make prove` runs the faults for longer.
 """
@@ -113,7 +113,7 @@ def test_reads_that_overlap_may_show_either() -> None:
     assert not judge(History([read(1, 2), read(1.005, 1)])).backward
 
 
-def test_two_views_of_a_thing_are_not_held_against_each_other() -> None:
+def test_two_views_of_a_thing_are_not_compared() -> None:
     assert not judge(History([read(1, 2, view="/all"), read(2, 1)])).backward
 
 
@@ -124,7 +124,7 @@ def test_a_304_counts_as_showing_what_its_etag_stands_for() -> None:
     assert len(verdict.stale) == 1
 
 
-def test_each_thing_in_a_list_is_held_against_its_own_writes() -> None:
+def test_each_thing_in_a_list_is_compared_with_its_own_writes() -> None:
     verdict = judge(History([read(3, 1, shown={"it": 1, "other": 7})], [write(1, 1), write(2, 2)]))
 
     assert [old.thing for old in verdict.stale] == ["it"]
@@ -142,7 +142,7 @@ def test_another_answer_is_unexpected(status: int) -> None:
     assert len(judge(History(writes=[write(1, 1, status)])).unexpected) == 1
 
 
-def test_a_503_is_expected_if_it_says_when_to_come_back() -> None:
+def test_a_503_is_expected_if_it_says_when_to_try_again() -> None:
     refused: dict[str, Any] = {"status": HTTPStatus.SERVICE_UNAVAILABLE, "shown": {}}
 
     verdict = judge(History([read(1, 0, **refused, is_announced=True), read(2, 0, **refused)]))
@@ -151,7 +151,7 @@ def test_a_503_is_expected_if_it_says_when_to_come_back() -> None:
     assert len(verdict.unexpected) == 1
 
 
-def test_a_304_for_a_body_that_the_client_does_not_hold_is_unexpected() -> None:
+def test_a_304_for_a_body_that_the_client_does_not_have_is_unexpected() -> None:
     assert judge(History([read(1, 0, status=HTTPStatus.NOT_MODIFIED, shown={})])).unexpected
 
 
@@ -161,7 +161,7 @@ def test_an_etag_that_stands_for_two_contents_is_a_contradiction() -> None:
     assert len(verdict.contradictions) == 1
 
 
-def test_a_write_that_was_refused_and_is_shown_all_the_same_is_found() -> None:
+def test_a_refused_write_that_is_shown_is_found() -> None:
     assert judge(History([read(3, 2)], [REFUSED])).broken_refusals == [REFUSED]
     assert not judge(History([read(3, 1)], [REFUSED])).broken_refusals
 
@@ -218,7 +218,7 @@ def connect(proxy: Proxy) -> socket.socket:
     return socket.create_connection(("127.0.0.1", proxy.port), timeout=0.2)
 
 
-def test_the_proxy_passes_what_it_is_given_in_both_directions(proxy: Proxy, upstream: socket.socket) -> None:
+def test_the_proxy_passes_bytes_in_both_directions(proxy: Proxy, upstream: socket.socket) -> None:
     with connect(proxy) as client, upstream.accept()[0] as server:
         client.sendall(b"question")
         assert server.recv(100) == b"question"
@@ -239,7 +239,7 @@ def test_the_proxy_refuses_and_listens_again(proxy: Proxy, upstream: socket.sock
     connect(proxy).close()
 
 
-def test_the_proxy_hangs_and_gives_later_what_it_held(proxy: Proxy, upstream: socket.socket) -> None:
+def test_the_proxy_hangs_and_later_passes_what_it_held_back(proxy: Proxy, upstream: socket.socket) -> None:
     with connect(proxy) as client, upstream.accept()[0] as server:
         proxy.set_mode(Mode.HANG)
         client.sendall(b"question")
@@ -302,7 +302,7 @@ def test_no_read_is_older_than_is_promised_under(fault: Fault, cluster: Cluster,
     assert outcome.verdict.reads > 0
     assert outcome.verdict.not_modified > 0
     assert outcome.verdict.writes > 0
-    # Else the checker is blind: what is written there cannot be known elsewhere at once.
+    # Otherwise the checker is blind: other nodes cannot know at once what was written there.
     if fault.name in {CUT_OFF, BY_SQL}:
         assert outcome.verdict.stale
     if fault.name == CUT_OFF:

@@ -1,4 +1,4 @@
-"""A bump whose connection dies is made over a fresh one, once: to lose it would cost freshness."""
+"""A bump whose connection dies is repeated once, over a fresh one: losing it would cost freshness."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Link:
 
 @pytest.fixture
 def link(redis: Redis, settings: Settings) -> Iterator[Link]:
-    """A process whose connection for bumps is open already, and a procedure that Redis knows nothing of."""
+    """A process whose connection for bumps is already open, and a procedure that Redis does not know."""
     factories.publish(factories.body("gibson"))
     upstream_port = redis.connection_pool.connection_kwargs["port"]
     with Proxy(free_port(), upstream_port) as proxy, redis_at(f"redis://127.0.0.1:{proxy.port}/0", settings) as cache:
@@ -44,7 +44,7 @@ def link(redis: Redis, settings: Settings) -> Iterator[Link]:
         yield Link(cache, proxy)
 
 
-def test_it_is_made_though_its_connection_dies(link: Link, redis: Redis) -> None:
+def test_a_bump_is_made_although_its_connection_dies(link: Link, redis: Redis) -> None:
     link.proxy.set_mode(Mode.LOSE_ONE)
 
     with capture_logs() as logs:
@@ -54,7 +54,7 @@ def test_it_is_made_though_its_connection_dies(link: Link, redis: Redis) -> None
     assert [log["event"] for log in logs] == ["procedure_cache_invalidated"]
 
 
-def test_it_counts_once_and_as_no_failure(link: Link) -> None:
+def test_a_repeated_bump_counts_once_and_not_as_a_failure(link: Link) -> None:
     made, failed = counted("invalidations_total", resource="procedure"), counted("errors_total", operation="invalidate")
     link.proxy.set_mode(Mode.LOSE_ONE)
 
@@ -64,7 +64,7 @@ def test_it_counts_once_and_as_no_failure(link: Link) -> None:
     assert counted("errors_total", operation="invalidate") == failed
 
 
-def test_it_is_tried_though_reads_are_not_any_more_and_ends_the_outage(link: Link, redis: Redis) -> None:
+def test_a_bump_is_tried_even_when_reads_are_not_and_ends_the_outage(link: Link, redis: Redis) -> None:
     with link.proxy.behaving(Mode.RESET):
         for _ in range(FAILURES_TO_OPEN):
             link.cache.read(GIBSON, SHAPE, lambda: b"body")
@@ -77,5 +77,5 @@ def test_it_is_tried_though_reads_are_not_any_more_and_ends_the_outage(link: Lin
 
 
 def counted(name: str, **labels: str) -> float:
-    """Return what a counter of the cache has counted."""
+    """Return the value of one of the cache's metrics."""
     return REGISTRY.get_sample_value(f"backend_procedure_cache_{name}", labels) or 0.0

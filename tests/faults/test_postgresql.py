@@ -1,4 +1,4 @@
-"""PostgreSQL's connections cut: requests recover by themselves, and nothing that was answered is lost."""
+"""When PostgreSQL's connections are cut, requests recover by themselves, and no answered write is lost."""
 
 import contextlib
 import threading
@@ -26,7 +26,7 @@ def cut_connections(demo: Demo) -> int:
 
 
 def is_announced(response: httpx.Response) -> bool:
-    """Tell whether an answer is a success, or says when to try again."""
+    """Tell whether an answer is a success or says when to try again."""
     return response.status_code in {200, 201} or (response.status_code == 503 and "Retry-After" in response.headers)
 
 
@@ -80,7 +80,7 @@ def test_no_answered_commit_is_lost_while_connections_are_cut(demo: Demo) -> Non
 
 
 def read_run(demo: Demo, run_id: str) -> dict[str, list[dict[str, str]]]:
-    """Return a run, or nothing while the service has not recovered."""
+    """Return a run, or None while the service has not recovered."""
     response = demo.get(f"/runs/{run_id}")
     run: dict[str, list[dict[str, str]]] = response.json() if response.status_code == 200 else {}
     return run
@@ -100,7 +100,7 @@ def frozen_postgresql(demo: Demo) -> Iterator[None]:
             process.resume()
 
 
-def test_no_request_waits_for_a_frozen_postgresql_without_end(demo: Demo, procedure_key: str) -> None:
+def test_no_request_waits_endlessly_for_a_frozen_postgresql(demo: Demo, procedure_key: str) -> None:
     for number in range(5):
         demo.put_procedure(procedure_key, title=f"Before {number}")
 
@@ -114,7 +114,7 @@ def test_no_request_waits_for_a_frozen_postgresql_without_end(demo: Demo, proced
     eventually(lambda: demo.put_procedure(procedure_key, title="Thawed").status_code == 200)
 
 
-def test_a_read_whose_lease_runs_is_answered_though_postgresql_is_frozen(demo: Demo) -> None:
+def test_a_read_whose_lease_still_holds_is_answered_while_postgresql_is_frozen(demo: Demo) -> None:
     for _ in range(16):  # so that each worker has met the token, and holds the body
         demo.get("/procedures")
 

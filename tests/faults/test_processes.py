@@ -21,12 +21,12 @@ UNLISTED_SECONDS = 3.0  # a worker starts in less
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One data directory for the demos that end here: each starts on what the one before has left."""
+    """One data directory for the demos that end here: each starts with what the one before has left."""
     return tmp_path_factory.mktemp("ending") / "data"
 
 
 class Load:
-    """Reads of the list from several threads until told to stop: how many were answered, and how many lost."""
+    """Reads the list from several threads until it is stopped, and counts the answered and the lost reads."""
 
     def __init__(self, demo: Demo, clients: int = 4) -> None:
         self.answered = 0
@@ -101,7 +101,7 @@ def test_workers_that_replace_killed_ones_answer_once_they_are_listed(data_dir: 
 
 
 def answers_within(demo: Demo, seconds: float) -> bool:
-    """Tell whether anybody answers before the time is over."""
+    """Tell whether anything answers before the time is over."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.TransportError):

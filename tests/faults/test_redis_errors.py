@@ -1,6 +1,6 @@
 """Whatever Redis answers, or fails to answer, a read is served from PostgreSQL and a write is recorded.
 
-Each fault is a small server of the test's own that speaks, or refuses to speak, Redis's protocol.
+Each fault is a small server that speaks, or refuses to speak, Redis's protocol.
 """
 
 import socket
@@ -78,7 +78,7 @@ FAULTS: dict[str, Conversation] = {
 
 @contextmanager
 def server(converse: Conversation) -> Iterator[str]:
-    """Run a server that treats each connection so; yield its URL."""
+    """Run a server that handles each connection with this function; yield its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
     clients: list[socket.socket] = []
 
@@ -174,9 +174,7 @@ def counting(fault: str) -> Iterator[tuple[str, list[socket.socket]]]:
 
 
 @pytest.mark.parametrize("fault", ["hang", "trickle"])
-def test_after_a_failure_that_took_its_time_nobody_waits_any_more(
-    fault: str, settings: Settings, redis: object
-) -> None:
+def test_after_a_slow_failure_nobody_waits_again(fault: str, settings: Settings, redis: object) -> None:
     factories.publish(factories.body("gibson"))
 
     with counting(fault) as (url, connections), redis_at(url, settings) as cache:

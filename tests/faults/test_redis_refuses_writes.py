@@ -22,14 +22,14 @@ SHAPE = "0123abcd"
 
 @pytest.fixture
 def refuse_writes(redis: Redis) -> Iterator[Callable[[], object]]:
-    """Let Redis refuse every write from now on, to the end of the test."""
+    """Let Redis refuse every write from now until the end of the test."""
     yield lambda: redis.config_set("min-replicas-to-write", 1)
     redis.config_set("min-replicas-to-write", 0)
 
 
 @pytest.fixture
 def cache(process: Callable[[], VersionedCache], redis: Redis) -> VersionedCache:
-    """A process that holds nothing of a procedure whose counter is lent, and whose payload has expired."""
+    """A process without the body of a procedure whose counter is leased and whose payload has expired."""
     factories.publish(factories.body("gibson"))
     process().read(GIBSON, SHAPE, lambda: b"old")
     redis.delete(GIBSON.payload_key(committed_version(GIBSON) or 0))
@@ -37,7 +37,7 @@ def cache(process: Callable[[], VersionedCache], redis: Redis) -> VersionedCache
 
 
 def counted(name: str, **labels: str) -> float:
-    """Return what a counter of the cache has counted."""
+    """Return the value of one of the cache's metrics."""
     return REGISTRY.get_sample_value(f"backend_procedure_cache_{name}_total", labels) or 0.0
 
 
@@ -69,9 +69,7 @@ def test_a_reader_who_fell_back_asks_redis_for_nothing_more(
     assert counted("errors", operation="store") == before
 
 
-def test_a_builder_who_cannot_store_answers_all_the_same(
-    cache: VersionedCache, refuse_writes: Callable[[], object]
-) -> None:
+def test_a_builder_who_cannot_store_still_answers(cache: VersionedCache, refuse_writes: Callable[[], object]) -> None:
     stored, failed = counted("store", resource="procedure"), counted("errors", operation="store")
 
     def build() -> bytes:
@@ -87,9 +85,7 @@ def test_a_builder_who_cannot_store_answers_all_the_same(
     assert counted("errors", operation="store") == failed + 2  # neither the payload nor the end of the claim
 
 
-def test_a_builder_who_cannot_bump_answers_all_the_same(
-    cache: VersionedCache, refuse_writes: Callable[[], object]
-) -> None:
+def test_a_builder_who_cannot_bump_still_answers(cache: VersionedCache, refuse_writes: Callable[[], object]) -> None:
     failed = counted("errors", operation="store")
 
     def build() -> bytes:

@@ -1,4 +1,4 @@
-"""Redis answers, but a byte at a time: nobody waits for the end of it, neither a read nor a bump."""
+"""Redis answers, but one byte at a time: neither a read nor a bump waits for the end."""
 
 import socket
 import time
@@ -14,11 +14,11 @@ from versioned_cache.engine import VersionedCache
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ANSWER = b"$50\r\n" + b"1" * 50 + b"\r\n"
-SECONDS_A_BYTE = 0.02  # far below any timeout of one read, and over a second for them all
+SECONDS_A_BYTE = 0.02  # far below any timeout of one read, but over a second for all bytes
 
 
 @pytest.mark.parametrize("operation", [read, lambda cache: cache.invalidate([GIBSON])], ids=["read", "bump"])
-def test_whoever_asked_hangs_up_before_the_end(
+def test_the_client_hangs_up_before_the_end(
     operation: Callable[[VersionedCache], object], settings: Settings, redis: object
 ) -> None:
     factories.publish(factories.body("gibson"))

@@ -10,7 +10,7 @@ from tests.faults.conftest import cache_is_used
 from tests.processes import eventually
 from tests.system.demo import LEASE_SECONDS, Demo
 
-DEGRADED_SECONDS = 1.0  # well under it, in truth
+DEGRADED_SECONDS = 1.0  # in fact well under it
 READS = 100
 
 
@@ -39,7 +39,7 @@ def titles_of(demo: Demo, procedure_key: str, reads: int) -> set[str]:
 
 
 def was_in_time(response: httpx.Response) -> bool:
-    """Tell whether an answer came as fast as one must without Redis."""
+    """Tell whether an answer came as fast as it must without Redis."""
     return response.elapsed.total_seconds() < DEGRADED_SECONDS
 
 
@@ -283,7 +283,7 @@ def test_a_deleted_counter_never_brings_an_old_run_back(demo: Demo, run_id: str)
     assert {demo.read(f"/runs/{run_id}")["last_seq"] for _ in range(4)} == {2}
 
 
-def test_a_damaged_counter_is_no_error(demo: Demo, procedure_key: str) -> None:
+def test_a_damaged_counter_is_not_an_error(demo: Demo, procedure_key: str) -> None:
     demo.read(f"/procedures/{procedure_key}")
     demo.redis.set(f"procedures:procedure:{procedure_key}:version", "damaged")
 

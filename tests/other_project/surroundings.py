@@ -63,7 +63,7 @@ class Valkey:
 
     @property
     def is_ended(self) -> bool:
-        """Whether a test has ended it."""
+        """Whether a test has killed it."""
         return self._process is None
 
     def _answers(self) -> bool:
@@ -101,7 +101,7 @@ class Surroundings:
         self._on_the_server(f"CREATE DATABASE {self.database}")
 
     def drop_database(self) -> None:
-        """Remove the database, whoever uses it."""
+        """Remove the database, even if it is in use."""
         self._on_the_server(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
 
     def execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:

@@ -84,7 +84,7 @@ def test_a_write_that_is_refused_changes_nothing(shop: Shop, slug: str) -> None:
 # HTTP
 
 
-def test_whoever_has_the_current_version_is_answered_304(shops: tuple[Shop, Shop], slug: str) -> None:
+def test_a_client_with_the_current_version_is_answered_304(shops: tuple[Shop, Shop], slug: str) -> None:
     for path in ("/books", f"/books/{slug}"):
         tag = shops[0].get(path).headers["ETag"]
 
@@ -93,7 +93,7 @@ def test_whoever_has_the_current_version_is_answered_304(shops: tuple[Shop, Shop
             assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", tag)
 
 
-def test_whoever_has_an_earlier_version_is_answered_with_the_new_one(shops: tuple[Shop, Shop], slug: str) -> None:
+def test_a_client_with_an_earlier_version_is_answered_with_the_new_one(shops: tuple[Shop, Shop], slug: str) -> None:
     writer, reader = shops
     tag = reader.get(f"/books/{slug}").headers["ETag"]
 
@@ -188,7 +188,7 @@ def test_each_read_and_each_write_is_counted_once(shop: Shop, slug: str) -> None
     assert changes == [{"misses": 1, "store": 1}, {"hits": 1}, {"invalidations": 1}]
 
 
-def test_its_events_have_its_names_and_tell_key_version_and_source(
+def test_its_events_have_its_names_and_give_key_version_and_source(
     shop: Shop, slug: str, surroundings: Surroundings
 ) -> None:
     seen = len(shop.events())
@@ -263,7 +263,7 @@ def test_a_migrated_database_can_be_migrated_again(surroundings: Surroundings) -
     assert "No migrations to apply" in surroundings.run("python", "-m", "django", "migrate")
 
 
-def test_the_checks_say_nothing_of_the_project_and_its_database(surroundings: Surroundings) -> None:
+def test_the_checks_find_nothing_wrong_with_the_project_and_its_database(surroundings: Surroundings) -> None:
     checked = surroundings.run("python", "-m", "django", "check", "--database", "default", "--fail-level", "WARNING")
 
     assert "no issues" in checked

@@ -34,7 +34,7 @@ def masked(text: str) -> str:
 
 
 @pytest.mark.parametrize(("path", "code"), CODE)
-def test_its_code_is_the_bookshops_to_the_letter(path: str, code: str) -> None:
+def test_its_code_is_exactly_the_bookshops(path: str, code: str) -> None:
     file = (BOOKSHOP_DIR / path).read_text(encoding="utf-8")
 
     assert file.endswith(code)

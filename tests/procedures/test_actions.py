@@ -59,7 +59,7 @@ def test_create_procedure_publishes_revision_1(mkoch: User) -> None:
     assert (procedure.created_at, procedure.updated_at) == (NOW, NOW)
     assert (revision.number, revision.based_on, revision.created_by) == (1, None, mkoch)
     assert (revision.created_at, revision.published_at, revision.change_note) == (NOW, NOW, "New.")
-    assert [(found.position, found.key) for found in revision.steps.all()] == [(1, "measure"), (2, "incubate")]
+    assert [(stored.position, stored.key) for stored in revision.steps.all()] == [(1, "measure"), (2, "incubate")]
 
 
 def test_create_procedure_refuses_a_key_in_use(mkoch: User) -> None:
@@ -86,7 +86,7 @@ def test_create_procedure_refuses_the_key_of_a_draft(mkoch: User) -> None:
         actions.create_procedure(submission=submitted(), actor=mkoch, now=NOW)
 
 
-def test_create_procedure_refuses_roles_that_are_no_groups_and_names_each(mkoch: User) -> None:
+def test_create_procedure_refuses_roles_that_are_not_groups_and_names_each(mkoch: User) -> None:
     steps = [step("a", role="nobody"), step("b", role="supervisor"), step("c", role="Supervisor")]
     Group.objects.get_or_create(name="supervisor")
 
@@ -101,13 +101,13 @@ def test_create_procedure_refuses_roles_that_are_no_groups_and_names_each(mkoch:
 
 
 class UncheckedSubmission(Submission):
-    """A submission that nobody may check."""
+    """A submission that must not be checked."""
 
     def definition(self, key: str | None = None) -> Definition:
         pytest.fail("It was checked.")
 
 
-def test_what_somebody_submits_who_may_not_write_is_not_even_checked() -> None:
+def test_without_the_right_to_write_a_submission_is_not_even_checked() -> None:
     publish(body())
     visitor = User.objects.create_user("visitor")
     submission = UncheckedSubmission({})
@@ -128,8 +128,8 @@ def test_publish_revision_numbers_the_next_one_and_keeps_the_old(mkoch: User) ->
     revision = procedure.current_revision
     assert (revision.number, revision.based_on, revision.created_by) == (2, first_revision, mkoch)
     assert (revision.published_at, procedure.updated_at) == (LATER, LATER)
-    assert [found.key for found in revision.steps.all()] == ["new"]
-    assert [found.key for found in first_revision.steps.all()] == ["old"]
+    assert [stored.key for stored in revision.steps.all()] == ["new"]
+    assert [stored.key for stored in first_revision.steps.all()] == ["old"]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_publish_revision_refuses_a_key_that_was_never_published(mkoch: User) ->
         actions.publish_revision(key="gibson", submission=submitted(), actor=mkoch, now=NOW)
 
 
-def test_publish_revision_refuses_a_role_that_is_no_group(mkoch: User) -> None:
+def test_publish_revision_refuses_a_role_that_is_not_a_group(mkoch: User) -> None:
     publish(body())
 
     with pytest.raises(VALIDATION_FAILED):
@@ -260,7 +260,7 @@ def test_open_draft_copies_the_current_revision(mkoch: User) -> None:
     assert draft.change_note == ""
 
 
-def test_open_draft_of_a_new_procedure_is_empty_but_for_a_title(mkoch: User) -> None:
+def test_open_draft_of_a_new_procedure_is_empty_except_for_a_title(mkoch: User) -> None:
     procedure = Procedure.objects.create(key="gibson-assembly", created_at=NOW, updated_at=NOW)
 
     draft = actions.open_draft(procedure=procedure, actor=mkoch, now=NOW)
@@ -268,7 +268,7 @@ def test_open_draft_of_a_new_procedure_is_empty_but_for_a_title(mkoch: User) -> 
     assert (draft.title, draft.based_on, draft.steps.count()) == ("Gibson assembly", None, 0)
 
 
-def test_open_draft_returns_the_one_there_is(mkoch: User) -> None:
+def test_open_draft_returns_an_existing_draft(mkoch: User) -> None:
     procedure = publish(body())
     draft = drafted(procedure, mkoch, title="Changed")
 
@@ -313,7 +313,7 @@ def test_publish_draft_refuses_one_whose_base_is_no_longer_current(mkoch: User) 
     assert procedure.current_revision.title == "Meanwhile"
 
 
-def test_publish_draft_refuses_a_role_that_is_no_group(mkoch: User) -> None:
+def test_publish_draft_refuses_a_role_that_is_not_a_group(mkoch: User) -> None:
     draft = drafted(publish(body()), mkoch)
     draft.steps.update(role="nobody")
 
@@ -324,7 +324,7 @@ def test_publish_draft_refuses_a_role_that_is_no_group(mkoch: User) -> None:
     assert draft.is_draft
 
 
-def test_publish_draft_is_not_for_everybody(mkoch: User) -> None:
+def test_publish_draft_needs_the_right(mkoch: User) -> None:
     draft = drafted(publish(body()), mkoch)
 
     with pytest.raises(FORBIDDEN):
@@ -334,7 +334,7 @@ def test_publish_draft_is_not_for_everybody(mkoch: User) -> None:
     assert draft.is_draft
 
 
-def test_a_draft_that_breaks_a_rule_is_no_definition(mkoch: User) -> None:
+def test_a_draft_that_breaks_a_rule_is_not_a_definition(mkoch: User) -> None:
     draft = drafted(publish(body()), mkoch, title="")
     draft.steps.all().delete()
 

@@ -24,7 +24,7 @@ STEP_FIELDS = ("position", "key", "title", "instructions", "caution", "role", "e
 
 @pytest.fixture
 def admin_user(db: None) -> User:
-    """The superuser of `admin_client`, without a password, since hashing one takes its time."""
+    """The superuser of `admin_client`, without a password, because hashing one is slow."""
     return User.objects.create_superuser("admin")
 
 
@@ -32,12 +32,12 @@ def admin_user(db: None) -> User:
 def draft(admin_user: User) -> Revision:
     """A draft of a procedure with two steps."""
     new_draft = actions.open_draft(procedure=publish(body()), actor=admin_user, now=timestamps.now())
-    connection.check_constraints()  # publishing made deferred constraints immediate until the transaction's end
+    connection.check_constraints()  # publishing made deferred constraints immediate until the transaction ends
     return new_draft
 
 
 def staff_with(*codenames: str) -> User:
-    """Somebody who may log in, and has these permissions only."""
+    """A person who may log in, with only these permissions."""
     staff = User.objects.create_user("staff", is_staff=True)
     staff.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     return staff
@@ -48,7 +48,7 @@ def change(revision: Revision) -> str:
 
 
 def form_of(draft: Revision, *new_steps: dict[str, Any], **members: Any) -> dict[str, Any]:
-    """The form as the browser would send it back, with more steps at its end."""
+    """The form as a browser would send it back, with more steps at its end."""
     steps = list(draft.steps.order_by("position"))
     form: dict[str, Any] = {
         "title": draft.title,
@@ -58,10 +58,10 @@ def form_of(draft: Revision, *new_steps: dict[str, Any], **members: Any) -> dict
         "steps-TOTAL_FORMS": len(steps) + len(new_steps),
         "steps-INITIAL_FORMS": len(steps),
     }
-    for index, found in enumerate(steps):
-        form |= {f"steps-{index}-{name}": getattr(found, name) or "" for name in STEP_FIELDS}
-        form |= {f"steps-{index}-id": found.pk, f"steps-{index}-revision": draft.pk}
-        form |= {f"steps-{index}-slots": json.dumps(found.slots), f"steps-{index}-checklist": "[]"}
+    for index, stored in enumerate(steps):
+        form |= {f"steps-{index}-{name}": getattr(stored, name) or "" for name in STEP_FIELDS}
+        form |= {f"steps-{index}-id": stored.pk, f"steps-{index}-revision": draft.pk}
+        form |= {f"steps-{index}-slots": json.dumps(stored.slots), f"steps-{index}-checklist": "[]"}
     for index, new in enumerate(new_steps, start=len(steps)):
         form |= {f"steps-{index}-revision": draft.pk, f"steps-{index}-slots": "[]", f"steps-{index}-checklist": "[]"}
         form |= {f"steps-{index}-{name}": value for name, value in new.items()}
@@ -85,7 +85,7 @@ def test_a_procedure_is_added_drafted_edited_and_published(admin_client: Client,
     procedure = Procedure.objects.get()
     assert "Published gibson revision 1." in published.text
     assert (procedure.tags, procedure.current_revision.title) == (["lab", "dna"], "Gibson assembly")
-    assert [found.key for found in procedure.current_revision.steps.all()] == ["measure", "incubate"]
+    assert [stored.key for stored in procedure.current_revision.steps.all()] == ["measure", "incubate"]
     assert procedure.current_revision.steps.all()[0].slots == [slot("mass", "decimal", min=0)]
 
 
@@ -119,7 +119,7 @@ def test_texts_of_procedures_are_escaped(admin_client: Client) -> None:
 
 
 @pytest.mark.parametrize("key", ["Gibson", "a b", "a--b", "../a", "", "a" * 64])
-def test_a_key_that_is_no_slug_is_an_error_at_the_field(admin_client: Client, key: str) -> None:
+def test_a_key_that_is_not_a_slug_is_an_error_at_the_field(admin_client: Client, key: str) -> None:
     answer = admin_client.post(f"{PROCEDURES}add/", {"key": key, "tags": "", **NO_REVISIONS})
 
     assert answer.status_code == 200
@@ -252,7 +252,7 @@ def test_two_steps_can_swap_positions(admin_client: Client, draft: Revision) -> 
     answer = admin_client.post(change(draft), form)
 
     assert answer.status_code == 302
-    assert [found.key for found in draft.steps.order_by("position")] == ["incubate", "measure"]
+    assert [stored.key for stored in draft.steps.order_by("position")] == ["incubate", "measure"]
 
 
 def test_a_step_can_be_deleted_and_its_place_taken(admin_client: Client, draft: Revision) -> None:
@@ -262,7 +262,7 @@ def test_a_step_can_be_deleted_and_its_place_taken(admin_client: Client, draft: 
     answer = admin_client.post(change(draft), form)
 
     assert answer.status_code == 302
-    assert [found.key for found in draft.steps.order_by("position")] == ["weigh", "incubate"]
+    assert [stored.key for stored in draft.steps.order_by("position")] == ["weigh", "incubate"]
 
 
 @pytest.mark.parametrize(
@@ -347,7 +347,7 @@ def test_a_draft_with_an_unknown_role_is_not_published(admin_client: Client, dra
     assert draft.is_draft
 
 
-def test_an_outdated_draft_is_not_published_but_can_be_deleted_and_begun_anew(
+def test_an_outdated_draft_is_not_published_but_can_be_deleted_and_begun_again(
     admin_client: Client, draft: Revision
 ) -> None:
     publish(body(title="Meanwhile"))
@@ -447,7 +447,7 @@ def test_archiving_bumps_the_procedures_counters(admin_client: Client, bumped_by
     )
 
 
-def test_who_may_edit_drafts_only_saves_and_does_not_publish(client: Client, draft: Revision) -> None:
+def test_staff_who_may_only_edit_drafts_can_save_but_not_publish(client: Client, draft: Revision) -> None:
     client.force_login(staff_with("change_revision", "change_step", "view_step"))
 
     page = client.get(change(draft)).text

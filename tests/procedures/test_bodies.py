@@ -1,4 +1,4 @@
-"""Bodies made by one statement are, byte for byte, what the serializers write."""
+"""Bodies made by one statement equal what the serializers write, byte for byte."""
 
 from pathlib import Path
 from typing import Any
@@ -40,18 +40,18 @@ def by_serializer(key: str) -> bytes:
     return exact_json.dumps(represent(Procedure.objects.with_steps().get_published(key)))
 
 
-def test_of_the_sample_procedures() -> None:
+def test_bodies_of_the_sample_procedures_are_equal() -> None:
     call_command("import_procedures", *SAMPLES, verbosity=0)
 
     assert body_of_list() == by_serializers()
     assert len(exact_json.loads(body_of_list().decode())) == 7  # type: ignore[arg-type]
 
 
-def test_of_none() -> None:
+def test_bodies_of_no_procedures_are_equal() -> None:
     assert body_of_list() == by_serializers() == b"[]"
 
 
-def test_of_awkward_contents() -> None:
+def test_bodies_of_awkward_contents_are_equal() -> None:
     steps = [
         step("one", title=AWKWARD, instructions=AWKWARD + "\n\t", caution=AWKWARD, slots=EVERY_SLOT, skippable=True),
         step("two", expected_duration_s=60, checklist=[item("ready", label=AWKWARD)]),
@@ -62,7 +62,7 @@ def test_of_awkward_contents() -> None:
     assert body_of_procedure("awkward") == by_serializer("awkward")
 
 
-def test_of_an_archived_one_that_the_list_leaves_out() -> None:
+def test_the_body_of_an_archived_procedure_is_equal_and_not_in_the_list() -> None:
     factories.publish(factories.body("gibson"))
     Procedure.objects.update(status=ProcedureStatus.ARCHIVED)
 
@@ -70,14 +70,14 @@ def test_of_an_archived_one_that_the_list_leaves_out() -> None:
     assert body_of_procedure("gibson") == by_serializer("gibson")
 
 
-def test_of_keys_in_the_order_of_their_bytes() -> None:
+def test_the_list_is_in_the_order_of_its_keys_bytes() -> None:
     for key in ("a-b", "ab", "a1", "a"):
         factories.publish(factories.body(key))
 
     assert body_of_list() == by_serializers()
 
 
-def test_of_one_that_is_not_there() -> None:
+def test_an_absent_procedure_has_no_body() -> None:
     assert body_of_procedure("nobody") is None
 
 
@@ -93,7 +93,7 @@ def test_a_list_is_one_statement(django_assert_num_queries: Any) -> None:
 @given(
     title=texts, caution=st.none() | texts, minimum=st.decimals(-(10**9), 10**9, places=4), duration=st.integers(1, 999)
 )
-def test_of_any_contents(title: str, caution: str | None, minimum: Any, duration: int) -> None:
+def test_bodies_of_any_contents_are_equal(title: str, caution: str | None, minimum: Any, duration: int) -> None:
     slots = [slot("mass", "decimal", min=minimum)]
     factories.publish(
         factories.body(

@@ -1,4 +1,4 @@
-"""Bundle files: what is read, what is refused and where, and that nothing is lost on the way."""
+"""Bundle files: what is read, what is refused and where, and that exporting and importing loses nothing."""
 
 import json
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_a_bundle_is_read_in_its_order(path: Path) -> None:
         ("null", ""),
     ],
 )
-def test_a_file_that_is_no_json_object_is_refused_as_a_whole(path: Path, content: str, complaint: str) -> None:
+def test_a_file_that_is_not_a_json_object_is_refused_as_a_whole(path: Path, content: str, complaint: str) -> None:
     error = refusal(path, content)
 
     assert str(error).startswith(f"{path}: (file): ")
@@ -80,14 +80,14 @@ def test_a_file_beyond_the_limit_is_refused(path: Path) -> None:
         ({"procedures": [body(steps=[step(), step("b", skippable=1)])]}, "/procedures/0/steps/1/skippable", "type"),
     ],
 )
-def test_a_broken_rule_is_told_with_file_and_place(path: Path, content: Any, pointer: str, code: str) -> None:
+def test_a_broken_rule_is_reported_with_file_and_place(path: Path, content: Any, pointer: str, code: str) -> None:
     error = refusal(path, json.dumps(content))
 
     assert [(finding.pointer, finding.code) for finding in error.findings] == [(pointer, code)]
     assert str(error).startswith(f"{path}: {pointer}: ")
 
 
-def test_every_broken_rule_of_a_file_is_told(path: Path) -> None:
+def test_every_broken_rule_of_a_file_is_reported(path: Path) -> None:
     error = refusal(path, json.dumps({"procedures": [body("No"), body(titel="x")]}))
 
     assert len(str(error).splitlines()) == 2

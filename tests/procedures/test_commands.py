@@ -77,7 +77,7 @@ def test_an_imported_revision_has_no_author(tmp_path: Path) -> None:
     assert Revision.objects.get().created_by is None
 
 
-def test_import_tells_what_is_wrong_in_all_files_and_changes_nothing(tmp_path: Path) -> None:
+def test_import_reports_what_is_wrong_in_all_files_and_changes_nothing(tmp_path: Path) -> None:
     right = bundle(tmp_path, body("right"), name="right")
     wrong = bundle(tmp_path, body("No"), body("b", steps=[step("a", skippable=1)]), name="wrong")
     missing = tmp_path / "missing.json"
@@ -93,7 +93,7 @@ def test_import_tells_what_is_wrong_in_all_files_and_changes_nothing(tmp_path: P
     assert not Procedure.objects.exists()
 
 
-def test_import_tells_an_unknown_role_with_its_place_and_changes_nothing(tmp_path: Path) -> None:
+def test_import_reports_an_unknown_role_with_its_place_and_changes_nothing(tmp_path: Path) -> None:
     path = bundle(tmp_path, body("right"), body("wrong", steps=[step("a"), step("b", role="wizard")]))
 
     with pytest.raises(CommandError) as refusal:
@@ -106,7 +106,7 @@ def test_import_tells_an_unknown_role_with_its_place_and_changes_nothing(tmp_pat
     assert not Procedure.objects.exists()
 
 
-def test_import_tells_the_key_of_a_draft_and_changes_nothing(tmp_path: Path) -> None:
+def test_import_reports_the_key_of_a_draft_and_changes_nothing(tmp_path: Path) -> None:
     now = timestamps.now()
     Procedure.objects.create(key="draft", created_at=now, updated_at=now)
     path = bundle(tmp_path, body("right"), body("draft"))
@@ -118,7 +118,7 @@ def test_import_tells_the_key_of_a_draft_and_changes_nothing(tmp_path: Path) -> 
     assert not Procedure.objects.published().exists()
 
 
-def test_import_wants_a_file() -> None:
+def test_import_requires_a_file() -> None:
     with pytest.raises(CommandError, match="FILE"):
         call_command("import_procedures")
 
@@ -133,7 +133,7 @@ def test_export_writes_the_active_procedures_by_key() -> None:
     assert [procedure["key"] for procedure in exported["procedures"]] == ["gibson", "lockout"]
 
 
-def test_export_of_given_keys_takes_archived_ones_too() -> None:
+def test_export_of_given_keys_includes_archived_ones() -> None:
     for key in ("lockout", "gibson", "archived"):
         publish(body(key))
     Procedure.objects.filter(key="archived").update(status="archived")
@@ -150,7 +150,7 @@ def test_export_refuses_unknown_keys() -> None:
         run_export("b", "gibson", "a")
 
 
-def test_what_was_exported_is_imported_without_a_change(tmp_path: Path) -> None:
+def test_an_exported_bundle_is_imported_without_a_change(tmp_path: Path) -> None:
     slots = [slot("mass", "decimal", min=exact_json.loads("0.10"), max=exact_json.loads("12.500"))]
     publish(body(steps=[step(slots=slots)], tags=["lab"], description="Größe"))
     exported = run_export()
@@ -183,6 +183,6 @@ def test_the_samples_are_imported_and_exported_without_a_change(tmp_path: Path) 
 def test_the_samples_use_every_type_of_slot_and_no_role_but_supervisor() -> None:
     run_import(*SAMPLES)
 
-    steps = [found for p in Procedure.objects.with_steps() for found in p.current_revision.steps.all()]
-    assert {a_slot["type"] for found in steps for a_slot in found.slots} == set(SlotType)
-    assert {found.role for found in steps} <= {None, "supervisor"}
+    steps = [stored for p in Procedure.objects.with_steps() for stored in p.current_revision.steps.all()]
+    assert {a_slot["type"] for stored in steps for a_slot in stored.slots} == set(SlotType)
+    assert {stored.role for stored in steps} <= {None, "supervisor"}

@@ -1,4 +1,4 @@
-"""What one edition of a procedure changes against another."""
+"""What one revision of a procedure changes compared to another."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def test_equal_content_has_no_changes() -> None:
     assert changes_between(definition(), definition()) == []
 
 
-def test_key_tags_and_change_note_are_no_content() -> None:
+def test_key_tags_and_change_note_are_not_content() -> None:
     new = definition(key="pcr", title="Gibson", tags=["lab"], change_note="Why")
 
     assert changes_between(definition(), new) == []
@@ -60,7 +60,7 @@ def test_members_of_a_step_are_compared() -> None:
     ]
 
 
-def test_an_added_step_is_told_whole() -> None:
+def test_an_added_step_is_shown_whole() -> None:
     slots, items = [slot("mass", "decimal", unit="g")], [item("ppe")]
     new = definition(step("a"), step("weigh", instructions="Gently.", slots=slots, checklist=items))
 
@@ -78,7 +78,7 @@ def test_an_added_step_is_told_whole() -> None:
     ]
 
 
-def test_a_removed_step_is_told_whole() -> None:
+def test_a_removed_step_is_shown_whole() -> None:
     (change,) = changes_between(steps_named("ab"), steps_named("b"))
 
     assert change == Change(ChangeKind.REMOVED, "step a", "place: 1\ntitle: A\nskippable: no", None)
@@ -143,7 +143,7 @@ def test_slots_are_added_removed_and_moved() -> None:
     ]
 
 
-def test_options_are_told_by_value_and_label() -> None:
+def test_options_are_shown_by_value_and_label() -> None:
     old = definition(step(slots=[slot("kit", "choice", options=[{"value": "a", "label": "Kit A"}])]))
     new = definition(
         step(slots=[slot("kit", "choice", options=[{"value": "a", "label": "Kit A"}, {"value": "b", "label": "B"}])])

@@ -25,13 +25,13 @@ def procedure(admin_user: User) -> Procedure:
 
 @pytest.fixture
 def admin_user(db: None) -> User:
-    """The superuser of `admin_client`, without a password, since hashing one takes its time."""
+    """The superuser of `admin_client`, without a password, because hashing one is slow."""
     return User.objects.create_superuser("admin")
 
 
 @pytest.fixture
 def draft(procedure: Procedure, admin_user: User) -> Revision:
-    """The procedure's draft, nothing in it changed yet."""
+    """The procedure's draft, still unchanged."""
     return actions.open_draft(procedure=procedure, actor=admin_user, now=timestamps.now())
 
 
@@ -122,7 +122,7 @@ def test_what_changes_is_escaped(admin_client: Client, draft: Revision) -> None:
     assert "<ins>&lt;img src=x onerror=alert(1)&gt;<br>second line</ins>" in page
 
 
-def test_a_first_draft_has_nothing_to_be_compared_with(admin_client: Client, admin_user: User) -> None:
+def test_a_first_draft_has_nothing_to_compare_with(admin_client: Client, admin_user: User) -> None:
     now = timestamps.now()
     new = Procedure.objects.create(key="new", created_at=now, updated_at=now)
     draft = actions.open_draft(procedure=new, actor=admin_user, now=now)
@@ -133,14 +133,14 @@ def test_a_first_draft_has_nothing_to_be_compared_with(admin_client: Client, adm
     assert "cannot be published any more" not in page
 
 
-def test_a_published_revision_is_compared_with_nothing(admin_client: Client, procedure: Procedure) -> None:
+def test_a_published_revision_is_not_compared(admin_client: Client, procedure: Procedure) -> None:
     page = page_of(admin_client, procedure.current_revision)
 
     assert "What publishing would change" not in page
     assert "Save and publish" not in page
 
 
-def test_a_draft_that_breaks_rules_is_compared_all_the_same(admin_client: Client, draft: Revision) -> None:
+def test_a_draft_that_breaks_rules_is_compared_too(admin_client: Client, draft: Revision) -> None:
     draft.steps.all().delete()
 
     changes = changes_on(page_of(admin_client, draft))
@@ -148,7 +148,7 @@ def test_a_draft_that_breaks_rules_is_compared_all_the_same(admin_client: Client
     assert [change[:2] for change in changes] == [["Step measure", "removed"], ["Step incubate", "removed"]]
 
 
-def test_what_was_sent_with_errors_is_not_taken_for_the_saved_draft(admin_client: Client, draft: Revision) -> None:
+def test_a_form_with_errors_is_not_mistaken_for_the_saved_draft(admin_client: Client, draft: Revision) -> None:
     form = {"title": "Not saved", "description": "", "ordering": "no such order", **NO_STEPS}
 
     page = admin_client.post(path(draft), form).text
@@ -157,7 +157,7 @@ def test_what_was_sent_with_errors_is_not_taken_for_the_saved_draft(admin_client
     assert changes_on(page) == []
 
 
-def test_who_may_only_look_sees_the_changes(client: Client, draft: Revision) -> None:
+def test_staff_who_may_only_view_see_the_changes(client: Client, draft: Revision) -> None:
     draft.title = "Gibson assembly"
     draft.save()
     reader = User.objects.create(username="reader", is_staff=True)
@@ -209,7 +209,7 @@ def test_a_draft_that_a_browser_sends_back_untouched_is_not_changed(admin_client
     procedure = publish(body(description=text, steps=steps))
     draft = actions.open_draft(procedure=procedure, actor=admin_user, now=timestamps.now())
     form = {"title": "Gibson", "description": text, "ordering": "strict", "change_note": "", **form_of_steps(draft)}
-    # HTML has line breaks within texts sent as CRLF.
+    # Browsers send line breaks in texts as CRLF (HTML).
     sent = {name: value.replace("\n", "\r\n") if isinstance(value, str) else value for name, value in form.items()}
 
     assert admin_client.post(path(draft), sent).status_code == 302
@@ -228,7 +228,7 @@ def test_the_line_breaks_of_browsers_do_not_count_twice_for_the_longest_text(
     assert draft.change_note == "\n" * 400
 
 
-def test_slots_are_edited_one_a_line(admin_client: Client, admin_user: User) -> None:
+def test_slots_are_edited_one_per_line(admin_client: Client, admin_user: User) -> None:
     slots = [slot("mass", "decimal", max=exact_json.loads("12.50")), slot("lot", "text")]
     procedure = publish(body(steps=[step(slots=slots)]))
     draft = actions.open_draft(procedure=procedure, actor=admin_user, now=timestamps.now())
@@ -243,10 +243,10 @@ def test_slots_are_edited_one_a_line(admin_client: Client, admin_user: User) -> 
 def form_of_steps(draft: Revision) -> dict[str, Any]:
     """Return the forms of the draft's steps as the browser would send them back."""
     form: dict[str, Any] = {"steps-TOTAL_FORMS": 2, "steps-INITIAL_FORMS": 2}
-    for index, found in enumerate(draft.steps.order_by("position")):
-        members = {"id": found.pk, "revision": draft.pk, "position": found.position, "key": found.key}
-        members |= {"title": found.title, "instructions": found.instructions, "caution": found.caution or ""}
-        members |= {"slots": exact_json.dumps(found.slots).decode(), "checklist": "[]"}
+    for index, stored in enumerate(draft.steps.order_by("position")):
+        members = {"id": stored.pk, "revision": draft.pk, "position": stored.position, "key": stored.key}
+        members |= {"title": stored.title, "instructions": stored.instructions, "caution": stored.caution or ""}
+        members |= {"slots": exact_json.dumps(stored.slots).decode(), "checklist": "[]"}
         form |= {f"steps-{index}-{name}": value for name, value in members.items()}
     return form
 

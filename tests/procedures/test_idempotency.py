@@ -1,4 +1,4 @@
-"""Procedures are written once for each Idempotency-Key, and a repeated request is answered as it was before."""
+"""Procedures are written once for each Idempotency-Key, and a repeated request gets the first answer again."""
 
 from collections.abc import Callable
 from typing import Any
@@ -133,7 +133,7 @@ def test_the_key_of_a_put_belongs_to_its_procedure(author: ApiClient, gibson: Pr
     assert_reused(put(author, keyless, path="/procedures/lockout"))
 
 
-def test_the_key_of_a_post_is_no_key_for_a_put(author: ApiClient) -> None:
+def test_a_put_cannot_use_the_key_of_a_post(author: ApiClient) -> None:
     post(author, body())
 
     assert_reused(put(author, body()))
@@ -153,7 +153,7 @@ def test_each_person_has_keys_of_their_own(author: ApiClient, person: Callable[[
     assert post(admin, body("lockout")).status_code == 201
 
 
-def test_without_a_key_nothing_is_kept(author: ApiClient) -> None:
+def test_without_a_key_no_receipt_is_written(author: ApiClient) -> None:
     author.post("/procedures", body())
 
     assert not Receipt.objects.exists()
@@ -197,7 +197,7 @@ def test_of_two_twins_that_publish_one_waits_and_is_answered_like_the_other(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_procedures_created_at_once_under_one_key_only_one_comes_to_be(author: ApiClient) -> None:
+def test_of_two_procedures_created_at_once_under_one_key_only_one_is_written(author: ApiClient) -> None:
     first, other = meet(lambda: post(author, body()), lambda: post(author, body("lockout")))
 
     assert first.status_code == 201

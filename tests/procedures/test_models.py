@@ -1,4 +1,4 @@
-"""What must always hold for procedures is a constraint of the database."""
+"""What must always hold for procedures is a constraint in the database."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def a_step(draft: Revision, **members: Any) -> Step:
 
 
 def refuses(constraint: str) -> Any:
-    """Expect the database to refuse what is done inside, by this constraint."""
+    """Expect this constraint to refuse what the block does."""
     return pytest.raises(IntegrityError, match=f'"{constraint}"')
 
 
@@ -116,7 +116,7 @@ def test_two_steps_may_swap_places_within_a_transaction() -> None:
     incubate.save()
     connection.check_constraints()
 
-    assert [found.key for found in draft.steps.all()] == ["incubate", "measure"]
+    assert [stored.key for stored in draft.steps.all()] == ["incubate", "measure"]
 
 
 def test_a_revision_is_current_of_one_procedure_only() -> None:
@@ -200,9 +200,9 @@ def test_with_steps_takes_two_statements_however_many_there_are(django_assert_nu
         publish(body(key))
 
     with django_assert_num_queries(2):
-        found = [[s.key for s in p.current_revision.steps.all()] for p in Procedure.objects.with_steps()]
+        keys = [[s.key for s in p.current_revision.steps.all()] for p in Procedure.objects.with_steps()]
 
-    assert found == [["measure", "incubate"]] * 3
+    assert keys == [["measure", "incubate"]] * 3
 
 
 def test_step_members_are_what_the_author_wrote() -> None:

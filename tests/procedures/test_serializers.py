@@ -1,4 +1,4 @@
-"""The rules of a definition: each with the place and the code of its finding, all at once."""
+"""The rules of a definition, each with the place and the code of its finding; all findings are reported at once."""
 
 from decimal import Decimal
 from typing import Any
@@ -88,7 +88,9 @@ def test_the_smallest_definition_is_right_and_has_defaults() -> None:
         ({"version": 3}, ("/version", "unknown")),
     ],
 )
-def test_a_rule_of_procedures_is_told_with_its_place(members: dict[str, Any], finding: tuple[str, str]) -> None:
+def test_a_broken_rule_of_procedures_is_reported_with_its_place(
+    members: dict[str, Any], finding: tuple[str, str]
+) -> None:
     definition = body()
     definition.update(members)
 
@@ -96,7 +98,7 @@ def test_a_rule_of_procedures_is_told_with_its_place(members: dict[str, Any], fi
 
 
 @pytest.mark.parametrize("name", ["key", "title", "steps"])
-def test_a_procedure_must_have(name: str) -> None:
+def test_a_procedure_requires(name: str) -> None:
     definition = body()
     del definition[name]
 
@@ -140,7 +142,7 @@ def test_a_procedure_must_have(name: str) -> None:
         ({"position": 1}, ("/position", "unknown")),
     ],
 )
-def test_a_rule_of_steps_is_told_with_its_place(members: dict[str, Any], finding: tuple[str, str]) -> None:
+def test_a_broken_rule_of_steps_is_reported_with_its_place(members: dict[str, Any], finding: tuple[str, str]) -> None:
     assert found_in_step(**members) == [finding]
 
 
@@ -199,7 +201,7 @@ def test_a_rule_of_steps_is_told_with_its_place(members: dict[str, Any], finding
         ("multi_choice", {"max_length": 2}, ("/max_length", "not_applicable")),
     ],
 )
-def test_a_rule_of_slots_is_told_with_its_place(
+def test_a_broken_rule_of_slots_is_reported_with_its_place(
     slot_type: str, members: dict[str, Any], finding: tuple[str, str]
 ) -> None:
     assert found_in_slot(slot_type, **members) == [finding]
@@ -211,7 +213,7 @@ def test_a_slot_with_options_must_have_some(slot_type: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["key", "label", "type"])
-def test_a_slot_must_have(name: str) -> None:
+def test_a_slot_requires(name: str) -> None:
     definition = slot("x", "text")
     del definition[name]
 
@@ -252,7 +254,7 @@ def test_a_slot_and_an_item_are_required_unless_they_say_otherwise() -> None:
     assert found_step["checklist"][0]["required"] is True
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
+def test_everything_that_is_wrong_is_reported_at_once() -> None:
     definition = body(
         key="No",
         steps=[
@@ -274,7 +276,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     ]
 
 
-def test_several_rules_of_one_slot_are_told_at_once() -> None:
+def test_several_broken_rules_of_one_slot_are_reported_at_once() -> None:
     findings = found_in_slot("integer", min=2, max=1, decimals=1, options=[option("a")], pattern="(")
 
     assert sorted(findings) == [

@@ -1,4 +1,4 @@
-"""Values and checklists held against their slots and items: every type, every rule."""
+"""Values and checklists are checked against their slots and items: every type, every rule."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -151,11 +151,11 @@ def test_a_value_that_breaks_a_rule_is_one_finding(definition: dict[str, Any], v
 @pytest.mark.parametrize(
     ("value", "detail"),
     [
-        ("P" + "9" * 5000 + "Y", "At most 64 characters."),
-        ("P1234567890D", "Expected a duration such as PT1H30M, of numbers of at most 9 digits."),
+        ("P" + "9" * 5000 + "Y", "Use at most 64 characters."),
+        ("P1234567890D", "Expected a duration such as PT1H30M, with at most 9 digits in each number."),
     ],
 )
-def test_a_duration_without_end_is_told_how_long_it_may_be(value: str, detail: str) -> None:
+def test_the_finding_of_an_overlong_duration_says_how_long_it_may_be(value: str, detail: str) -> None:
     assert [finding.detail for finding in check_values([a_slot("duration")], {"x": value})] == [detail]
 
 
@@ -165,11 +165,11 @@ def test_a_missing_required_value_is_a_finding(slot_type: str) -> None:
 
 
 @pytest.mark.parametrize("slot_type", list(SlotType))
-def test_a_missing_optional_value_is_none(slot_type: str) -> None:
+def test_a_missing_optional_value_is_not_a_finding(slot_type: str) -> None:
     assert check_values([a_slot(slot_type, **OPTIONAL)], {}) == []
 
 
-def test_every_problem_is_reported_with_its_place() -> None:
+def test_every_finding_is_reported_with_its_place() -> None:
     slots = [slot("mass", "decimal"), slot("lot", "text"), slot("note", "text", required=False)]
 
     findings = check_values(slots, {"mass": "1", "note": 5, "a/b": 1})
@@ -182,20 +182,20 @@ def test_every_problem_is_reported_with_its_place() -> None:
     ]
 
 
-def test_a_reason_lets_a_number_out_of_range_pass_where_the_slot_allows_it() -> None:
+def test_a_reason_lets_a_number_out_of_range_pass_if_the_slot_allows_it() -> None:
     definition = a_slot("integer", max=65, out_of_range="deviation")
 
     assert check_values([definition], {"x": 71}, frozenset({"x"})) == []
 
 
 @pytest.mark.parametrize("members", [{}, {"out_of_range": "reject"}])
-def test_a_reason_changes_nothing_where_the_slot_rejects(members: dict[str, Any]) -> None:
+def test_a_reason_changes_nothing_if_the_slot_rejects(members: dict[str, Any]) -> None:
     findings = check_values([a_slot("integer", max=65, **members)], {"x": 71}, frozenset({"x"}))
 
     assert [finding.code for finding in findings] == ["max"]
 
 
-def test_a_reason_excuses_no_wrong_type() -> None:
+def test_a_reason_does_not_excuse_a_wrong_type() -> None:
     definition = a_slot("integer", max=65, out_of_range="deviation")
 
     findings = check_values([definition], {"x": "71"}, frozenset({"x"}))
@@ -219,7 +219,7 @@ def test_any_value_gives_at_most_one_finding_and_never_an_exception(
 
 @unhurried
 @given(st.integers(-100, 100) | st.decimals(-100, 100, places=2), st.integers(-100, 100), st.integers(-100, 100))
-def test_a_number_is_right_exactly_when_it_lies_between_min_and_max(value: int | Decimal, low: int, high: int) -> None:
+def test_a_number_is_right_exactly_when_it_is_between_min_and_max(value: int | Decimal, low: int, high: int) -> None:
     definition = a_slot("decimal", min=low, max=high)
 
     assert (codes(definition, value) == []) is (low <= value <= high)
@@ -247,11 +247,11 @@ def test_a_choice_of_several_is_right_exactly_when_each_is_known_and_given_once(
 
 
 def test_a_pattern_runs_in_linear_time() -> None:
-    assert codes(a_slot("text", pattern="(a+)+b"), "a" * 10_000) == ["pattern"]  # would never end by backtracking
+    assert codes(a_slot("text", pattern="(a+)+b"), "a" * 10_000) == ["pattern"]  # backtracking would never end
 
 
 @pytest.mark.parametrize("pattern", ["(", "(a)\\1", "(?=a)", "a{1001}", "*"])
-def test_what_is_no_re2_pattern_does_not_compile(pattern: str) -> None:
+def test_something_that_is_not_an_re2_pattern_does_not_compile(pattern: str) -> None:
     with pytest.raises(re2.error):
         compiled_pattern(pattern)
 

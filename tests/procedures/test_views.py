@@ -1,4 +1,4 @@
-"""Procedures over HTTP: shapes, problems, and what stays as it was."""
+"""Procedures over HTTP: shapes, problems, and what stays unchanged."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def test_the_list_is_an_array_of_active_procedures_with_their_steps_ordered_by_k
 
     assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
     assert [procedure["key"] for procedure in answer.json()] == ["gibson", "gibson-2", "lockout"]
-    assert [found["key"] for found in answer.json()[0]["steps"]] == ["measure", "incubate"]
+    assert [item["key"] for item in answer.json()[0]["steps"]] == ["measure", "incubate"]
 
 
 def test_the_list_of_no_procedures_is_empty(viewer: ApiClient) -> None:
@@ -75,7 +75,7 @@ def test_an_item_is_the_lists_item(viewer: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/procedures", "/procedures/gibson"])
-def test_a_read_may_be_kept_but_must_be_asked_for_again(viewer: ApiClient, path: str) -> None:
+def test_a_client_may_keep_an_answer_but_must_revalidate_it(viewer: ApiClient, path: str) -> None:
     publish(body())
 
     answer = viewer.get(path)
@@ -84,7 +84,7 @@ def test_a_read_may_be_kept_but_must_be_asked_for_again(viewer: ApiClient, path:
     assert {"Authorization", "Accept", "Accept-Encoding"} <= set(answer["Vary"].split(", "))
 
 
-def test_a_procedure_with_only_a_draft_is_nowhere(viewer: ApiClient, author: ApiClient) -> None:
+def test_a_procedure_with_only_a_draft_is_invisible(viewer: ApiClient, author: ApiClient) -> None:
     now = timestamps.now()
     draft_only = Procedure.objects.create(key="gibson", created_at=now, updated_at=now)
     Revision.objects.create(procedure=draft_only, title="Gibson", created_at=now)
@@ -118,7 +118,7 @@ def test_post_of_an_archived_key_is_a_conflict(author: ApiClient) -> None:
     assert problem(author.post("/procedures", body())) == (409, "procedure-key-taken")
 
 
-def test_post_tells_everything_that_is_wrong(author: ApiClient) -> None:
+def test_post_reports_everything_that_is_wrong(author: ApiClient) -> None:
     answer = author.post("/procedures", {"key": "No", "steps": [step(), 1], "stpes": []})
 
     assert sorted(findings(answer)) == [
@@ -131,7 +131,7 @@ def test_post_tells_everything_that_is_wrong(author: ApiClient) -> None:
     assert not Procedure.objects.exists()
 
 
-def test_post_refuses_a_role_that_is_no_group(author: ApiClient) -> None:
+def test_post_refuses_a_role_that_is_not_a_group(author: ApiClient) -> None:
     answer = author.post("/procedures", body(steps=[step("a"), step("b", role="wizard")]))
 
     assert findings(answer) == [("/steps/1/role", "unknown_role")]
@@ -315,7 +315,7 @@ def test_a_wrong_place_among_the_revisions_is_refused(viewer: ApiClient, before:
     assert [place for place, _ in findings(viewer.get(f"/procedures/gibson/revisions?before={before}"))] == ["/before"]
 
 
-def test_a_revision_is_shown_whole_and_for_ever(viewer: ApiClient) -> None:
+def test_a_revision_is_shown_whole_and_may_be_kept_forever(viewer: ApiClient) -> None:
     first_revision = publish(body(title="First", steps=[step("a")])).current_revision
     publish(body(title="Second"))
 
@@ -324,7 +324,7 @@ def test_a_revision_is_shown_whole_and_for_ever(viewer: ApiClient) -> None:
     assert answer["Cache-Control"] == "private, max-age=31536000, immutable"
     assert "Authorization" in answer["Vary"]
     content = answer.json()
-    assert [found["key"] for found in content.pop("steps")] == ["a"]
+    assert [item["key"] for item in content.pop("steps")] == ["a"]
     assert content == {
         "key": "gibson",
         "revision": 1,
@@ -338,7 +338,7 @@ def test_a_revision_is_shown_whole_and_for_ever(viewer: ApiClient) -> None:
     }
 
 
-def test_a_revision_tells_what_it_is_based_on(viewer: ApiClient) -> None:
+def test_a_revision_says_what_it_is_based_on(viewer: ApiClient) -> None:
     publish(body(title="First"))
     publish(body(title="Second"))
 

@@ -1,4 +1,4 @@
-"""A weak entity tag is good enough to read by, and never to write by (RFC 9110 §13.1)."""
+"""A weak entity tag is good enough for a read, and never for a write (RFC 9110 §13.1)."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def etag(author: ApiClient) -> str:
-    """The entity tag of a procedure, as a reader was given it."""
+    """The entity tag of a procedure, as a reader gets it."""
     publish(body("gibson"))
     return str(author.get("/procedures/gibson").headers["ETag"])
 
@@ -51,7 +51,7 @@ def test_a_step_is_not_committed_on_a_version_that_is_named_weakly(
     assert run.events.count() == 1
 
 
-def test_a_reader_who_names_the_current_version_weakly_holds_it(author: ApiClient, etag: str) -> None:
+def test_a_read_that_names_the_current_version_weakly_is_answered_304(author: ApiClient, etag: str) -> None:
     answer = author.get("/procedures/gibson", headers={"If-None-Match": f"W/{etag}"})
 
     assert answer.status_code == 304

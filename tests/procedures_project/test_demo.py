@@ -22,7 +22,7 @@ PASSWORD = "correct horse battery staple"
 
 
 def run_demo(*options: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """Run `manage.py demo` with options that it refuses, and return what it said."""
+    """Run `manage.py demo` with options that it refuses, and return what it printed."""
     return subprocess.run(
         [sys.executable, "manage.py", "demo", *options],
         cwd=PROJECT_DIR,
@@ -121,7 +121,7 @@ def test_without_sample_data_there_are_no_procedures() -> None:
 
 
 @pytest.mark.django_db
-def test_to_load_the_sample_data_again_changes_nothing() -> None:
+def test_loading_the_sample_data_again_changes_nothing() -> None:
     tokens = load()
     before = [Procedure.objects.count(), Run.objects.count(), RunEvent.objects.count(), User.objects.count()]
 

@@ -1,4 +1,4 @@
-"""The embedded servers: what they keep, what they refuse, and what is left of them."""
+"""The embedded servers: what they keep, what they refuse, and what they leave behind."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ from tests import PROJECT_DIR
 from tests.processes import clean_environment, eventually, is_gone, port_of, processes_of
 
 SCRIPT = [sys.executable, "-m", "procedures_project.embedded"]
-# What a Python without a package says to importlib.
+# What importlib finds if a package is missing.
 WITHOUT_PACKAGE = """
 import importlib.machinery, os
 find_spec = importlib.machinery.PathFinder.find_spec
@@ -47,7 +47,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer
 
 
 def run_script(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """Run the module as a script and return what it said."""
+    """Run the module as a script and return what it printed."""
     return subprocess.run(
         [*SCRIPT, *arguments],
         cwd=PROJECT_DIR,
@@ -60,7 +60,7 @@ def run_script(*arguments: str, **variables: str) -> "subprocess.CompletedProces
 
 
 def listening_addresses(server: Server) -> set[str]:
-    """Return where a server waits for connections."""
+    """Return the addresses where a server listens."""
     connections = psutil.Process(server.pid).net_connections()
     return {connection.laddr.ip for connection in connections if connection.status == psutil.CONN_LISTEN}
 
@@ -111,7 +111,7 @@ def test_a_lost_password_is_explained(tmp_path: Path) -> None:
     assert processes_of(tmp_path) == []
 
 
-def test_what_an_interrupted_start_left_is_no_obstacle(tmp_path: Path) -> None:
+def test_the_remains_of_an_interrupted_start_do_not_prevent_the_next(tmp_path: Path) -> None:
     abandoned = tmp_path / "postgres.new-abandoned"
     abandoned.mkdir()
     write_private_file(tmp_path / "postgres-password", "chosen-by-the-interrupted-start")
@@ -131,7 +131,7 @@ def test_the_database_is_empty_and_speaks_utf8(servers: EmbeddedServers) -> None
     assert encoding == ("UTF8",)
 
 
-def test_the_database_refuses_whoever_lacks_the_password(servers: EmbeddedServers) -> None:
+def test_the_database_refuses_clients_without_the_password(servers: EmbeddedServers) -> None:
     port = port_of(servers.database_url)
 
     with pytest.raises(psycopg.OperationalError, match="password"):
@@ -144,7 +144,7 @@ def test_ports_are_below_those_of_outgoing_connections(servers: EmbeddedServers)
     assert all(20_000 <= port < 30_000 for port in ports)
 
 
-def test_servers_listen_on_this_machine_alone(servers: EmbeddedServers) -> None:
+def test_servers_listen_only_on_this_machine(servers: EmbeddedServers) -> None:
     assert listening_addresses(servers.postgres) == {HOST}
     assert listening_addresses(servers.valkey) == {HOST}
 
@@ -179,7 +179,7 @@ def test_the_arguments_of_valkey_start_it_again_at_the_same_address(tmp_path: Pa
             restarted.terminate()
 
 
-def test_nobody_answers_at_an_address_that_hangs() -> None:
+def test_an_address_that_hangs_is_one_where_nobody_answers() -> None:
     with socket.create_server((HOST, 0)) as silent:
         assert answering_valkey_pid(f"redis://{HOST}:{silent.getsockname()[1]}/0") is None
 
@@ -197,7 +197,7 @@ def test_a_private_file_is_replaced_in_one_step_and_stays_private(tmp_path: Path
     assert [file.name for file in tmp_path.iterdir()] == ["tokens.json"]
 
 
-def test_an_interrupted_write_is_no_obstacle_to_the_next(tmp_path: Path) -> None:
+def test_an_interrupted_write_does_not_prevent_the_next(tmp_path: Path) -> None:
     (tmp_path / ".tokens.json.new").write_text("unfinished")
 
     write_private_file(tmp_path / "tokens.json", "complete")
@@ -219,7 +219,7 @@ def test_the_script_runs_a_command_with_both_servers_and_passes_its_exit_code() 
     assert run_script("--", sys.executable, "-c", program).returncode == 7
 
 
-def test_the_script_tells_the_signal_that_ended_the_command() -> None:
+def test_the_script_reports_the_signal_that_ended_the_command() -> None:
     assert run_script("sh", "-c", "kill -KILL $$").returncode == 128 + signal.SIGKILL  # the dashes may be missing
 
 

@@ -1,4 +1,4 @@
-"""The fast path answers exactly as Django and the view set do, and leaves to them whatever is unusual."""
+"""The fast path answers exactly like Django and the view set, and leaves everything unusual to them."""
 
 import gzip
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ from tests.conftest import ApiClient
 from tests.served import Served, ServedClient, served
 from versioned_cache.http.fast_path import MAX_PATH_LENGTH, FastRequest
 
-UNUSUAL_ACCEPT = "application/json, */*;q=0.1"  # asks for the same, and is no request for the fast path
+UNUSUAL_ACCEPT = "application/json, */*;q=0.1"  # asks for the same, but is not a request for the fast path
 HTTPS = {"X-Forwarded-Proto": "https"}
 # The first is the record, which the fast path keeps too; the others are for pages, forms and files.
 WITHOUT_A_SAY = {
@@ -71,7 +71,7 @@ def answered(client: ApiClient, path: str, method: str = "GET", **headers: str) 
 
 
 def assert_both_ways_alike(client: ApiClient, path: str, method: str = "GET", **headers: str) -> dict[str, str]:
-    """Hold an answer of the fast path against that of Django, and return its headers."""
+    """Compare an answer of the fast path with Django's, and return its headers."""
     # Django first: it makes the coding that is asked for, which the fast path only takes from memory.
     slow_status, slow, slow_body = answered(client, path, method, Accept=UNUSUAL_ACCEPT, **headers)
     status, quick, body = answered(client, path, method, **headers)
@@ -99,13 +99,13 @@ def test_a_read_on_the_fast_path_asks_postgresql_nothing(viewer: ApiClient, path
 
 @pytest.fixture
 def _nothing_expires(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    """Let a test read for as long as it likes: neither a bearer nor a lease comes to its end."""
+    """Let a test read for as long as it likes: neither a bearer nor a lease expires."""
     monkeypatch.setattr(authentication, "bearers", Bearers(clock=lambda: 0.0))
     settings.CACHE_LEASE_MS = 600_000
 
 
 def asked_for(tag: str) -> Iterator[dict[str, str]]:
-    """Yield conditions and codings that clients ask with, of a body whose entity tag is this."""
+    """Yield the conditions and codings that clients may send for a body with this entity tag."""
     tags = [tag, f'{tag[:-1]}-gzip"', f"W/{tag}", '"1-00000000"', f'"1-00000000", {tag}', "*", "nonsense"]
     codings = ["gzip", "identity", "gzip;q=0", "br", "identity;q=0, gzip", ""]
     conditions = [{}, *({"If-None-Match": tag} for tag in tags)]
@@ -113,13 +113,13 @@ def asked_for(tag: str) -> Iterator[dict[str, str]]:
 
 
 def accepted(codings: list[str]) -> list[dict[str, str]]:
-    """Return the headers that accept each of the codings, and those that say nothing of it."""
+    """Return headers that accept each of the codings, and headers that do not mention one."""
     return [{}, *({"Accept-Encoding": coding} for coding in codings)]
 
 
 @pytest.mark.usefixtures("_nothing_expires")
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_both_ways_answer_alike(viewer: ApiClient, paths: list[str], method: str) -> None:
+def test_both_paths_give_the_same_answer(viewer: ApiClient, paths: list[str], method: str) -> None:
     for path, tag in warm(viewer, paths).items():
         for headers in asked_for(tag):
             assert_both_ways_alike(viewer, path, method, **headers)
@@ -139,7 +139,7 @@ def test_the_gzip_form_is_the_body(viewer: ApiClient, paths: list[str]) -> None:
 
 @pytest.mark.parametrize("held", ["", "-gzip"])
 @pytest.mark.parametrize("accepted", ["gzip", "identity"])
-def test_a_304_names_the_body_that_the_client_holds(
+def test_a_304_names_the_body_that_the_client_has(
     viewer: ApiClient, paths: list[str], held: str, accepted: str
 ) -> None:
     for path, tag in warm(viewer, paths).items():
@@ -150,14 +150,14 @@ def test_a_304_names_the_body_that_the_client_holds(
         assert (answer.status_code, answer["ETag"]) == (304, held_tag)
 
 
-def test_the_tier_is_told(viewer: ApiClient, paths: list[str]) -> None:
+def test_the_tier_is_reported(viewer: ApiClient, paths: list[str]) -> None:
     warm(viewer, paths)
 
     assert viewer.get(paths[0])["Server-Timing"].startswith('cache;desc="memory";dur=')
 
 
 @pytest.mark.parametrize("coding", ["identity;q=0", "*;q=0"])
-def test_a_client_that_excludes_every_coding_is_told_so(viewer: ApiClient, paths: list[str], coding: str) -> None:
+def test_a_client_that_excludes_every_coding_is_answered_406(viewer: ApiClient, paths: list[str], coding: str) -> None:
     for path in warm(viewer, paths):
         answer = viewer.get(path, headers={"Accept-Encoding": coding})
 
@@ -177,7 +177,7 @@ def test_a_client_that_excludes_every_coding_is_told_so(viewer: ApiClient, paths
         ("OPTIONS", "", {}, 405),
     ],
 )
-def test_whatever_is_refused_is_refused_as_ever(
+def test_a_refused_request_is_refused_on_both_paths(
     viewer: ApiClient, paths: list[str], method: str, suffix: str, headers: dict[str, str], status: int
 ) -> None:
     warm(viewer, paths)
@@ -186,7 +186,7 @@ def test_whatever_is_refused_is_refused_as_ever(
         assert answered(viewer, path + suffix, method, **headers)[0] == status
 
 
-def test_a_malformed_body_is_refused_as_ever(viewer: ApiClient, paths: list[str]) -> None:
+def test_a_malformed_body_is_refused_on_the_fast_path_too(viewer: ApiClient, paths: list[str]) -> None:
     warm(viewer, paths)
 
     answer: Any = viewer.generic("GET", paths[0], "{", content_type="application/json")
@@ -194,7 +194,9 @@ def test_a_malformed_body_is_refused_as_ever(viewer: ApiClient, paths: list[str]
     assert answer.status_code == 400
 
 
-def test_who_may_not_read_is_refused_though_the_token_is_known(paths: list[str], viewer: ServedClient) -> None:
+def test_a_person_who_may_not_read_is_refused_even_if_the_token_is_known(
+    paths: list[str], viewer: ServedClient
+) -> None:
     warm(viewer, paths)
     token = issue_token(user=User.objects.create_user("nobody"), name="no groups")
     nobody = ServedClient(ApiClient(token), viewer.application)
@@ -225,7 +227,9 @@ def behind_a_proxy(proxy_settings: None, viewer: ServedClient) -> ServedClient:
     return viewer
 
 
-def test_both_ways_answer_alike_behind_a_proxy_that_speaks_tls(behind_a_proxy: ServedClient, paths: list[str]) -> None:
+def test_both_paths_give_the_same_answer_behind_a_proxy_that_speaks_tls(
+    behind_a_proxy: ServedClient, paths: list[str]
+) -> None:
     for path in paths:
         behind_a_proxy.get(path, headers=HTTPS)
 
@@ -234,26 +238,26 @@ def test_both_ways_answer_alike_behind_a_proxy_that_speaks_tls(behind_a_proxy: S
         assert headers["Strict-Transport-Security"] == "max-age=3600"
 
 
-def test_plain_http_is_sent_to_https_as_ever(behind_a_proxy: ServedClient, paths: list[str]) -> None:
+def test_plain_http_is_redirected_to_https_on_the_fast_path_too(behind_a_proxy: ServedClient, paths: list[str]) -> None:
     path = paths[0]
     assert [behind_a_proxy.get(path, headers=HTTPS).status_code for _ in range(2)] == [200, 200]
 
     assert [behind_a_proxy.get(path).status_code for _ in range(2)] == [301, 301]
 
 
-def test_every_middleware_has_no_say_on_the_fast_path_or_is_asked() -> None:
+def test_the_fast_path_asks_every_middleware_that_matters_to_it() -> None:
     asked = [f"{middleware.__module__}.{middleware.__name__}" for middleware in MIDDLEWARES]
 
     assert [name for name in settings.MIDDLEWARE if name not in WITHOUT_A_SAY] == asked
 
 
-def test_no_setting_makes_a_middleware_judge_by_what_it_is_not_told() -> None:
+def test_no_setting_makes_a_middleware_need_more_than_it_gets() -> None:
     assert not settings.DISALLOWED_USER_AGENTS
     assert not settings.USE_X_FORWARDED_HOST
     assert not settings.USE_X_FORWARDED_PORT
 
 
-def test_a_foreign_host_is_refused_as_ever(viewer: ServedClient, paths: list[str]) -> None:
+def test_a_foreign_host_is_refused_on_the_fast_path_too(viewer: ServedClient, paths: list[str]) -> None:
     warm(viewer, paths)
 
     for _ in range(2):
@@ -269,7 +273,7 @@ def test_a_path_that_leads_elsewhere_is_left_to_django(
     assert [viewer.get(path).status_code for _ in range(2)] == [status, status]
 
 
-def test_no_path_is_remembered_that_is_longer_than_any_cached_reads(viewer: ServedClient, paths: list[str]) -> None:
+def test_a_path_longer_than_any_cached_reads_is_not_remembered(viewer: ServedClient, paths: list[str]) -> None:
     warm(viewer, paths)
     fast_path = viewer.application.application.gate.fast_path
     before = fast_path.paths_remembered
@@ -280,7 +284,7 @@ def test_no_path_is_remembered_that_is_longer_than_any_cached_reads(viewer: Serv
     assert fast_path.paths_remembered == before + 1
 
 
-def test_what_goes_wrong_is_left_to_django(
+def test_a_read_that_fails_is_left_to_django(
     viewer: ServedClient, paths: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warm(viewer, paths)
@@ -294,7 +298,7 @@ def test_what_goes_wrong_is_left_to_django(
     assert [event["event"] for event in events] == ["fast_path_failed", "procedure_cache_hit", "request_finished"]
 
 
-def test_what_does_not_exist_is_left_to_the_view_set(viewer: ServedClient, paths: list[str]) -> None:
+def test_a_read_of_something_absent_is_left_to_the_view_set(viewer: ServedClient, paths: list[str]) -> None:
     warm(viewer, paths)
 
     answer = viewer.get("/procedures/unheard-of")

@@ -111,7 +111,7 @@ def test_a_path_without_a_route_is_logged_without_it(anonymous: ApiClient, event
     assert finished(events)["route"] is None
 
 
-def test_the_answer_tells_the_id_of_its_log_lines(viewer: ApiClient, events: Any) -> None:
+def test_the_answer_has_the_id_of_its_log_lines(viewer: ApiClient, events: Any) -> None:
     answer = viewer.get("/procedures")
 
     assert {event["request_id"] for event in events} == {answer["X-Request-ID"]}
@@ -122,7 +122,7 @@ def test_two_requests_have_two_ids(anonymous: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("sent", ["forged", "a\r\nb", "x" * 100_000])
-def test_an_id_from_the_client_is_not_taken_over(anonymous: ApiClient, sent: str) -> None:
+def test_an_id_from_the_client_is_not_adopted(anonymous: ApiClient, sent: str) -> None:
     answer = anonymous.get("/procedures", headers={"X-Request-ID": sent})
 
     assert len(answer["X-Request-ID"]) == 32

@@ -28,7 +28,7 @@ NOWHERE = {"DATABASE_URL": "postgresql://postgres@127.0.0.1:1/none", "REDIS_URL"
 
 
 def asked(path: str, **environment: str) -> tuple[int, str, str | None, dict[str, Any]]:
-    """Ask a process of its own, in another environment; return status, type, Retry-After and body."""
+    """Ask a separate process with another environment; return status, type, Retry-After and body."""
     finished = subprocess.run(
         [sys.executable, "-c", ASK, path],
         cwd=settings.BASE_DIR,
@@ -46,13 +46,13 @@ def test_healthz_asks_nobody(anonymous: ApiClient, django_assert_num_queries: An
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-def test_healthz_is_well_although_everything_else_is_down() -> None:
+def test_healthz_is_ok_although_everything_else_is_down() -> None:
     status, _, _, content = asked("/healthz", **NOWHERE)
 
     assert (status, content) == (200, {"status": "ok"})
 
 
-def test_readyz_tells_that_both_servers_answer(anonymous: ApiClient) -> None:
+def test_readyz_reports_that_both_servers_answer(anonymous: ApiClient) -> None:
     answer = anonymous.get("/readyz")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok", "postgresql": "ok", "redis": "ok"})
@@ -133,9 +133,7 @@ def test_a_probe_is_only_read(anonymous: ApiClient, path: str, method: str) -> N
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_metrics_are_open_to_loopback_where_the_settings_say_so(
-    anonymous: ApiClient, settings: Any, address: str
-) -> None:
+def test_metrics_are_open_to_loopback_if_the_settings_say_so(anonymous: ApiClient, settings: Any, address: str) -> None:
     settings.METRICS_OPEN_TO_LOOPBACK = True
 
     answer = anonymous.get("/metrics", REMOTE_ADDR=address)
@@ -147,7 +145,7 @@ def test_metrics_are_open_to_loopback_where_the_settings_say_so(
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded"])
-def test_metrics_are_not_open_to_who_says_to_be_loopback(anonymous: ApiClient, header: str) -> None:
+def test_metrics_are_not_open_to_clients_that_claim_to_be_loopback(anonymous: ApiClient, header: str) -> None:
     answer = anonymous.get("/metrics", REMOTE_ADDR="192.0.2.7", headers={header: "127.0.0.1"})
 
     assert answer.status_code == 401

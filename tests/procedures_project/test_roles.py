@@ -26,7 +26,7 @@ def test_every_role_is_a_group_with_its_rights(role: Role) -> None:
     assert rights_of(role) == RIGHTS[role] | PAGES[role]
 
 
-def test_whoever_may_more_may_also_what_others_may() -> None:
+def test_a_higher_role_has_the_rights_of_the_lower_ones() -> None:
     assert RIGHTS[Role.VIEWER] < RIGHTS[Role.OPERATOR] < RIGHTS[Role.SUPERVISOR] < RIGHTS[Role.ADMIN]
     assert RIGHTS[Role.VIEWER] < RIGHTS[Role.AUTHOR] < RIGHTS[Role.ADMIN]
 

@@ -22,7 +22,7 @@ SHOW = (
 
 
 def loaded(expression: str, **changes: str | None) -> subprocess.CompletedProcess[bytes]:
-    """Load the settings in a process of its own with nothing else in its environment, and show `expression`."""
+    """Load the settings in a separate process with nothing else in its environment, and evaluate `expression`."""
     environment = {name: value for name, value in {**RIGHT, **changes}.items() if value is not None}
     return subprocess.run(
         [sys.executable, "-c", SHOW, expression],
@@ -75,7 +75,7 @@ def test_production_is_safe_by_default() -> None:
     assert safe == [False, True, True, True, True, "", False, None]
 
 
-def test_insecure_http_is_said_explicitly() -> None:
+def test_insecure_http_must_be_allowed_explicitly() -> None:
     insecure = value_of(
         "[s.SECURE_SSL_REDIRECT, s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE, s.SECURE_HSTS_SECONDS]",
         INSECURE_HTTP="1",
@@ -88,7 +88,7 @@ def test_a_forwarded_protocol_is_believed_only_behind_a_proxy_of_ours() -> None:
     assert value_of("s.SECURE_PROXY_SSL_HEADER", BEHIND_TLS_PROXY="1") == ["HTTP_X_FORWARDED_PROTO", "https"]
 
 
-def test_forwarded_addresses_are_believed_only_of_proxies_that_are_named() -> None:
+def test_forwarded_addresses_are_believed_only_from_named_proxies() -> None:
     assert value_of("[s.TRUSTED_NETWORKS, s.TRUSTS_UNIX_SOCKET]") == [[], False]
     named = value_of("[s.TRUSTED_NETWORKS, s.TRUSTS_UNIX_SOCKET]", TRUSTED_PROXIES="10.0.0.0/8, ::1, unix")
     assert named == [["10.0.0.0/8", "::1/128"], True]
@@ -115,14 +115,14 @@ def test_a_libpq_uri_becomes_djangos_connection() -> None:
     assert database["OPTIONS"]["sslmode"] == "require"
 
 
-def test_what_the_operator_writes_into_the_uri_wins_over_our_timeouts() -> None:
+def test_options_in_the_operators_uri_override_our_timeouts() -> None:
     options = value_of("s.DATABASES['default']['OPTIONS']", DATABASE_URL="postgresql://db/x?connect_timeout=9")
 
     assert str(options["connect_timeout"]) == "9"
     assert "keepalives_idle" in options
 
 
-def test_options_in_the_uri_come_after_ours_and_take_none_away() -> None:
+def test_options_in_the_uri_come_after_ours_and_remove_none() -> None:
     url = "postgresql://db/x?options=-c%20lock_timeout%3D9s"
 
     options = value_of("s.DATABASES['default']['OPTIONS']['options']", DATABASE_URL=url)
@@ -135,7 +135,7 @@ def test_lists_are_split_at_commas_without_blanks() -> None:
     assert value_of("s.ALLOWED_HOSTS") == ["procedures.example.com", "localhost"]
 
 
-def test_the_deployment_check_complains_about_nothing_of_ours() -> None:
+def test_the_deployment_check_finds_nothing_wrong_with_our_settings() -> None:
     finished = subprocess.run(
         [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
         cwd=settings.BASE_DIR,

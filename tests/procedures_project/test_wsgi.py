@@ -1,4 +1,4 @@
-"""The WSGI application: chunked bodies, which Django by itself takes for empty ones."""
+"""The WSGI application: it reads chunked bodies, which Django alone treats as empty."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from tests.factories import body
 
 
 def _start_response(*_arguments: Any) -> Any:
-    """Take the head of an answer, which these tests do not look at."""
+    """Receive the head of an answer, which these tests do not look at."""
 
 
 def environ(content: bytes, **variables: str) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def chunking_author(author: ApiClient, monkeypatch: pytest.MonkeyPatch) -> ApiCl
 
 
 def posted(client: ApiClient, content: bytes) -> Any:
-    """POST as a server passes on a chunked body: without a length."""
+    """POST as a server passes a chunked body on: without a length."""
     sent: dict[str, Any] = {
         "wsgi.input": io.BytesIO(content),
         "CONTENT_TYPE": "application/json",

@@ -109,7 +109,7 @@ def test_any_text_is_read_or_refused_but_never_crashes(text: str) -> None:
 
 
 @pytest.mark.parametrize("number", [Decimal("NaN"), Decimal("Infinity")])
-def test_a_decimal_that_is_no_number_is_not_written(number: Decimal) -> None:
+def test_a_decimal_that_is_not_a_number_is_not_written(number: Decimal) -> None:
     with pytest.raises(TypeError):
         exact_json.dumps({"x": number})
 

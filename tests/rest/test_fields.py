@@ -1,4 +1,4 @@
-"""Fields that coerce nothing, and serializers that overlook nothing."""
+"""Strict fields coerce nothing, and strict serializers overlook nothing."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -23,7 +23,7 @@ def code_of(field: Field, value: object) -> str:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        (fields.StrictCharField(), "  kept to the letter \n"),
+        (fields.StrictCharField(), "  kept as it is \n"),
         (fields.SlugField(), "gibson-assembly-2"),
         (fields.SlugField(), "a" * 63),
         (fields.NameField(), "total_pmol2"),
@@ -36,10 +36,10 @@ def code_of(field: Field, value: object) -> str:
     ],
 )
 def test_a_value_of_the_right_type_is_taken_as_it_is(field: Field, value: object) -> None:
-    taken = field.run_validation(value)
+    result = field.run_validation(value)
 
-    assert taken == value
-    assert type(taken) is type(value)
+    assert result == value
+    assert type(result) is type(value)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_strict_serializer_reports_unknown_members_together_with_wrong_ones() 
     }
 
 
-def test_a_strict_serializer_passes_over_read_only_members() -> None:
+def test_a_strict_serializer_ignores_read_only_members() -> None:
     sample = Sample(data={"number": 1, "derived": "as GET showed it"})
 
     assert sample.is_valid()
@@ -160,7 +160,7 @@ def test_a_strict_serializer_passes_over_read_only_members() -> None:
 
 
 @pytest.mark.parametrize("data", [[], "text", 1, None])
-def test_a_strict_serializer_refuses_what_is_no_object(data: object) -> None:
+def test_a_strict_serializer_refuses_anything_but_an_object(data: object) -> None:
     sample = Sample(data=data)
 
     assert not sample.is_valid()

@@ -16,7 +16,7 @@ from rest.findings import Finding, findings_of, pointer
         (("",), "/"),
     ],
 )
-def test_a_pointer_is_written_after_rfc_6901(parts: tuple[str | int, ...], expected: str) -> None:
+def test_a_pointer_is_written_as_rfc_6901_says(parts: tuple[str | int, ...], expected: str) -> None:
     assert pointer(*parts) == expected
 
 
@@ -55,6 +55,6 @@ def test_no_errors_are_no_findings() -> None:
     assert findings_of({"steps": [{}, {}]}) == []
 
 
-def test_something_else_than_errors_is_a_bug() -> None:
+def test_anything_but_errors_is_a_bug() -> None:
     with pytest.raises(TypeError, match="Not serializer errors"):
         findings_of({"key": 1})

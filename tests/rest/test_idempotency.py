@@ -1,4 +1,4 @@
-"""Which request it is: the header Idempotency-Key, read as it is documented."""
+"""The identity of a request: the header Idempotency-Key is read as it is documented."""
 
 import json
 import re
@@ -25,11 +25,11 @@ def request(key: str | None, body: str = "{}", path: str = "/runs") -> Request:
 def documented_pattern() -> str:
     document = json.loads(documentation.document())
     parameters = document["paths"]["/runs"]["post"]["parameters"]
-    (pattern,) = [found["schema"]["pattern"] for found in parameters if found["name"] == "Idempotency-Key"]
+    (pattern,) = [parameter["schema"]["pattern"] for parameter in parameters if parameter["name"] == "Idempotency-Key"]
     return str(pattern)
 
 
-def test_without_a_key_a_request_is_like_no_other() -> None:
+def test_a_request_without_a_key_is_unkeyed() -> None:
     assert identity_of(request(None)) is UNKEYED
 
 
@@ -39,18 +39,18 @@ def test_a_key_is_printable_bare_or_in_quotes(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", NO_KEYS)
-def test_what_is_no_key_is_refused(key: str) -> None:
+def test_a_malformed_key_is_refused(key: str) -> None:
     with pytest.raises(MALFORMED_REQUEST):
         identity_of(request(key))
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_what_is_taken_is_documented(key: str) -> None:
+def test_an_accepted_key_matches_the_documented_pattern(key: str) -> None:
     assert re.search(documented_pattern(), key)
 
 
 @pytest.mark.parametrize("key", NO_KEYS)
-def test_what_is_refused_is_documented(key: str) -> None:
+def test_a_refused_key_does_not_match_the_documented_pattern(key: str) -> None:
     assert not re.search(documented_pattern(), key)
 
 
@@ -58,7 +58,7 @@ def test_a_key_is_the_same_with_quotes_and_without() -> None:
     assert identity_of(request('"k"')) == identity_of(request("k"))
 
 
-def test_the_order_of_members_makes_no_other_request() -> None:
+def test_the_order_of_members_does_not_make_another_request() -> None:
     one = identity_of(request("k", '{"a": 1, "b": 2}'))
 
     assert identity_of(request("k", '{"b": 2, "a": 1}')) == one

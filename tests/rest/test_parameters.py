@@ -47,7 +47,7 @@ def test_a_parameter_given_twice_is_refused() -> None:
         parameters_of(request("limit=7&limit=7"), Paging)
 
 
-def test_a_parameter_of_a_wrong_value_is_refused() -> None:
+def test_a_parameter_with_a_wrong_value_is_refused() -> None:
     with pytest.raises(ValidationError):
         parameters_of(request("limit=0"), Paging)
 

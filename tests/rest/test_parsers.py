@@ -1,4 +1,4 @@
-"""What is refused before a body means anything, at an endpoint that would otherwise take it."""
+"""Bodies that are refused before their content matters, at an endpoint that would otherwise accept them."""
 
 import gzip
 import json
@@ -18,7 +18,7 @@ def posted(client: ApiClient, content: bytes, content_type: str = JSON, **header
 
 
 def with_title(title: str) -> bytes:
-    """A body that is right but for its title, given as JSON text."""
+    """A body that is right except for its title, which is given as JSON text."""
     return b'{"key":"gibson","title":' + title.encode() + b',"steps":[{"key":"a","title":"A"}]}'
 
 
@@ -60,7 +60,7 @@ def with_title(title: str) -> bytes:
         pytest.param(b'{"key":"a\n"}', id="bare newline in a text"),
     ],
 )
-def test_a_body_that_is_no_exact_json_object_is_malformed(author: ApiClient, content: bytes) -> None:
+def test_a_body_that_is_not_an_exact_json_object_is_malformed(author: ApiClient, content: bytes) -> None:
     answer = posted(author, content)
 
     assert answer.status_code == 400
@@ -117,7 +117,7 @@ def test_a_coded_body_is_unsupported(author: ApiClient, coding: str) -> None:
     assert answer.json()["type"] == "/problems/unsupported-media-type"
 
 
-def test_the_coding_identity_is_none(author: ApiClient) -> None:
+def test_the_coding_identity_means_that_there_is_none(author: ApiClient) -> None:
     answer = posted(author, json.dumps(body()).encode(), content_encoding="identity")
 
     assert answer.status_code == 201
@@ -153,7 +153,7 @@ def test_numbers_reach_storage_and_come_back_digit_for_digit(author: ApiClient) 
     assert b'"max":12.500' in answer.content
 
 
-def test_a_text_is_stored_to_the_letter(author: ApiClient) -> None:
+def test_a_string_is_stored_exactly_as_sent(author: ApiClient) -> None:
     title = "  a\u00a0\tb\u2028 é e\u0301 "
 
     answer = author.post("/procedures", body(steps=[step(title=title)]))

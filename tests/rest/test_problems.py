@@ -1,4 +1,4 @@
-"""How each error reads over HTTP."""
+"""How each error is answered over HTTP."""
 
 from http import HTTPStatus
 from typing import Any
@@ -40,7 +40,7 @@ class BookChanged(exceptions.APIException):
 
 
 class ShelfIsFull(exceptions.APIException):
-    """An error of such an app, with a status that no generic type has."""
+    """An error of the same app, with a status that no generic type has."""
 
     status_code = 507
 
@@ -79,14 +79,14 @@ def test_a_problem_without_a_detail_reads_as_its_title() -> None:
     assert str(OUT_OF_ORDER(blocking=[])) == "Not yet"
 
 
-def test_a_type_tells_what_openapi_says_of_it() -> None:
+def test_a_type_has_what_openapi_says_about_it() -> None:
     assert (OUT_OF_ORDER.status, OUT_OF_ORDER.slug) == (HTTPStatus.CONFLICT, "out-of-order")
     assert (OUT_OF_ORDER.title, OUT_OF_ORDER.when) == ("Not yet", "Something comes first.")
     assert OUT_OF_ORDER.component == "OutOfOrderProblem"
     assert OUT_OF_ORDER.members["blocking"].example == ["b"]
 
 
-def test_a_problem_without_more_to_say_has_no_detail() -> None:
+def test_a_problem_raised_without_a_detail_has_none() -> None:
     assert "detail" not in NOT_FOUND().document("/")
 
 
@@ -135,7 +135,7 @@ def test_each_known_error_has_its_status_and_slug(error: Exception, status: int,
 
 
 @pytest.mark.parametrize("error", [KeyError("bug"), ShelfIsFull()], ids=repr)
-def test_an_unknown_error_is_a_bug_and_no_problem(error: Exception) -> None:
+def test_an_unknown_error_is_a_bug_and_not_a_problem(error: Exception) -> None:
     assert problem_of(error, is_write=False) is None
 
 
@@ -146,14 +146,14 @@ def test_the_members_of_a_generic_type_are_attributes_of_the_error() -> None:
     assert (problem.detail, problem.extensions) == ("Somebody was quicker.", {"current_etag": '"7"'})
 
 
-def test_a_refused_method_is_told_which_ones_there_are(viewer: ApiClient) -> None:
+def test_the_problem_of_a_refused_method_lists_the_allowed_ones(viewer: ApiClient) -> None:
     answer = viewer.put("/procedures", {})
 
     assert answer.json()["type"] == "/problems/method-not-allowed"
     assert answer["Allow"] == "GET, HEAD, POST"
 
 
-def test_without_a_token_the_challenge_is_told(anonymous: ApiClient) -> None:
+def test_without_a_token_the_answer_has_a_challenge(anonymous: ApiClient) -> None:
     assert anonymous.get("/procedures")["WWW-Authenticate"] == "Bearer"
 
 
@@ -186,7 +186,7 @@ def test_a_write_that_postgresql_rolled_back_changed_nothing(error: OperationalE
 
 
 @pytest.mark.parametrize("error", [*LOST, caused_by(psycopg.errors.AdminShutdown("terminated"))], ids=repr)
-def test_of_a_write_whose_connection_was_lost_nobody_knows_what_came(error: OperationalError) -> None:
+def test_the_outcome_of_a_write_whose_connection_was_lost_is_unknown(error: OperationalError) -> None:
     problem = failure_of_postgresql(error, is_write=True)
 
     assert problem.slug == "outcome-unknown"
@@ -194,7 +194,7 @@ def test_of_a_write_whose_connection_was_lost_nobody_knows_what_came(error: Oper
 
 
 @pytest.mark.parametrize("error", [*LOST, *ROLLED_BACK], ids=repr)
-def test_a_read_is_only_told_to_try_again(error: OperationalError) -> None:
+def test_a_failed_read_is_only_asked_to_try_again(error: OperationalError) -> None:
     problem = failure_of_postgresql(error, is_write=False)
 
     assert (problem.slug, problem.detail) == ("unavailable", "Try again.")

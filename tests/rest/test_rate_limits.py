@@ -1,4 +1,4 @@
-"""Quotas in windows, and the headers that tell of them."""
+"""Quotas in windows, and the headers that report them."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -63,14 +63,14 @@ def test_what_is_refused_does_not_prolong_the_window(limiter: RateLimiter, clock
     assert limiter.take("a") is None
 
 
-def test_to_ask_whether_a_quota_is_used_up_uses_nothing(limiter: RateLimiter) -> None:
+def test_asking_whether_a_quota_is_used_up_uses_nothing(limiter: RateLimiter) -> None:
     assert [limiter.exceeded("a") for _ in range(3)] == [None] * 3
     assert [limiter.take("a") for _ in range(2)] == [None] * 2
 
     assert limiter.exceeded("a") == Exceeded(TWO_A_MINUTE, 60)
 
 
-def test_the_memory_is_bounded_and_keeps_who_comes_often(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def test_the_memory_is_bounded_and_keeps_frequent_keys(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     monkeypatch.setattr(rate_limits, "MAX_KEYS", 3)
     limiter = RateLimiter(TWO_A_MINUTE, clock)
     for key in range(100):
@@ -89,7 +89,7 @@ def test_threads_together_get_no_more_than_the_quota(clock: Clock) -> None:
     assert sum(granted) == 1_000
 
 
-def test_the_answer_tells_the_policy_and_when_to_come_again() -> None:
+def test_the_headers_give_the_policy_and_when_to_try_again() -> None:
     problem = too_many_requests("No more.", Exceeded(Policy("wrong-tokens", 60, 30), 7))
 
     assert problem.status == 429

@@ -1,18 +1,18 @@
-"""Instants as they are kept and written."""
+"""Instants as they are stored and written."""
 
 from datetime import UTC, datetime, timedelta
 
 from rest import timestamps
 
 
-def test_now_is_aware_and_cut_to_the_millisecond() -> None:
+def test_now_is_aware_and_truncated_to_the_millisecond() -> None:
     instant = timestamps.now()
 
     assert instant.utcoffset() == timedelta(0)
     assert instant.microsecond % 1000 == 0
 
 
-def test_what_now_tells_survives_the_wire() -> None:
+def test_now_survives_a_round_trip() -> None:
     instant = timestamps.now()
 
     assert datetime.fromisoformat(timestamps.to_wire(instant)) == instant

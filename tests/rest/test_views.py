@@ -29,7 +29,9 @@ def test_a_method_that_an_endpoint_lacks_is_not_allowed(operator: ApiClient, met
         (f"{NOBODY}/steps/a/commit", {"POST"}),
     ],
 )
-def test_a_refused_method_tells_which_are_allowed(operator: ApiClient, path: str, allowed: set[str]) -> None:
+def test_the_answer_to_a_refused_method_lists_the_allowed_ones(
+    operator: ApiClient, path: str, allowed: set[str]
+) -> None:
     answer = operator.generic("PATCH", path)
 
     assert set(answer["Allow"].split(", ")) == allowed
@@ -69,7 +71,7 @@ def test_any_way_to_accept_json_is_understood(viewer: ApiClient, accept: str) ->
         ("POST", f"{NOBODY}/steps/a/commit", b""),
     ],
 )
-def test_without_a_token_nothing_is_told(anonymous: ApiClient, method: str, path: str, content: bytes) -> None:
+def test_without_a_token_a_client_learns_nothing(anonymous: ApiClient, method: str, path: str, content: bytes) -> None:
     answer = anonymous.generic(method, path, content, "application/json", headers={"accept": "application/xml"})
 
     assert answer.status_code == 401
@@ -94,13 +96,13 @@ def test_the_body_comes_before_the_parameters(operator: ApiClient) -> None:
     assert answer.json()["type"] == "/problems/malformed-request"
 
 
-def test_the_parameters_come_before_the_existence(operator: ApiClient) -> None:
+def test_the_parameters_come_before_existence(operator: ApiClient) -> None:
     answer = operator.post(f"{NOBODY}/steps/a/commit?unknown=1")
 
     assert answer.json()["type"] == "/problems/unknown-parameter"
 
 
-def test_the_body_comes_before_the_existence(operator: ApiClient) -> None:
+def test_the_body_comes_before_existence(operator: ApiClient) -> None:
     answer = operator.post(f"{NOBODY}/steps/a/commit", "[]")
 
     assert answer.json()["type"] == "/problems/malformed-request"

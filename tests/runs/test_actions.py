@@ -1,4 +1,4 @@
-"""Writing runs: one test for each way that starting and committing end."""
+"""Writing runs: one test for each way that starting or committing can end."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -53,7 +53,7 @@ def aborted(run: Run, actor: User) -> Run:
 
 
 def unchanged(run: Run) -> bool:
-    """Whether nothing but the start was written."""
+    """Tell whether only the start was written."""
     seq = Run.objects.get(pk=run.pk).last_seq
     return seq == RunEvent.objects.filter(run=run).count() == 1
 
@@ -121,7 +121,7 @@ def test_start_run_refuses_an_archived_procedure(mkoch: User) -> None:
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.AUTHOR])
-def test_start_run_refuses_who_may_only_read_runs(person: Callable[[Role], User], role: Role) -> None:
+def test_start_run_refuses_an_actor_who_may_only_read(person: Callable[[Role], User], role: Role) -> None:
     publish(body())
 
     with pytest.raises(FORBIDDEN):
@@ -152,7 +152,7 @@ def test_commit_step_writes_the_next_event(mkoch: User) -> None:
     assert (event.actor_name, event.recorded_at, event.performed_at) == ("Maria Koch", LATER, NOW)
 
 
-def test_commit_step_tells_where_the_run_stands_after_it(mkoch: User) -> None:
+def test_commit_step_returns_where_the_run_stands_after_it(mkoch: User) -> None:
     run = start(mkoch)
 
     record = commit(run, "measure", mkoch).head
@@ -173,7 +173,7 @@ def test_commit_step_of_the_last_one_completes_the_run_without_an_event_of_its_o
     assert [event.kind for event in run.events.order_by("seq")] == ["start", "commit", "commit"]
 
 
-def test_commit_step_in_any_order_completes_with_whichever_comes_last(mkoch: User) -> None:
+def test_commit_step_in_any_order_completes_the_run_with_the_last_step_left(mkoch: User) -> None:
     run = start(mkoch, body(ordering="any"))
     commit(run, "incubate", mkoch)
     run.refresh_from_db()
@@ -221,7 +221,7 @@ def test_commit_step_refuses_a_step_of_another_role(mkoch: User, person: Callabl
     assert commit(run, "approve", person(Role.SUPERVISOR)).head.last_seq == 2
 
 
-def test_commit_step_refuses_who_may_only_read(mkoch: User, person: Callable[[Role], User]) -> None:
+def test_commit_step_refuses_an_actor_who_may_only_read(mkoch: User, person: Callable[[Role], User]) -> None:
     run = start(mkoch)
 
     with pytest.raises(FORBIDDEN):
@@ -258,7 +258,7 @@ def test_commit_step_refuses_an_aborted_run(mkoch: User, person: Callable[[Role]
     assert refusal.value.extensions == {"run_status": "aborted"}
 
 
-def test_commit_step_refuses_what_is_out_of_order_and_names_what_is_in_the_way(mkoch: User) -> None:
+def test_commit_step_refuses_a_step_out_of_order_and_names_the_blocking_ones(mkoch: User) -> None:
     run = start(mkoch, body(steps=[step("a"), step("b"), step("c")]))
 
     with pytest.raises(STEP_OUT_OF_ORDER) as refusal:
@@ -303,7 +303,7 @@ def test_commit_step_refuses_a_wrong_submission_with_every_finding_and_writes_no
         ([], "b", STEP_OUT_OF_ORDER),
     ],
 )
-def test_commit_step_tells_the_place_of_a_commit_before_what_is_wrong_in_it(
+def test_commit_step_checks_the_order_before_the_submission(
     mkoch: User, story: list[str], wrong_key: str, error: type[Exception]
 ) -> None:
     run = start(mkoch, body(steps=[step("a"), step("b")]))
@@ -314,7 +314,7 @@ def test_commit_step_tells_the_place_of_a_commit_before_what_is_wrong_in_it(
         commit(run, wrong_key, mkoch, values={"unknown": 1}, note=5)
 
 
-def test_the_name_in_the_ledger_is_that_of_the_time(mkoch: User) -> None:
+def test_the_name_in_the_ledger_is_the_one_at_that_time(mkoch: User) -> None:
     run = start(mkoch)
     commit(run, "measure", mkoch)
 
@@ -325,5 +325,5 @@ def test_the_name_in_the_ledger_is_that_of_the_time(mkoch: User) -> None:
 
 
 @pytest.mark.parametrize(("names", "expected"), [({}, "jdoe"), ({"first_name": "Jo", "last_name": "Doe"}, "Jo Doe")])
-def test_a_person_enters_the_ledger_by_full_name_or_username(names: dict[str, Any], expected: str) -> None:
+def test_the_ledger_records_a_full_name_or_else_the_username(names: dict[str, Any], expected: str) -> None:
     assert actions.name_of(User(username="jdoe", **names)) == expected

@@ -1,4 +1,4 @@
-"""Runs in the admin: to look at."""
+"""Runs in the admin, read-only."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ STEPS = [
 
 @pytest.fixture
 def admin_user(db: None) -> User:
-    """The superuser of `admin_client`, without a password, since hashing one takes its time."""
+    """The superuser of `admin_client`, without a password, because hashing one is slow."""
     return User.objects.create_superuser("admin")
 
 
@@ -34,7 +34,7 @@ def run(person: Callable[[Role], User]) -> Run:
     return run
 
 
-def test_a_run_shows_what_was_recorded_one_thing_a_line(admin_client: Client, run: Run) -> None:
+def test_a_run_shows_what_was_recorded_one_thing_per_line(admin_client: Client, run: Run) -> None:
     page = admin_client.get(f"{RUNS}{run.pk}/change/").text
 
     assert "<div>mass: 12.50</div>" in page

@@ -1,4 +1,4 @@
-"""The body of a run made by one statement is, byte for byte, what the serializer writes."""
+"""The body of a run made by one statement equals what the serializer writes, byte for byte."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -35,7 +35,7 @@ def by_serializer(run: Run) -> bytes:
 
 @pytest.fixture
 def supervisor_user(person: Callable[[Role], User]) -> User:
-    """Who may do everything with runs."""
+    """A person who may do everything with runs."""
     return person(Role.SUPERVISOR)
 
 
@@ -58,18 +58,18 @@ def commit_first(run: Run, actor: User) -> None:
     )
 
 
-def test_of_a_run_that_has_just_been_started(run: Run) -> None:
+def test_bodies_of_a_run_that_has_just_been_started_are_equal(run: Run) -> None:
     assert body_of_run(run.pk) == by_serializer(run)
 
 
-def test_of_a_run_in_strict_order(supervisor_user: User) -> None:
+def test_bodies_of_a_run_in_strict_order_are_equal(supervisor_user: User) -> None:
     strict = factories.start(supervisor_user, body("strict", steps=[step("a"), step("b"), step("c")]))
     factories.commit(strict, "a", supervisor_user)
 
     assert body_of_run(strict.pk) == by_serializer(strict)
 
 
-def test_of_a_run_with_events_of_every_kind(run: Run, supervisor_user: User) -> None:
+def test_bodies_of_a_run_with_events_of_every_kind_are_equal(run: Run, supervisor_user: User) -> None:
     commit_first(run, supervisor_user)
     skip_step(request=verb_request(run, supervisor_user, reason=AWKWARD), step_key="two")
     values = {"mass": exact_json.loads("12.50")}
@@ -84,7 +84,7 @@ def test_of_a_run_with_events_of_every_kind(run: Run, supervisor_user: User) -> 
     assert body_of_run(run.pk) == by_serializer(run)
 
 
-def test_of_a_completed_run_that_was_amended(run: Run, supervisor_user: User) -> None:
+def test_bodies_of_a_completed_run_that_was_amended_are_equal(run: Run, supervisor_user: User) -> None:
     commit_first(run, supervisor_user)
     factories.commit(run, "two", supervisor_user, checklist={"ready": True})
     factories.commit(run, "three", supervisor_user)
@@ -96,7 +96,7 @@ def test_of_a_completed_run_that_was_amended(run: Run, supervisor_user: User) ->
     assert body_of_run(run.pk) == by_serializer(run)
 
 
-def test_of_a_run_that_is_not_there() -> None:
+def test_an_absent_run_has_no_body() -> None:
     assert body_of_run(uuid4()) is None
 
 

@@ -37,7 +37,7 @@ def verify(*runs: Run) -> str:
 
 
 def faults(*runs: Run) -> tuple[list[str], str]:
-    """Return the lines that a failing verification prints, and its last word."""
+    """Return the lines that a failing verification prints, and its error message."""
     output = StringIO()
     with pytest.raises(CommandError) as failure:
         call_command("verify_ledger", *(str(run.pk) for run in runs), stdout=output)
@@ -58,7 +58,7 @@ def test_sound_runs_and_their_events_are_counted(run: Run, operator_user: User) 
 
     assert verify().splitlines() == [
         "No faults. Runs checked: 2, events: 3.",
-        f"To note elsewhere: newest run {newest.pk}, event 1, hash {newest.events.get().hash}.",
+        f"Note this elsewhere: newest run {newest.pk}, event 1, hash {newest.events.get().hash}.",
     ]
 
 
@@ -114,7 +114,7 @@ def test_a_run_that_does_not_exist_is_an_error() -> None:
         call_command("verify_ledger", str(unknown))
 
 
-def test_something_that_is_no_id_is_an_error() -> None:
+def test_something_that_is_not_an_id_is_an_error() -> None:
     with pytest.raises(CommandError, match="RUN_ID: invalid UUID value"):
         call_command("verify_ledger", "gibson")
 

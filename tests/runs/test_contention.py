@@ -1,4 +1,4 @@
-"""Lock waits are bounded, and end in an announced 503 with nothing written; at COMMIT too."""
+"""Lock waits are bounded, even at COMMIT, and end in a 503 that says that nothing was written."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +28,7 @@ def run(person: Callable[[Role], User]) -> Run:
 
 @pytest.fixture
 def impatient() -> Iterator[None]:
-    """Give up waiting for locks sooner than the service does, for the sake of the test."""
+    """Give up waiting for locks sooner than the service does, to keep the test short."""
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '100ms'")
         yield
@@ -37,7 +37,7 @@ def impatient() -> Iterator[None]:
 
 @contextmanager
 def locked_elsewhere(statement: str, *arguments: UUID | str) -> Iterator[None]:
-    """Hold what a statement locks, in another transaction, inside the block."""
+    """Hold the locks of a statement in another transaction inside the block."""
     is_locked, is_over = Event(), Event()
 
     def hold() -> None:
@@ -93,7 +93,7 @@ def test_a_commit_that_waits_too_long_for_its_version_is_announced_and_writes_no
 def test_a_write_that_fails_at_its_very_commit_is_announced_and_writes_nothing(
     run: Run, author: ApiClient, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Without the settling of its version, the deferred triggers wait for the lock at COMMIT itself.
+    # If the version is not settled first, the deferred triggers wait for the lock at COMMIT itself.
     monkeypatch.setattr("procedures.actions.settled_version", lambda _: None)
     name = "procedures:list"
     with locked_elsewhere("SELECT FROM resource_version WHERE resource = %s FOR UPDATE", name):

@@ -88,14 +88,14 @@ def test_the_record_has_the_steps_as_they_were_executed(viewer: ApiClient, autho
     revision = viewer.get(path(finished, "json")).json()["revision"]
 
     assert revision == executed
-    assert [found["key"] for found in revision["steps"]] == ["measure", "incubate"]
+    assert [item["key"] for item in revision["steps"]] == ["measure", "incubate"]
 
 
 def test_the_record_keeps_every_digit(viewer: ApiClient, finished: Run) -> None:
     assert viewer.get(path(finished, "json")).content.count(b'"mass":12.50') == 2
 
 
-def test_no_idempotency_key_leaves_the_house(viewer: ApiClient, operator: ApiClient, running: Run) -> None:
+def test_the_record_has_no_idempotency_keys(viewer: ApiClient, operator: ApiClient, running: Run) -> None:
     answer = operator.post(f"/runs/{running.pk}/steps/incubate/commit", headers={"Idempotency-Key": "k-secret"})
     assert answer.status_code == 201
 
@@ -108,7 +108,7 @@ def test_no_idempotency_key_leaves_the_house(viewer: ApiClient, operator: ApiCli
 # --- CSV ---
 
 
-def test_the_table_has_a_header_and_one_line_an_event(viewer: ApiClient, finished: Run) -> None:
+def test_the_table_has_a_header_and_one_line_per_event(viewer: ApiClient, finished: Run) -> None:
     rows = rows_of(viewer.get(path(finished, "csv")))
 
     assert list(rows[0]) == list(COLUMNS)
@@ -125,7 +125,7 @@ def test_lines_end_as_rfc_4180_says(viewer: ApiClient, finished: Run) -> None:
 
     assert content.startswith(",".join(COLUMNS).encode() + b"\r\n")
     assert content.endswith(b"\r\n")
-    assert content.count(b"\r\n") == 4  # the line break within the note is its own
+    assert content.count(b"\r\n") == 4  # the line break inside the note stays as it is
 
 
 def test_what_the_event_says_is_in_its_cells(viewer: ApiClient, finished: Run, actor: User) -> None:
@@ -148,7 +148,7 @@ def test_no_cell_begins_like_a_formula(viewer: ApiClient, finished: Run) -> None
 
 
 @pytest.mark.parametrize("start_of_formula", ["=", "+", "-", "@", "\t", "\r"])
-def test_whatever_begins_a_formula_is_put_behind_an_apostrophe(
+def test_whatever_begins_a_formula_gets_an_apostrophe_in_front(
     viewer: ApiClient, running: Run, actor: User, start_of_formula: str
 ) -> None:
     commit(running, "incubate", actor, note=f"{start_of_formula}1")
@@ -199,7 +199,7 @@ def test_another_form_than_the_path_names_is_not_acceptable(
 
 
 @pytest.mark.parametrize("kind", ["json", "csv"])
-def test_a_run_that_goes_on_is_not_exported(viewer: ApiClient, running: Run, kind: str) -> None:
+def test_an_unfinished_run_is_not_exported(viewer: ApiClient, running: Run, kind: str) -> None:
     answer = viewer.get(path(running, kind))
 
     assert answer.status_code == 409
@@ -235,12 +235,12 @@ def test_a_run_that_does_not_exist_is_not_found(viewer: ApiClient, kind: str) ->
 
 
 @pytest.mark.parametrize("kind", ["json", "csv"])
-def test_who_may_not_see_runs_may_not_export_them(finished: Run, anonymous: ApiClient, kind: str) -> None:
+def test_without_a_token_nobody_exports_a_run(finished: Run, anonymous: ApiClient, kind: str) -> None:
     assert anonymous.get(path(finished, kind)).status_code == 401
 
 
 @pytest.mark.parametrize("kind", ["json", "csv"])
-def test_who_has_no_right_to_runs_may_not_export_them(finished: Run, kind: str) -> None:
+def test_without_the_right_to_read_runs_nobody_exports_one(finished: Run, kind: str) -> None:
     stranger = ApiClient(issue_token(user=User.objects.create(username="stranger"), name="test"))
 
     assert stranger.get(path(finished, kind)).status_code == 403

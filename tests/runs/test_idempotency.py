@@ -1,4 +1,4 @@
-"""Runs are started, and their verbs carried out, once for each Idempotency-Key."""
+"""Runs are started and verbs are carried out once for each Idempotency-Key."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ STEPS = [step("measure", skippable=True), step("incubate")]
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb, what it is sent with, and what must have been done before it."""
+    """A verb, its body, and what must be done before it."""
 
     path: str
     content: dict[str, Any] = field(default_factory=dict)
@@ -55,7 +55,7 @@ def send(client: ApiClient, run: Run, verb: Verb, key: str | None = KEY) -> Any:
 
 
 def prepare(client: ApiClient, run: Run, verb: Verb) -> None:
-    """Do what must have been done before the verb."""
+    """Do what must be done before the verb."""
     for earlier in verb.after:
         send(client, run, earlier, key=None)
 

@@ -1,4 +1,4 @@
-"""The chain of hashes: its form, which can never change, and what it finds."""
+"""The chain of hashes: its form, which can never change, and the faults that it finds."""
 
 import hashlib
 import json
@@ -68,7 +68,7 @@ GUARDS = {
 
 @contextmanager
 def tampering() -> Iterator[Any]:
-    """A cursor that nothing guards against."""
+    """A cursor, while the triggers that guard the ledger are off."""
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # a table with pending triggers cannot be altered
         for table, guard in GUARDS.items():
@@ -79,7 +79,7 @@ def tampering() -> Iterator[Any]:
 
 
 def tampered(run: Run, statement: str, *arguments: object) -> list[str]:
-    """Return what is found wrong with `run` after a statement that the database refuses."""
+    """Return the faults in `run` after a statement that the database would normally refuse."""
     with tampering() as cursor:
         cursor.execute(statement, arguments)
     return faults_of(run)
@@ -132,7 +132,7 @@ def test_the_hash_of_an_event_is_the_one_it_has_always_been() -> None:
     assert hashlib.sha256(f"{previous}\n{CANONICAL}".encode()).hexdigest() == GOLDEN
 
 
-def test_the_first_event_rests_on_nothing() -> None:
+def test_the_first_event_builds_on_no_hash() -> None:
     assert hash_of(fixed_event(), "") == hashlib.sha256(f"\n{CANONICAL}".encode()).hexdigest()
 
 
@@ -339,7 +339,7 @@ def test_another_revision_of_the_run_is_found(run: Run) -> None:
         ("started_at = started_at - interval '1 day'", "started_at"),
     ],
 )
-def test_a_run_that_says_otherwise_how_it_began_is_found(run: Run, change: str, name: str) -> None:
+def test_a_run_that_contradicts_its_start_is_found(run: Run, change: str, name: str) -> None:
     User.objects.create(username="other")
 
     (fault,) = tampered(run, f"UPDATE runs_run SET {change}")  # noqa: S608  # written above
@@ -360,13 +360,13 @@ def test_a_run_that_says_otherwise_how_it_began_is_found(run: Run, change: str, 
         "UPDATE procedures_revision SET ordering = 'any'",
     ],
 )
-def test_a_revision_that_says_something_else_than_was_published_is_found(supervisor_user: User, statement: str) -> None:
+def test_a_revision_that_differs_from_what_was_published_is_found(supervisor_user: User, statement: str) -> None:
     run = start(supervisor_user, body(steps=[*STEPS, step("unused")]))
 
     assert tampered(run, statement) == ["the content of gibson revision 1 does not match its hash"]
 
 
-def test_a_revision_whose_hash_was_made_anew_is_found_by_what_the_run_started(run: Run) -> None:
+def test_a_revision_whose_hash_was_recomputed_is_found_by_the_start_of_the_run(run: Run) -> None:
     with tampering() as cursor:
         cursor.execute("UPDATE procedures_revision SET title = 'Forged'")
         cursor.execute(
@@ -422,7 +422,9 @@ def test_an_event_moved_to_another_run_is_found_in_both(run: Run, supervisor_use
     assert "event 2 (pause) does not match its hash, or the one before was changed" in faults_of(other)
 
 
-def test_a_last_event_whose_number_was_taken_back_too_is_found_by_what_the_run_says(supervisor_user: User) -> None:
+def test_a_removed_last_event_is_found_by_the_runs_status_even_if_the_count_was_lowered_too(
+    supervisor_user: User,
+) -> None:
     run = start(supervisor_user, body(steps=[step()]))
     commit(run, "measure", supervisor_user)
     Run.objects.filter(pk=run.pk).update(last_seq=1)
@@ -453,7 +455,7 @@ def test_another_reason_for_an_abort_is_found(supervisor_user: User) -> None:
     assert faults == ["the run's end_reason is fire, but its events make it leak"]
 
 
-def test_what_a_run_is_stands_in_its_first_event(run: Run) -> None:
+def test_the_first_event_records_what_the_run_is(run: Run) -> None:
     assert run.events.get(seq=1).values == {
         "procedure": "gibson",
         "revision": 1,
@@ -470,7 +472,7 @@ def test_slots_with_unusual_numbers_match_their_hash(supervisor_user: User) -> N
     assert faults_of(run) == []
 
 
-def test_events_cost_no_statement_each(
+def test_the_number_of_statements_does_not_grow_with_the_events(
     run: Run, supervisor_user: User, django_assert_num_queries: Callable[[int], Any]
 ) -> None:
     head = Run.objects.with_head().get(pk=run.pk)

@@ -1,4 +1,4 @@
-"""A run has a limited number of events, and yet none is trapped: it can always be brought to its end."""
+"""A run has a limited number of events, but can always be finished."""
 
 from collections.abc import Callable
 from typing import Any

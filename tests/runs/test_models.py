@@ -1,4 +1,4 @@
-"""What must always hold for runs and their ledgers is a constraint of the database."""
+"""What must always hold for runs and their ledgers is a constraint in the database."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -32,13 +32,13 @@ def run(mkoch: User) -> Run:
 
 def another_run(run: Run, **members: Any) -> Run:
     now = timestamps.now()
-    wanted = {"revision": run.revision, "title": "R", "last_seq": 1, "started_by": run.started_by, "started_at": now}
-    return Run.objects.create(**{**wanted, **members})
+    defaults = {"revision": run.revision, "title": "R", "last_seq": 1, "started_by": run.started_by, "started_at": now}
+    return Run.objects.create(**{**defaults, **members})
 
 
 def an_event(run: Run, **members: Any) -> RunEvent:
-    wanted = {"run": run, "seq": 2, "kind": "pause", "actor": run.started_by, "recorded_at": timestamps.now()}
-    return RunEvent.objects.create(**{**wanted, **members})
+    defaults = {"run": run, "seq": 2, "kind": "pause", "actor": run.started_by, "recorded_at": timestamps.now()}
+    return RunEvent.objects.create(**{**defaults, **members})
 
 
 def first_step(run: Run) -> Step:
@@ -53,7 +53,7 @@ def execute(*statements: str) -> None:
 
 
 def refuses(constraint: str) -> Any:
-    """Expect the database to refuse what is done inside, by this constraint."""
+    """Expect this constraint to refuse what the block does."""
     return pytest.raises(IntegrityError, match=f'"{constraint}"')
 
 

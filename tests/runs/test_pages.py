@@ -187,7 +187,7 @@ def test_fifty_runs_are_a_page_unless_asked_otherwise(viewer: ApiClient, mkoch: 
         ("limit=" + "9" * 5000, "/limit"),
     ],
 )
-def test_a_parameter_of_a_wrong_value_is_invalid(viewer: ApiClient, query: str, pointer: str) -> None:
+def test_a_parameter_with_a_wrong_value_is_invalid(viewer: ApiClient, query: str, pointer: str) -> None:
     answer = viewer.get(f"/runs?{query}")
 
     assert (answer.status_code, answer.json()["type"]) == (400, "/problems/validation-failed")

@@ -1,4 +1,4 @@
-"""What a ledger amounts to: status, step states, what comes next."""
+"""What is derived from a ledger: status, step states, what comes next."""
 
 from datetime import timedelta
 from typing import Any
@@ -28,7 +28,7 @@ def after(*story: str, ordering: str = "strict") -> Progress:
 
 
 def states(progress: Progress) -> dict[str, str]:
-    return {found.step.key: str(found.state) for found in progress.steps}
+    return {each.step.key: str(each.state) for each in progress.steps}
 
 
 @pytest.mark.parametrize(
@@ -88,24 +88,24 @@ def test_progress_counts_resolved_steps() -> None:
     assert (progress.resolved, progress.total) == (2, 3)
 
 
-def test_the_newest_amendment_is_what_counts() -> None:
-    found = after("commit a", "amend a", "commit b", "amend a").of("a")
+def test_the_newest_amendment_is_effective() -> None:
+    progress = after("commit a", "amend a", "commit b", "amend a").of("a")
 
-    assert found.effective is not None
-    assert (found.effective.seq, found.amended) == (5, True)
-
-
-def test_a_commit_without_amendment_counts_itself() -> None:
-    found = after("commit a").of("a")
-
-    assert found.effective is not None
-    assert (found.effective.seq, found.amended, found.deviated) == (2, False, False)
+    assert progress.effective is not None
+    assert (progress.effective.seq, progress.amended) == (5, True)
 
 
-def test_an_unresolved_step_has_nothing_that_counts() -> None:
-    found = after().of("a")
+def test_a_commit_without_amendment_is_effective_itself() -> None:
+    progress = after("commit a").of("a")
 
-    assert (found.effective, found.resolved, found.amended, found.deviated) == (None, False, False, False)
+    assert progress.effective is not None
+    assert (progress.effective.seq, progress.amended, progress.deviated) == (2, False, False)
+
+
+def test_an_unresolved_step_has_no_effective_event() -> None:
+    progress = after().of("a")
+
+    assert (progress.effective, progress.resolved, progress.amended, progress.deviated) == (None, False, False, False)
 
 
 def test_a_skipped_step_is_not_amended() -> None:
@@ -122,12 +122,12 @@ def test_a_step_deviates_when_what_counts_does() -> None:
     assert progress_of("strict", STEPS, [start, commit, correction, relapse]).of("a").deviated
 
 
-def test_the_steps_in_the_way_are_the_unresolved_ones_before() -> None:
+def test_the_blocking_steps_are_the_earlier_unresolved_ones() -> None:
     assert after("commit a").unresolved_before("c") == ["b"]
     assert after("commit a").unresolved_before("a") == []
 
 
-def test_a_run_that_goes_on_has_no_end() -> None:
+def test_an_unfinished_run_has_no_end() -> None:
     progress = after("commit a", "pause")
 
     assert (progress.ended_at, progress.end_reason) == (None, None)

@@ -1,4 +1,4 @@
-"""The body of a run is a function of its pinned revision and its ledger, and of nothing else."""
+"""The body of a run depends only on its pinned revision and its ledger."""
 
 from collections.abc import Callable
 

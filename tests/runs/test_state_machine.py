@@ -66,7 +66,7 @@ ABORT = Ask("abort")
 
 @dataclass
 class Model:
-    """A run as the rules tell it."""
+    """A run according to the rules."""
 
     is_strict: bool
     status: str = "in_progress"

@@ -1,4 +1,4 @@
-"""What an operator submits, read from a body and held against the step."""
+"""What an operator submits is read from a body and checked against the step."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -23,13 +23,13 @@ STEP = Step(
 RIGHT: dict[str, Any] = {"values": {"minutes": 60}, "checklist": {"on_ice": True}}
 
 
-def found(**members: Any) -> list[tuple[str, str]]:
+def findings_in(**members: Any) -> list[tuple[str, str]]:
     submission = submission_from({**RIGHT, **members}, CommitBodySerializer)
     return [(finding.pointer, finding.code) for finding in submission.findings_for(STEP, NOW)]
 
 
 def test_a_complete_submission_has_no_findings() -> None:
-    assert found(note="Fine.", performed_at=timestamps.to_wire(NOW)) == []
+    assert findings_in(note="Fine.", performed_at=timestamps.to_wire(NOW)) == []
 
 
 def test_an_empty_body_lacks_what_is_required() -> None:
@@ -62,14 +62,14 @@ def test_an_empty_body_lacks_what_is_required() -> None:
         ({"a/b": 1}, ("/a~1b", "unknown")),
     ],
 )
-def test_a_malformed_member_is_a_finding_and_the_rest_is_checked_all_the_same(
+def test_a_malformed_member_is_a_finding_and_the_rest_is_still_checked(
     members: dict[str, Any], finding: tuple[str, str]
 ) -> None:
-    assert found(**members) == [finding]
+    assert findings_in(**members) == [finding]
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
-    findings = found(
+def test_everything_that_is_wrong_is_reported_at_once() -> None:
+    findings = findings_in(
         values={"minutes": "60", "mass": 0, "colour": "red"},
         checklist={"on_ice": False},
         note=5,
@@ -90,11 +90,11 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
 @pytest.mark.parametrize(("minutes", "findings"), [(5, []), (6, [("/performed_at", "future")])])
 def test_a_clock_may_be_ahead_by_five_minutes(minutes: int, findings: list[tuple[str, str]]) -> None:
-    assert found(performed_at=timestamps.to_wire(NOW + timedelta(minutes=minutes))) == findings
+    assert findings_in(performed_at=timestamps.to_wire(NOW + timedelta(minutes=minutes))) == findings
 
 
 def test_a_reason_excuses_a_number_out_of_range() -> None:
-    assert found(values={"minutes": 71}, deviations=[{"slot": "minutes", "reason": "Lid alarm"}]) == []
+    assert findings_in(values={"minutes": 71}, deviations=[{"slot": "minutes", "reason": "Lid alarm"}]) == []
 
 
 @pytest.mark.parametrize(
@@ -109,23 +109,23 @@ def test_a_reason_excuses_a_number_out_of_range() -> None:
 def test_a_reason_without_anything_to_excuse_is_a_finding(
     values: dict[str, Any], slots: list[str], finding: tuple[str, str]
 ) -> None:
-    assert found(values=values, deviations=[{"slot": key, "reason": "r"} for key in slots]) == [finding]
+    assert findings_in(values=values, deviations=[{"slot": key, "reason": "r"} for key in slots]) == [finding]
 
 
 def test_a_reason_for_a_missing_number_is_a_finding() -> None:
-    findings = found(values={}, deviations=[{"slot": "minutes", "reason": "r"}])
+    findings = findings_in(values={}, deviations=[{"slot": "minutes", "reason": "r"}])
 
     assert findings == [("/values/minutes", "required"), ("/deviations/0/slot", "not_applicable")]
 
 
-def test_deviations_are_kept_with_limits_and_reasons() -> None:
+def test_deviations_are_stored_with_limits_and_reasons() -> None:
     submission = submission_from(
         {"values": {"minutes": 71}, "deviations": [{"slot": "minutes", "reason": "Lid alarm"}]}, CommitBodySerializer
     )
 
-    (kept,) = submission.deviations_for(STEP)
+    (deviation,) = submission.deviations_for(STEP)
 
-    assert (kept["slot"], kept["limit"]["max"], kept["reason"]) == ("minutes", 65, "Lid alarm")
+    assert (deviation["slot"], deviation["limit"]["max"], deviation["reason"]) == ("minutes", 65, "Lid alarm")
 
 
 def test_values_are_taken_as_they_were_sent() -> None:

@@ -126,7 +126,7 @@ def test_the_history_is_in_the_order_of_the_ledger(viewer: ApiClient, mkoch: Use
     detail = viewer.get(f"/runs/{run.pk}").json()
 
     assert [(event["seq"], event["step_key"]) for event in detail["commits"]] == [(2, "c"), (3, "a"), (4, "b")]
-    assert [found["key"] for found in detail["steps"]] == ["a", "b", "c"]
+    assert [item["key"] for item in detail["steps"]] == ["a", "b", "c"]
     assert (detail["status"], detail["next_steps"]) == ("completed", [])
     assert detail["ended_at"] == detail["commits"][-1]["recorded_at"]
 
@@ -142,7 +142,7 @@ def test_a_runs_body_does_not_change_when_its_surroundings_do(viewer: ApiClient,
     assert viewer.get(f"/runs/{run.pk}").content == before
 
 
-def test_a_run_may_be_kept_but_must_be_asked_for_again(viewer: ApiClient, run: Run) -> None:
+def test_a_client_may_keep_a_run_but_must_revalidate_it(viewer: ApiClient, run: Run) -> None:
     answer = viewer.get(f"/runs/{run.pk}")
 
     assert answer["Cache-Control"] == "private, no-cache"
@@ -154,9 +154,7 @@ def test_an_unknown_run_is_404(viewer: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("members", [{}, {"revision": None, "title": None, "external_ref": None}])
-def test_post_takes_the_current_revision_and_its_title_unless_told(
-    operator: ApiClient, members: dict[str, Any]
-) -> None:
+def test_post_uses_the_current_revision_and_its_title_by_default(operator: ApiClient, members: dict[str, Any]) -> None:
     publish(body(title="First"))
     publish(body(title="Second"))
 
@@ -302,14 +300,14 @@ def test_a_commit_of_an_unknown_step_names_the_known_ones(operator: ApiClient, r
     assert (answer.json()["revision"], answer.json()["known_steps"]) == (1, ["incubate", "plate"])
 
 
-def test_a_commit_out_of_order_names_what_is_in_the_way(operator: ApiClient, run: Run) -> None:
+def test_a_commit_out_of_order_names_the_blocking_steps(operator: ApiClient, run: Run) -> None:
     answer = operator.post(path_of(run, "plate"))
 
     assert problem(answer) == (409, "step-out-of-order")
     assert answer.json()["blocking_steps"] == ["incubate"]
 
 
-def test_a_second_commit_is_shown_the_first(operator: ApiClient, run: Run) -> None:
+def test_a_second_commit_is_answered_with_the_first(operator: ApiClient, run: Run) -> None:
     first_commit = operator.post(path_of(run, "incubate"), DONE).json()["commit"]
 
     answer = operator.post(path_of(run, "incubate"), DONE)
@@ -318,7 +316,7 @@ def test_a_second_commit_is_shown_the_first(operator: ApiClient, run: Run) -> No
     assert answer.json()["commit"] == first_commit
 
 
-def test_a_commit_in_a_completed_run_is_told_its_status(operator: ApiClient, run: Run, mkoch: User) -> None:
+def test_a_commit_in_a_completed_run_is_answered_with_its_status(operator: ApiClient, run: Run, mkoch: User) -> None:
     commit(run, "incubate", mkoch, **DONE)
     commit(run, "plate", mkoch)
 
@@ -328,7 +326,7 @@ def test_a_commit_in_a_completed_run_is_told_its_status(operator: ApiClient, run
     assert answer.json()["run_status"] == "completed"
 
 
-def test_a_wrong_commit_is_told_everything_that_is_wrong(operator: ApiClient, run: Run) -> None:
+def test_a_wrong_commit_is_answered_with_everything_that_is_wrong(operator: ApiClient, run: Run) -> None:
     answer = operator.post(path_of(run, "incubate"), {"values": {"minutes": "60", "x": 1}, "note": 5, "chekclist": {}})
 
     assert sorted(findings(answer)) == [
@@ -356,7 +354,7 @@ def test_a_wrong_commit_is_told_everything_that_is_wrong(operator: ApiClient, ru
         ('{"minutes": -9007199254740991}', "min"),
     ],
 )
-def test_a_value_of_a_wrong_type_or_size_is_invalid(operator: ApiClient, run: Run, content: str, code: str) -> None:
+def test_a_value_with_a_wrong_type_or_size_is_invalid(operator: ApiClient, run: Run, content: str, code: str) -> None:
     answer = operator.post(path_of(run, "incubate"), f'{{"values": {content}, "checklist": {{"on_ice": true}}}}')
 
     assert findings(answer) == [("/values/minutes", code)]
@@ -375,13 +373,13 @@ def test_a_value_of_a_wrong_type_or_size_is_invalid(operator: ApiClient, run: Ru
         "[]",
     ],
 )
-def test_a_commit_that_is_no_exact_json_is_malformed(operator: ApiClient, run: Run, content: str) -> None:
+def test_a_commit_that_is_not_exact_json_is_malformed(operator: ApiClient, run: Run, content: str) -> None:
     assert problem(operator.post(path_of(run, "incubate"), content)) == (400, "malformed-request")
     assert RunEvent.objects.filter(run=run).count() == 1
 
 
 @pytest.mark.parametrize("key", ["incubate%0A", "in%00cubate", "%ff", "a%20b", "a/b", ""])
-def test_a_step_key_that_is_no_word_is_404(operator: ApiClient, run: Run, key: str) -> None:
+def test_a_step_key_that_is_not_a_slug_is_404(operator: ApiClient, run: Run, key: str) -> None:
     assert problem(operator.post(path_of(run, key), DONE)) == (404, "not-found")
 
 
@@ -416,7 +414,7 @@ def test_order_and_repetition_come_before_the_body(operator: ApiClient, run: Run
 
 
 @pytest.mark.parametrize("client", ["viewer", "author"])
-def test_whoever_only_reads_runs_can_neither_start_nor_commit(
+def test_a_person_who_only_reads_runs_can_neither_start_nor_commit(
     request: pytest.FixtureRequest, client: str, run: Run
 ) -> None:
     reader = request.getfixturevalue(client)
@@ -426,7 +424,9 @@ def test_whoever_only_reads_runs_can_neither_start_nor_commit(
     assert reader.get(f"/runs/{run.pk}").status_code == 200
 
 
-def test_a_step_for_supervisors_is_theirs(operator: ApiClient, supervisor: ApiClient, mkoch: User) -> None:
+def test_only_supervisors_commit_a_step_for_supervisors(
+    operator: ApiClient, supervisor: ApiClient, mkoch: User
+) -> None:
     run = start(mkoch, body(steps=[step("approve", role="supervisor")]))
 
     refused = operator.post(path_of(run, "approve"))

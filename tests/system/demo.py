@@ -1,4 +1,4 @@
-"""The demo as a person gets it: `manage.py demo` as a process of its own, watched and used from outside."""
+"""The demo as a person gets it: `manage.py demo` as a separate process, watched and used from outside."""
 
 import contextlib
 import json
@@ -46,11 +46,11 @@ def _end_with_this_process(parent_pid: int = os.getpid()) -> None:
 
 
 class DemoGone(Exception):
-    """The demo serves nobody any more; the message says how it ended, and what it said last."""
+    """The demo no longer serves; the message says how it ended, with the last lines of its logs."""
 
 
 class Demo:
-    """A running demo: its files, its processes, clients for it, and what it has said."""
+    """A running demo: its files, its processes, its clients and its logs."""
 
     def __init__(self, data_dir: Path, *options: str, port: int | None = None, **environment: str) -> None:
         self.data_dir = data_dir
@@ -89,7 +89,7 @@ class Demo:
 
     @contextlib.contextmanager
     def expected_to_serve(self) -> Iterator[None]:
-        """Check before and after the block that it serves: a refused connection would not tell why it does not.
+        """Check before and after the block that it serves, because a refused connection would not say why it does not.
 
         Raises:
             DemoGone: it does not.
@@ -155,7 +155,7 @@ class Demo:
         return self._stderr.read_text(encoding="utf-8", errors="replace")
 
     def events(self, name: str, since: int = 0) -> list[Answer]:
-        """Return the log's events of a name, those from number `since` of all events on."""
+        """Return the events with this name from the log, from number `since` of all events on."""
         self._read_events()
         return [event for event in self._events[since:] if event["event"] == name]
 
@@ -241,7 +241,7 @@ class Demo:
             self._valkey.kill()
             self._valkey.wait()
 
-    # Its data, from behind
+    # Its data, behind its back
 
     @cached_property
     def redis(self) -> Redis:

@@ -1,4 +1,4 @@
-"""Two reads of the same thing: what the client, Redis, the metrics and the log see of it."""
+"""Two reads of the same resource, as the client, Redis, the metrics and the log see them."""
 
 import json
 
@@ -19,13 +19,13 @@ def resource(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def path(resource: str, procedure_key: str, run_id: str) -> str:
-    """The path of a resource that changed after it was read, or has never been."""
+    """The path of a resource that has changed since it was last read, or was never read."""
     return {"list": "/procedures", "procedure": f"/procedures/{procedure_key}", "run": f"/runs/{run_id}"}[resource]
 
 
 @pytest.fixture
 def name(resource: str, procedure_key: str, run_id: str) -> str:
-    """How the resource's Redis keys begin."""
+    """The beginning of the resource's Redis keys."""
     ids = {"list": "", "procedure": f":{procedure_key}", "run": f":{run_id}"}
     return f"procedures:{resource}{ids[resource]}"
 
@@ -170,7 +170,7 @@ def test_the_service_is_ready_with_both_of_its_servers(demo: Demo) -> None:
 
 
 @pytest.mark.parametrize("path", ["/procedures", "/runs"])
-def test_without_a_token_nothing_is_told(demo: Demo, path: str) -> None:
+def test_without_a_token_a_client_learns_nothing(demo: Demo, path: str) -> None:
     answer = demo.client(None).get(path)
 
     assert answer.status_code == 401

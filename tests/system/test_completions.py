@@ -13,7 +13,7 @@ SAMPLES = sorted(path.stem for path in (PROJECT_DIR / "procedures" / "sample_dat
 
 
 class Operator:
-    """Fills in slots as a client does that knows nothing but their definitions."""
+    """Fills in slots like a client that knows only their definitions."""
 
     def __init__(self) -> None:
         self._random = random.Random(0)  # noqa: S311  # no secret
@@ -27,7 +27,7 @@ class Operator:
         }
 
     def value_for(self, slot: dict[str, Any]) -> Any:
-        """Return a value that a slot takes."""
+        """Return a value that a slot accepts."""
         options = [option["value"] for option in slot.get("options", [])]
         least = slot.get("min", slot.get("max", 1))
         values: dict[str, Any] = {
@@ -68,5 +68,5 @@ def test_a_sample_procedure_is_executed_to_its_end(demo: Demo, key: str) -> None
     assert {step["state"] for step in ended["steps"]} == {"committed"}
 
 
-def test_all_seven_are_there() -> None:
+def test_there_are_seven_samples() -> None:
     assert len(SAMPLES) == 7

@@ -99,7 +99,7 @@ def test_every_writer_reads_its_own_write(demo: Demo) -> None:
 
 
 def put_and_read(demo: Demo, procedure_key: str, number: int) -> list[str]:
-    """Change a procedure's title, and return where it is not seen."""
+    """Change a procedure's title, and return where it is missing."""
     title = f"Number {number}"
     assert demo.put_procedure(procedure_key, title=title).status_code == 200
     reads: dict[str, Callable[[], Any]] = {
@@ -110,7 +110,7 @@ def put_and_read(demo: Demo, procedure_key: str, number: int) -> list[str]:
 
 
 def commit_and_read(demo: Demo, run_id: str, step_key: str) -> list[str]:
-    """Commit a step, and return where it is not seen."""
+    """Commit a step, and return where it is missing."""
     assert demo.commit(run_id, step_key).status_code == 201
     commits = demo.read(f"/runs/{run_id}")["commits"]
     return [] if commits and commits[-1]["step_key"] == step_key else [f"{step_key} in the run"]

@@ -1,7 +1,7 @@
-"""How far a request travels: the files of ours that it runs through, from the server's call to the answer.
+"""How far a request travels: the number of our files that it runs through, from the server's call to the answer.
 
 Middleware, logging and metrics count; libraries do not. Every file is one more place to look when something is wrong,
-so their number has a bound; where more is truly clearer, the bound moves and an ADR says why.
+so their number has a bound. If more files are truly clearer, the bound moves and an ADR says why.
 """
 
 import threading
@@ -25,7 +25,7 @@ HIT, MISS_OF_A_RUN, COMMIT = 14, 22, 28
 
 
 class Trail:
-    """The files whose code ran, in threads that were started after it was laid."""
+    """The files whose code ran, in threads that started after this was installed."""
 
     def __init__(self) -> None:
         self._files: set[str] = set()
@@ -36,7 +36,7 @@ class Trail:
             self._files.add(frame.f_code.co_filename)
 
     def behind(self, request: Callable[[], Any]) -> list[str]:
-        """Return the files of ours whose code ran during a request."""
+        """Return our files whose code ran during a request."""
         self._files.clear()
         request()
         paths = (Path(name) for name in sorted(self._files))
@@ -68,8 +68,8 @@ def run_path(client: ServedClient) -> str:
 
 
 def check(what: str, files: list[str], bound: int) -> None:
-    """Print the files, and hold their number against the bound."""
-    print(f"\n{what}: {len(files)} files\n  " + "\n  ".join(files))  # noqa: T201  # what `pytest -s` is asked for
+    """Print the files, and compare their number with the bound."""
+    print(f"\n{what}: {len(files)} files\n  " + "\n  ".join(files))  # noqa: T201  # this is what `pytest -s` shows
     assert len(files) <= bound
 
 

@@ -21,11 +21,11 @@ Call = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def models(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The classes of a client that is generated without a warning, and can be imported."""
+def models(shared_demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The modules of a client that was generated without a warning and can be imported."""
     directory = tmp_path_factory.mktemp("client")
     document = directory / "openapi.json"
-    document.write_bytes(demo.client(None).get("/openapi.json").content)
+    document.write_bytes(shared_demo.client(None).get("/openapi.json").content)
     options = ["--path", str(document), "--output-path", str(directory / PACKAGE), "--meta", "none"]
     search_path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # it formats with ruff
     generation = subprocess.run(
@@ -43,11 +43,11 @@ def models(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any
 
 @pytest.fixture
 def call(demo: Demo, models: Any) -> Call:
-    """Call an operation of the live service as operator; return the status and what the client made of the body."""
+    """Call an operation of the live service as operator; return the status and the parsed body."""
 
     def send(operation: str, *path: Any, **arguments: Any) -> tuple[HTTPStatus, Any]:
         client = importlib.import_module(PACKAGE).AuthenticatedClient(
-            demo.base_url, demo.tokens["operator"], bump_on_unexpected_status=True, httpx_args={"trust_env": False}
+            demo.base_url, demo.tokens["operator"], raise_on_unexpected_status=True, httpx_args={"trust_env": False}
         )
         with client:
             answer = importlib.import_module(f"{PACKAGE}.api.{operation}").sync_detailed(

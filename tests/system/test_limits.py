@@ -1,4 +1,4 @@
-"""What one client may cost the others: logins by the dozen, wrong tokens, and more requests than a token has."""
+"""How much one client may cost the others, by dozens of logins, wrong tokens, and more requests than its quota."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ READS, WRITES, WRONG_TOKENS = 30, 5, 5
 
 @pytest.fixture(scope="module")
 def hashing_record(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the servers write down their hashings."""
+    """The file where the servers record their hashings."""
     return tmp_path_factory.mktemp("limits") / "hashings"
 
 
@@ -55,12 +55,12 @@ def log_in(demo: Demo, csrf_token: str, name: str) -> httpx.Response:
 
 @pytest.fixture
 def csrf_token(limited: Demo) -> str:
-    """What a login form needs."""
+    """The token that a login form needs."""
     return str(httpx.get(f"{limited.base_url}/admin/login/", trust_env=False).cookies["csrftoken"])
 
 
 def most_at_once(lines: list[str]) -> dict[str, int]:
-    """Return how many hashings ran at once at most, by process."""
+    """Return the largest number of hashings that ran at once, by process."""
     steps: dict[str, list[int]] = {}
     for process, step in map(str.split, lines):
         steps.setdefault(process, []).append(int(step))

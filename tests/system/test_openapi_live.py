@@ -1,4 +1,4 @@
-"""The live service, held against /openapi.json: requests made up from the document, right ones and wrong ones."""
+"""The live service is checked against /openapi.json, with right and wrong requests generated from the document."""
 
 import json
 import re
@@ -45,7 +45,7 @@ TURNS_OF_A_RUN = 3  # requests until the next one gets a fresh run
 
 
 def described(max_examples: int, *, with_coverage: bool) -> schemathesis.BaseSchema:
-    """Return the document to make requests from; coverage adds the limits of each value, one after the other."""
+    """Return the document to generate requests from; coverage adds the limits of each value, one after the other."""
     config = {
         # Without a token is a case of its own below.
         "generation": {
@@ -69,7 +69,7 @@ repeatable = settings(deadline=None, derandomize=True, database=None, suppress_h
 
 
 class Aim:
-    """Points requests at things that exist: made-up keys and ids would be not found, all of them."""
+    """Points requests at things that exist, because generated keys and ids would never be found."""
 
     def __init__(self, demo: Demo, changing_key: str, executed_key: str) -> None:
         self._demo = demo
@@ -79,7 +79,7 @@ class Aim:
         self._turn = 0
 
     def point(self, case: Case) -> None:
-        """Replace what is valid in the path and in If-Match by what is there, most of the time."""
+        """Replace valid values in the path and in If-Match by existing ones, most of the time."""
         self._turn += 1
         if self._turn % 8 and _is_valid(case, ParameterLocation.PATH):
             existing = self._existing(case.operation.definition.raw["operationId"])
@@ -118,7 +118,7 @@ def _is_valid(case: Case, location: ParameterLocation) -> bool:
 
 @pytest.fixture(scope="module")
 def shared_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """A demo of its own: what is made up here stays in it."""
+    """A separate demo, so that what is generated here stays in it."""
     with running_demo(tmp_path_factory.mktemp("openapi") / "data") as demo:
         yield demo
 
@@ -132,7 +132,7 @@ def aim(demo: Demo) -> Iterator[Aim]:
 
 @pytest.fixture
 def successes() -> Iterator[Counter[int]]:
-    """The successes of an operation, of which there must be some."""
+    """The successes of an operation; there must be some."""
     counts: Counter[int] = Counter()
     yield counts
     assert counts, "not one request got as far as a success"

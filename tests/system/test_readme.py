@@ -1,4 +1,4 @@
-"""The README tells the truth: what it says to paste is pasted."""
+"""The README tells the truth: its commands are run."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Sixteen readers at once meet a key that nobody has built: over four workers, one of them builds it."""
+"""Sixteen readers ask at once for a body that nobody has built: only one of them builds it, over four workers."""
 
 import threading
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def change_something(demo: Demo) -> None:
         pass
 
 
-def test_one_build_over_four_workers_and_none_but_one_a_process_without_redis(demo: Demo) -> None:
+def test_one_build_over_four_workers_and_one_per_process_without_redis(demo: Demo) -> None:
     for _ in range(3):
         change_something(demo)
         before = demo.samples()

@@ -52,7 +52,7 @@ def printed_after(word: str, demo: Demo) -> str:
 
 
 def files_when_healthz_first_answers(demo: Demo) -> dict[str, str]:
-    """Ask /healthz without a pause until it answers 200, and return the private files of that moment."""
+    """Poll /healthz without a pause until it answers 200, and return the private files of that moment."""
     while True:
         assert demo.process.poll() is None, demo.stderr
         connection = http.client.HTTPConnection(HOST, demo.port, timeout=30)
@@ -120,7 +120,7 @@ def test_private_files_are_for_their_owner_alone(demo: Demo, name: str) -> None:
     assert stat.S_IMODE((demo.data_dir / name).stat().st_mode) == 0o600
 
 
-def test_tokens_has_exactly_one_token_a_role(demo: Demo) -> None:
+def test_tokens_has_exactly_one_token_per_role(demo: Demo) -> None:
     assert set(demo.tokens) == ROLES
     assert len(set(demo.tokens.values())) == len(ROLES)
 
@@ -191,7 +191,7 @@ def test_without_sample_data_there_is_nothing_but_people_and_one_worker_if_so_as
         assert len(demo.pids["workers"]) == 1
 
 
-def test_a_port_in_use_is_said_before_anything_is_started(tmp_path: Path, ended_demos: list[Demo]) -> None:
+def test_a_port_in_use_is_reported_before_anything_is_started(tmp_path: Path, ended_demos: list[Demo]) -> None:
     port = free_port()
     with socket.create_server((HOST, port)):
         refused_demo = Demo(tmp_path / "data", port=port)

@@ -1,7 +1,7 @@
 """What each walk through the service costs: statements in PostgreSQL, commands in Redis, counted by the servers.
 
-Exact, so that one more is noticed. One worker, so that it is known who holds what; a process that has met the token.
-BEGIN and COMMIT are not counted; commands that a script runs are.
+The numbers are exact, so that one more is noticed. There is one worker, so that it is known what it has in memory, and
+it already knows the token. BEGIN and COMMIT are not counted; commands that a script runs are.
 """
 
 from collections.abc import Callable, Iterator
@@ -57,20 +57,20 @@ def statements(demo: Demo) -> int:
 
 
 def commands(demo: Demo) -> dict[str, int]:
-    """Return how many commands Redis has got so far, by name, but for those of connections and of this question."""
-    told: Any = demo.redis.info("commandstats")
-    calls = {name.removeprefix("cmdstat_"): stats["calls"] for name, stats in told.items()}
+    """Return how many commands Redis has received so far, by name, without those of connections and of this query."""
+    statistics: Any = demo.redis.info("commandstats")
+    calls = {name.removeprefix("cmdstat_"): stats["calls"] for name, stats in statistics.items()}
     return {name: number for name, number in calls.items() if not name.startswith(("info", "hello", "client|"))}
 
 
 def cost_of(demo: Demo, walk: Callable[[], httpx.Response], status: int = 200) -> Cost:
-    """Return what a request costs, once the process has met its token."""
+    """Return what a request costs, once the process knows its token."""
     statements_before, commands_before = statements(demo), commands(demo)
     response = walk()
     assert response.status_code == status, response.text
     after = commands(demo)
     spent = {name: calls - commands_before.get(name, 0) for name, calls in after.items()}
-    # The worker itself asks once a second whether Redis takes writes, by a command that nothing else uses.
+    # Once a second the worker itself checks whether Redis takes writes, with a command that nothing else uses.
     return statements(demo) - statements_before, {
         name: calls for name, calls in spent.items() if calls and name != "setex"
     }
@@ -78,7 +78,7 @@ def cost_of(demo: Demo, walk: Callable[[], httpx.Response], status: int = 200) -
 
 @pytest.fixture
 def viewer(demo: Demo) -> Iterator[httpx.Client]:
-    """A client with a token of its own, which the worker meets in `warm` and then knows for five seconds."""
+    """A client with its own token, which the worker first sees in `warm` and then remembers for five seconds."""
     secret = new_secret()
     with psycopg.connect(demo.services["database_url"]) as connection:
         connection.execute(COPY_TOKEN, [digest_of(secret), digest_of(demo.tokens["viewer"])])
@@ -87,7 +87,7 @@ def viewer(demo: Demo) -> Iterator[httpx.Client]:
 
 
 def warm(viewer: httpx.Client, *paths: str) -> None:
-    """Read, so that the worker knows the token and holds the bodies, and Redis the counters."""
+    """Read, so that the worker knows the token and has the bodies, and Redis has the counters."""
     for path in paths:
         viewer.get(path).raise_for_status()
 

@@ -1,4 +1,4 @@
-"""Two workers behind one port count together and are never apart."""
+"""Two workers behind one port add up their counts and never disagree."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -15,7 +15,7 @@ def other_run_id(demo: Demo, procedure_key: str, run_id: str) -> str:
 
 @pytest.fixture
 def counters(demo: Demo, procedure_key: str, run_id: str, other_run_id: str) -> dict[str, int]:
-    """Every counter that exists, right after everything was read."""
+    """Every counter that exists right after everything was read."""
     paths = ["/procedures", f"/procedures/{procedure_key}", "/procedures/gibson-assembly"]
     for path in [*paths, f"/runs/{run_id}", f"/runs/{other_run_id}"]:
         demo.read(path)

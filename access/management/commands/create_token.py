@@ -12,7 +12,7 @@ from access.actions import issue_token
 class Command(BaseCommand):
     """`manage.py create_token USERNAME --name NAME` prints the token, once."""
 
-    help = "Issue an API token for a user and print it; it cannot be had again later."
+    help = "Issue an API token for a user and print it. It cannot be printed again later."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")

@@ -12,10 +12,12 @@ from procedures.models import Procedure, ProcedureStatus
 class Command(BaseCommand):
     """`manage.py export_procedures [KEY…]` writes a bundle to standard output."""
 
-    help = "Write the current revisions as a bundle that import_procedures reads."
+    help = "Write the current revisions as a bundle, which import_procedures can read."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("keys", nargs="*", metavar="KEY", help="Only these; by default all active procedures.")
+        parser.add_argument(
+            "keys", nargs="*", metavar="KEY", help="Export only these; by default all active procedures."
+        )
 
     def handle(self, *, keys: list[str], **_options: Any) -> None:
         published = Procedure.objects.published().with_steps()

@@ -20,7 +20,7 @@ from rest.problems import VALIDATION_FAILED
 class Command(BaseCommand):
     """`manage.py import_procedures FILE…` imports everything or nothing; importing the same again changes nothing."""
 
-    help = "Publish the procedures in bundle files, in one transaction. Identical content makes no new revision."
+    help = "Publish the procedures in bundle files, in one transaction. Unchanged content makes no new revision."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
@@ -39,15 +39,15 @@ class Command(BaseCommand):
     def _read(files: list[Path]) -> list[tuple[Path, Definition]]:
         """Read every file before reporting, so that one run shows everything that is wrong."""
         definitions: list[tuple[Path, Definition]] = []
-        complaints: list[str] = []
+        errors: list[str] = []
         for path in files:
             try:
                 definitions += [(path, definition) for definition in read_bundle(path)]
             except InvalidBundle as error:
-                complaints.append(str(error))
-        complaints += _repetitions(definitions)
-        if complaints:
-            raise CommandError("Nothing was imported.\n" + "\n".join(complaints))
+                errors.append(str(error))
+        errors += _repetitions(definitions)
+        if errors:
+            raise CommandError("Nothing was imported.\n" + "\n".join(errors))
         return definitions
 
     @staticmethod
@@ -67,12 +67,12 @@ class Command(BaseCommand):
 def _repetitions(definitions: list[tuple[Path, Definition]]) -> list[str]:
     """Return a complaint for each repeated key, since which definition counts would be a guess."""
     first_seen: dict[str, Path] = {}
-    complaints = []
+    errors = []
     for path, definition in definitions:
         if definition.key in first_seen:
             complaints.append(f"{path}: the key {definition.key!r} is already defined in {first_seen[definition.key]}.")
         first_seen.setdefault(definition.key, path)
-    return complaints
+    return errors
 
 
 def _outcome(procedure: Procedure, now: datetime) -> str:

@@ -24,7 +24,9 @@ class Command(BaseCommand):
     help = "Check the events of all runs, or of those named, against their hashes. Exits with 1 when any is wrong."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("run_ids", nargs="*", type=UUID, metavar="RUN_ID", help="Only these; by default all runs.")
+        parser.add_argument(
+            "run_ids", nargs="*", type=UUID, metavar="RUN_ID", help="Check only these; by default all runs."
+        )
 
     def handle(self, *, run_ids: list[UUID], **_options: Any) -> None:
         runs = events = faulty = 0
@@ -42,7 +44,9 @@ class Command(BaseCommand):
     def _print_newest(self) -> None:
         newest = RunEvent.objects.filter(run=Run.objects.order_by("-pk")[:1]).order_by("-seq").first()
         if newest is not None:
-            self.stdout.write(f"To note elsewhere: newest run {newest.run_id}, event {newest.seq}, hash {newest.hash}.")
+            self.stdout.write(
+                f"Note this elsewhere: newest run {newest.run_id}, event {newest.seq}, hash {newest.hash}."
+            )
 
 
 def _all_run_ids() -> Iterable[UUID]:

@@ -1,7 +1,7 @@
-"""Writes down each password hashing of a server, at the library under everything that hashes passwords.
+"""Records each password hashing of a server, in the library that does all of it.
 
-Python imports this module at start (`site`), where this folder is in PYTHONPATH. A line is a process id and +1 when a
-hashing begins, -1 when it ends.
+Python imports this module when it starts (`site`), if this folder is in PYTHONPATH. Each line has a process id, and +1
+when a hashing begins or -1 when it ends.
 """
 
 import os

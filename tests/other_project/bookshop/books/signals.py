@@ -1,4 +1,4 @@
-"""What makes cached books out of date."""
+"""What invalidates cached books."""
 
 from typing import Any
 
