@@ -107,7 +107,7 @@ def _object_without_duplicates(members: list[tuple[str, JSON]]) -> dict[str, JSO
         names = [name for name, _ in members]
         twice = next(name for name in names if names.count(name) > 1)
         raise NotExactJSON(f"The name {twice!r} appears more than once in an object.")
-    return found
+    return value
 
 
 def _check_texts_and_depth(value: JSON, depth: int) -> None:

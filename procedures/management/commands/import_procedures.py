@@ -67,10 +67,10 @@ class Command(BaseCommand):
 def _repetitions(definitions: list[tuple[Path, Definition]]) -> list[str]:
     """Return a complaint for each repeated key, since which definition counts would be a guess."""
     first_seen: dict[str, Path] = {}
-    errors = []
+    errors: list[str] = []
     for path, definition in definitions:
         if definition.key in first_seen:
-            complaints.append(f"{path}: the key {definition.key!r} is already defined in {first_seen[definition.key]}.")
+            errors.append(f"{path}: the key {definition.key!r} is already defined in {first_seen[definition.key]}.")
         first_seen.setdefault(definition.key, path)
     return errors
 
