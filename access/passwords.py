@@ -2,12 +2,17 @@
 
 Note [Hashing slots]. By design a hash takes tens of milliseconds of a core and megabytes of memory, and anyone who
 reaches a login page can ask for any number of hashes. So a process hashes at most two passwords at a time, whatever
-they are for. The others wait a while, and are then refused with nothing done.
+they are for. The others wait a while, and are then refused with nothing done. The hashing itself is done by threads to
+which the system gives only what the requests leave: a reader must not wait while others log in.
 """
 
+import contextlib
+import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
 
 from django.contrib.auth.hashers import Argon2PasswordHasher, PBKDF2PasswordHasher
 
@@ -15,6 +20,9 @@ from access import metrics
 
 HASHINGS_AT_ONCE = 2
 WAIT_SECONDS = 2.0
+NICENESS = 10  # of a thread that hashes; those of requests have 0 (setpriority(2))
+
+Hash = TypeVar("Hash")
 
 
 class PasswordsBusy(Exception):
@@ -33,7 +41,7 @@ class HashingSlots:
         self._semaphore = threading.BoundedSemaphore(slots)
         self._wait_seconds = wait_seconds
 
-    @contextmanager
+    @contextlib.contextmanager
     def one(self) -> Iterator[None]:
         """Hold a slot inside the block.
 
@@ -49,7 +57,23 @@ class HashingSlots:
             self._semaphore.release()
 
 
+def hash_in_turn(hashing: Callable[[], Hash]) -> Hash:
+    """Hash a password once there is a slot, in a thread that takes no time from the requests.
+
+    Raises:
+        PasswordsBusy: no slot became free in time.
+    """
+    with slots.one():
+        return _threads.submit(hashing).result()
+
+
+def _be_nice() -> None:
+    with contextlib.suppress(OSError):  # only Linux has a priority for each thread
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
 slots = HashingSlots(HASHINGS_AT_ONCE, WAIT_SECONDS)
+_threads = ThreadPoolExecutor(HASHINGS_AT_ONCE, thread_name_prefix="hashing", initializer=_be_nice)
 
 
 class BoundedArgon2PasswordHasher(Argon2PasswordHasher):
@@ -64,17 +88,14 @@ class BoundedArgon2PasswordHasher(Argon2PasswordHasher):
     parallelism = 1
 
     def encode(self, password: str, salt: str) -> str:
-        with slots.one():
-            return super().encode(password, salt)
+        return hash_in_turn(partial(super().encode, password, salt))
 
     def verify(self, password: str, encoded: str) -> bool:
-        with slots.one():
-            return super().verify(password, encoded)
+        return hash_in_turn(partial(super().verify, password, encoded))
 
 
 class BoundedPBKDF2PasswordHasher(PBKDF2PasswordHasher):
     """For passwords hashed elsewhere. It verifies by encoding, so a verification takes one slot."""
 
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
-        with slots.one():
-            return super().encode(password, salt, iterations)
+        return hash_in_turn(partial(super().encode, password, salt, iterations))

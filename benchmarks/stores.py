@@ -58,6 +58,7 @@ class Stores:
     def __init__(self, servers: EmbeddedServers, folder: Path) -> None:
         self.folder = folder
         self.postgres_log = servers.postgres.log_path
+        self.postgres_pid = servers.postgres.pid
         self.redis_url = servers.redis_url
         self.database_url = servers.database_url
         self.valkey = Valkey.of(servers)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmarks.cases import cold, commits, conditional, hit, miss, outage, scale
+from benchmarks.cases import cold, commits, conditional, crowds, hit, miss, outage, scale
 from benchmarks.measurement import Findings, Measurement
 
 CASES: dict[str, Callable[[Measurement], Findings]] = {
@@ -14,4 +14,5 @@ CASES: dict[str, Callable[[Measurement], Findings]] = {
     "cold": cold.measure,
     "commits": commits.measure,
     "scale": scale.measure,
+    "crowds": crowds.measure,
 }

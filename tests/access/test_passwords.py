@@ -1,5 +1,6 @@
 """The bounds on password hashing."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -139,6 +140,13 @@ def test_the_next_hashing_waits_for_its_turn() -> None:
     second.join()
 
     assert order == ["first", "second"]
+
+
+def test_a_hashing_leaves_the_requests_their_time() -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    assert passwords.hash_in_turn(niceness) == niceness() + 10
 
 
 def test_passwords_are_hashed_as_owasp_recommends() -> None:

@@ -171,8 +171,12 @@ def _kill_after_commit(scene: Scene) -> bool:
         while writer.is_alive() and not _is_committed(scene, procedure, number):
             pass  # each look takes some milliseconds
         for worker in workers:
+            worker.suspend()  # to find the right one takes time, in which no answer must leave
+        for worker in workers:
             if any(connection.raddr[:1] == (ADDRESS_OF_ITS_OWN,) for connection in worker.net_connections("tcp")):
                 node.kill_worker(worker)
+            else:
+                worker.resume()
         writer.join()
     client.close()
     node.wait_until_serving()
