@@ -1,6 +1,6 @@
 """Idempotency keys: a client that lost an answer can repeat its request, and nothing is done twice.
 
-A request is recorded in a row that it writes itself, in the same transaction. There is no separate store.
+A request is recorded by what it writes itself, in the same transaction. There is no separate store.
 """
 
 import hashlib
