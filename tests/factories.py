@@ -22,7 +22,7 @@ from runs.serializers import CommitBodySerializer, submission_from
 from runs.submissions import StartSubmission
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""For hypothesis: a busy machine is no finding."""
+"""For hypothesis: a slow run on a busy machine is not a failure."""
 
 
 def step(key: str = "measure", **members: Any) -> dict[str, Any]:

@@ -229,7 +229,7 @@ def test_a_thawed_valkey_is_used_again_and_fresh(demo: Demo, procedure_key: str,
         demo.put_procedure(procedure_key, title="Thawed")
         demo.commit(run_id, "measure")
 
-    # Their bumps were lost: what Valkey held before may be believed until its lease ends.
+    # Their bumps were lost: what Valkey had before may be believed until its lease ends.
     changed = ("procedures:list", f"procedures:procedure:{procedure_key}", f"procedures:run:{run_id}")
     outdated = {(f"{name}:version", old[f"{name}:version"]) for name in changed}
     eventually(lambda: not outdated & demo.counters().items(), LEASE_SECONDS + 1)

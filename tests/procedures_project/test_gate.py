@@ -137,17 +137,17 @@ def test_the_gzip_form_is_the_body(viewer: ApiClient, paths: list[str]) -> None:
         assert "Accept-Encoding" in coded["Vary"]
 
 
-@pytest.mark.parametrize("held", ["", "-gzip"])
+@pytest.mark.parametrize("suffix", ["", "-gzip"])
 @pytest.mark.parametrize("accepted", ["gzip", "identity"])
 def test_a_304_names_the_body_that_the_client_has(
-    viewer: ApiClient, paths: list[str], held: str, accepted: str
+    viewer: ApiClient, paths: list[str], suffix: str, accepted: str
 ) -> None:
     for path, tag in warm(viewer, paths).items():
-        held_tag = f'{tag[:-1]}{held}"'
+        known_tag = f'{tag[:-1]}{suffix}"'
 
-        answer = viewer.get(path, headers={"If-None-Match": held_tag, "Accept-Encoding": accepted})
+        answer = viewer.get(path, headers={"If-None-Match": known_tag, "Accept-Encoding": accepted})
 
-        assert (answer.status_code, answer["ETag"]) == (304, held_tag)
+        assert (answer.status_code, answer["ETag"]) == (304, known_tag)
 
 
 def test_the_tier_is_reported(viewer: ApiClient, paths: list[str]) -> None:

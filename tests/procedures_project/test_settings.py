@@ -145,7 +145,7 @@ def test_the_deployment_check_finds_nothing_wrong_with_our_settings() -> None:
 
     report = (finished.stdout + finished.stderr).decode()
     assert "System check identified" in report
-    # Whether subdomains and browsers' preload lists are concerned is for whoever owns the domain to say.
+    # The owner of the domain must decide about subdomains and browsers' preload lists.
     assert set(re.findall(r"\w+\.[EW]\d+", report)) <= {
         "security.W005",
         "security.W021",

@@ -18,7 +18,7 @@ from tests.processes import eventually
 from tests.system.demo import Demo, running_demo
 
 Cost = tuple[int, dict[str, int]]
-"""Statements of PostgreSQL, and commands of Redis by name."""
+"""The number of PostgreSQL statements, and of Redis commands by name."""
 
 COPY_TOKEN = """
     INSERT INTO access_apitoken (name, user_id, digest, beginning, created_at)
@@ -26,7 +26,7 @@ COPY_TOKEN = """
 """
 
 BUMP = {"time": 2, "eval": 1, "pttl": 1, "get": 1, "pexpireat": 1}
-"""The commands of a bump, without what moves the number; the script asks the time too."""
+"""The commands of a bump, without the one that moves the number; the script asks for the time too."""
 
 
 @pytest.fixture(scope="module")
