@@ -83,7 +83,10 @@ class Gate:
         except Exception:  # the server would answer without a record, and say nothing
             logger.exception("gate_failed")
             answer = _refusal(meta, INTERNAL_ERROR())
-        await send_answer(send, meta, answer)
+        try:
+            await send_answer(send, meta, answer)
+        except TimeoutError:  # an answer that is not complete ends the connection
+            logger.info("answer_not_taken", seconds=TAKE_SECONDS)
 
     async def _answer_to(self, meta: dict[str, Any], receive: Receive) -> WholeAnswer:
         if meta["PATH_INFO"][1:] in MACHINES:
@@ -154,7 +157,7 @@ async def send_answer(send: Send, meta: Mapping[str, Any], answer: WholeAnswer) 
     """Send an answer, to HEAD its head; a long one in pieces, so that no connection holds a copy of it.
 
     Raises:
-        TimeoutError: the client has not taken a piece in time; the server then closes the connection.
+        TimeoutError: the client has not taken a piece in time.
     """
     await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
     body = b"" if meta["REQUEST_METHOD"] == "HEAD" else answer.body

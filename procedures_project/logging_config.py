@@ -62,7 +62,10 @@ def logging_config(log_format: str) -> None:
             },
             "root": {"handlers": ["stderr"], "level": "INFO"},
             # Each refused request or login is already one line of ours; these would add a second.
-            "loggers": {name: {"level": "ERROR"} for name in ("django.request", "django.security", "axes")},
+            "loggers": {
+                **{name: {"level": "ERROR"} for name in ("django.request", "django.security", "axes")},
+                "_granian.asgi": {"level": "WARNING"},  # a line for each piece that a client does not take any more
+            },
         }
     )
 

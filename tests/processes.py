@@ -132,6 +132,11 @@ class Granian:
             )
 
     @property
+    def pid(self) -> int:
+        """The process id of granian itself."""
+        return self._process.pid
+
+    @property
     def has_ended(self) -> bool:
         """Whether granian itself has ended."""
         return self._process.poll() is not None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -92,6 +93,24 @@ def test_a_body_that_does_not_come_is_too_slow(monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises(BodyTooSlow):
         collected(all_of_it, piece(b"a"))
+
+
+def test_a_timer_that_fires_early_does_not_make_a_piece_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = asyncio.wait
+    early = iter([True])
+
+    async def fire_early(tasks: Any, timeout: float) -> Any:
+        return await wait(tasks, timeout=0 if next(early, False) else timeout)
+
+    monkeypatch.setattr(
+        request_bodies, "asyncio", SimpleNamespace(wait=fire_early, ensure_future=asyncio.ensure_future)
+    )
+
+    async def play(collector: BodyCollector, client: Client) -> None:
+        asyncio.get_running_loop().call_later(0.01, client.queue.put_nowait, piece(b"whole", more=False))
+        await all_of_it(collector, client)
+
+    assert collected(play) == b"whole"
 
 
 def test_bytes_that_came_earn_a_body_more_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import os
 from argparse import ArgumentParser
 from pathlib import Path
-from socket import SO_REUSEADDR, SOL_SOCKET
+from socket import AF_UNIX, SO_REUSEADDR, SOL_SOCKET
 from socket import socket as new_socket
 from typing import Any
 
@@ -33,7 +33,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, host: str, port: int, socket: str, threads: int, **options: Any) -> None:
-        if not socket:
+        if socket:
+            _free_socket(Path(socket))
+        else:
             _refuse_busy_port(host, port)
         _forget_earlier_metrics()
         os.environ["DJANGO_THREADS"] = str(threads)
@@ -51,6 +53,21 @@ def _refuse_busy_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise CommandError(f"{host}:{port}: {error.strerror}") from None
+
+
+def _free_socket(path: Path) -> None:
+    """Remove the socket of a server that was killed, which nobody listens on; granian would not start over it."""
+    if not path.is_socket():
+        return
+    with new_socket(AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+        except OSError as error:
+            raise CommandError(f"{path}: {error.strerror}") from None
+        else:
+            raise CommandError(f"{path}: another server listens there")
 
 
 def _forget_earlier_metrics() -> None:
