@@ -6,7 +6,7 @@ for all workers and do not need Redis; it writes only when a login fails. Its se
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -23,6 +23,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.cookie import parse_cookie
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.deprecation import MiddlewareMixin
 
 from access import metrics
 from access.addresses import client_address, counted_address
@@ -60,14 +61,8 @@ def is_logged_in(meta: Mapping[str, Any]) -> bool:
     return session_key is not None and SESSION_KEY in SessionStore(session_key)
 
 
-class PasswordsBusyMiddleware:
+class PasswordsBusyMiddleware(MiddlewareMixin):
     """Answers a page that got no turn to hash a password."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer 503 if too many passwords are being hashed; leave other exceptions to others."""

@@ -241,8 +241,8 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": (
         ["access.limits.TokenThrottle"] if TOKEN_READS_PER_MINUTE or TOKEN_WRITES_PER_MINUTE else []
     ),
-    "DEFAULT_PARSER_CLASSES": ["rest.parsers.ExactJSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["rest.renderers.ExactJSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest.json_bodies.ExactJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest.json_bodies.ExactJSONRenderer"],
     "EXCEPTION_HANDLER": "rest.error_answers.problem_response",
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS tells nothing that /openapi.json does not
     "URL_FORMAT_OVERRIDE": None,  # `?format=` is an unknown parameter like any other

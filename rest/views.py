@@ -11,7 +11,7 @@ from rest.parameters import NoParameters, Parameters, parameters_of
 
 
 def body_of(request: Request) -> dict[str, Any]:
-    """Return the request's JSON object, parsed once (`rest.parsers`); an absent body is an empty object."""
+    """Return the request's JSON object, parsed once (`rest.json_bodies`); an absent body is an empty object."""
     return cast(dict[str, Any], request.data)
 
 

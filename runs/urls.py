@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from rest.renderers import CSVRenderer
+from rest.json_bodies import CSVRenderer
 from runs.views import RunViewSet
 
 STEP = "runs/<uuid:run_id>/steps/<slug:step_key>"

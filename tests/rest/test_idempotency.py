@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from procedures_project import documentation
 from rest.idempotency import UNKEYED, identity_of
-from rest.parsers import ExactJSONParser
+from rest.json_bodies import ExactJSONParser
 from rest.problems import MALFORMED_REQUEST
 
 KEYS = ["k", "two words", "!", "~", 'k"', '"k"', '" "', '"""', "x" * 255, '"' + "x" * 255 + '"']

@@ -7,7 +7,7 @@ from rest_framework.throttling import UserRateThrottle
 
 from procedures import caches
 from procedures.views import ProcedureViewSet, RevisionViewSet
-from rest.renderers import CSVRenderer
+from rest.json_bodies import CSVRenderer
 from versioned_cache.http.fast_path import cached_read_of, is_plain
 
 

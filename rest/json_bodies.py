@@ -1,10 +1,11 @@
-"""Reading request bodies: UTF-8 JSON objects of bounded size, and nothing else."""
+"""Bodies over HTTP: requests' are UTF-8 JSON objects of bounded size and nothing else, answers' are JSON."""
 
 from collections.abc import Mapping
 from typing import IO, Any
 
 from django.conf import settings
 from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
 
 from rest import exact_json
 from rest.problems import MALFORMED_REQUEST, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE
@@ -41,6 +42,27 @@ class ExactJSONParser(BaseParser):
         if not isinstance(value, dict):
             raise MALFORMED_REQUEST("The body must be a JSON object.")
         return value
+
+
+class ExactJSONRenderer(BaseRenderer):
+    """Render JSON as UTF-8 bytes; decimals keep their digits."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None  # RFC 8259 §11: JSON has no charset parameter
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> bytes:
+        """Return `data` as JSON; no bytes for an answer without a body."""
+        return b"" if data is None else exact_json.dumps(data)
+
+
+class CSVRenderer(ExactJSONRenderer):
+    """Lets a client ask for CSV. Views write the CSV themselves; what is left to render are problems, in JSON."""
+
+    media_type = "text/csv"
+    format = "csv"
 
 
 def _check_coding(content_encoding: str, charset: str) -> None:
