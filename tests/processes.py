@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -101,6 +101,20 @@ def processes_of(data_dir: Path) -> list[psutil.Process]:
             if process.pid != os.getpid() and any(str(data_dir) in trace for trace in traces):
                 processes.append(process)
     return [process for process in processes if not is_gone(process)]
+
+
+@contextlib.contextmanager
+def frozen_with_children(pid: int) -> Iterator[None]:
+    """Freeze a process, with all that it has started (SIGSTOP), inside the block."""
+    process = psutil.Process(pid)
+    family = [process, *process.children(recursive=True)]
+    for member in family:
+        member.suspend()
+    try:
+        yield
+    finally:
+        for member in family:
+            member.resume()
 
 
 def serve_argv(port: int, workers: int) -> list[str]:

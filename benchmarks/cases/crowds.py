@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TextIO, cast
 
-import psutil
-
 from benchmarks.cases.hit import PROCEDURES
 from benchmarks.load import Answer, Connection, LoadError, request_bytes
 from benchmarks.measurement import LIST, Findings, Measurement, compare, memory_of
@@ -19,6 +17,7 @@ from benchmarks.ratios import Round
 from benchmarks.servers import OURS, Server, serving
 from procedures_project.embedded import HOST
 from tests import PROJECT_DIR
+from tests.processes import frozen_with_children
 
 GOAL = 3.0  # times the reader's p99 alone
 WORKERS = 2
@@ -123,24 +122,10 @@ def _p99_of_reading(server: Server, token: str) -> float:
 def _while_postgresql_is_frozen(measurement: Measurement, server: Server, token: str) -> dict[str, float]:
     """Return the longest that /healthz took, and how long a write took until it was refused; in seconds."""
     probe, write = request_bytes("GET", "/healthz", token), request_bytes("POST", "/runs", token, body={})
-    with _frozen_postgresql(measurement), Connection(HOST, server.port) as connection:
+    with frozen_with_children(measurement.stores.postgres_pid), Connection(HOST, server.port) as connection:
         refused = _seconds_of(connection, write, 503)
         probed = max(_seconds_of(connection, probe, 200) for _ in range(PROBES))
     return {"write_refused": refused, "slowest_healthz": probed}
-
-
-@contextlib.contextmanager
-def _frozen_postgresql(measurement: Measurement) -> Iterator[None]:
-    """Freeze PostgreSQL with all its backends (SIGSTOP) inside the block."""
-    postmaster = psutil.Process(measurement.stores.postgres_pid)
-    processes = [postmaster, *postmaster.children(recursive=True)]
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.resume()
 
 
 def _seconds_of(connection: Connection, request: bytes, status: int) -> float:

@@ -1,6 +1,5 @@
 """The bearers that a process remembers for a few seconds."""
 
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,17 +14,8 @@ from access.authentication import BEARER_TTL_SECONDS, Bearers
 from access.models import ApiToken
 from access.rights import Right
 from access.roles import Role
+from tests.access.clock import Clock
 from tests.conftest import ApiClient
-
-
-class Clock:
-    """The process's clock, which a test may move forward."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.monotonic() + self.ahead
 
 
 @pytest.fixture

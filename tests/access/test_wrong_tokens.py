@@ -1,6 +1,5 @@
 """Wrong tokens: if an address sends many, they are refused without PostgreSQL, and valid tokens never are."""
 
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -20,20 +19,11 @@ from access.models import ApiToken
 from access.roles import Role
 from access.wrong_tokens import COPY_SECONDS, WrongTokens
 from rest.rate_limits import Policy
+from tests.access.clock import Clock
 from tests.conftest import ApiClient
 
 QUOTA = 3
 BAD_HOUSE, GOOD_HOUSE = "203.0.113.9", "203.0.113.10"
-
-
-class Clock:
-    """The process's clock, which a test may move forward."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.monotonic() + self.ahead
 
 
 @pytest.fixture

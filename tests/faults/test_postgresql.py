@@ -1,15 +1,12 @@
 """When PostgreSQL's connections are cut, requests recover by themselves, and no answered write is lost."""
 
-import contextlib
 import threading
-from collections.abc import Iterator
 
 import httpx
-import psutil
 import psycopg
 
 from tests.factories import step
-from tests.processes import eventually
+from tests.processes import eventually, frozen_with_children
 from tests.system.demo import Demo
 
 STEPS = 60
@@ -86,25 +83,11 @@ def read_run(demo: Demo, run_id: str) -> dict[str, list[dict[str, str]]]:
     return run
 
 
-@contextlib.contextmanager
-def frozen_postgresql(demo: Demo) -> Iterator[None]:
-    """Freeze PostgreSQL with all its backends (SIGSTOP) inside the block."""
-    server = psutil.Process(demo.services["pids"]["postgres"])
-    processes = [server, *server.children(recursive=True)]
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.resume()
-
-
 def test_no_request_waits_endlessly_for_a_frozen_postgresql(demo: Demo, procedure_key: str) -> None:
     for number in range(5):
         demo.put_procedure(procedure_key, title=f"Before {number}")
 
-    with frozen_postgresql(demo):
+    with frozen_with_children(demo.services["pids"]["postgres"]):
         answers = [demo.put_procedure(procedure_key, title="Frozen")]
         ready = demo.client(None).get("/readyz")
 
@@ -118,7 +101,7 @@ def test_a_read_whose_lease_still_holds_is_answered_while_postgresql_is_frozen(d
     for _ in range(16):  # so that each worker has met the token, and holds the body
         demo.get("/procedures")
 
-    with frozen_postgresql(demo):
+    with frozen_with_children(demo.services["pids"]["postgres"]):
         answers = [demo.get("/procedures") for _ in range(8)]
 
     assert [answer.status_code for answer in answers] == [200] * 8
