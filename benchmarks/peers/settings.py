@@ -20,6 +20,7 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "rest_framework",
+    "axes",  # for `access`; it has no say in an API
     "access",
     "versioned_cache",
     "procedures",
