@@ -33,25 +33,16 @@ class RunEventInline(ReadOnly, admin.TabularInline[RunEvent, Run]):
     """The ledger of a run."""
 
     model = RunEvent
-    fields = readonly_fields = (
-        "seq",
-        "kind",
-        "step",
-        "value_lines",
-        "checklist_lines",
-        "remarks",
-        "actor_name",
-        "recorded_at",
-    )
+    fields = readonly_fields = ("seq", "kind", "step", "inputs", "checks", "remarks", "actor_name", "recorded_at")
     ordering = ["seq"]
 
     @admin.display(description="Values")
-    def value_lines(self, event: RunEvent) -> str:
+    def inputs(self, event: RunEvent) -> str:
         """Show the values, one a line."""
         return _lines(event.values)
 
     @admin.display(description="Checklist")
-    def checklist_lines(self, event: RunEvent) -> str:
+    def checks(self, event: RunEvent) -> str:
         """Show the checklist, one item a line."""
         return _lines(event.checklist)
 

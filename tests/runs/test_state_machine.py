@@ -1,14 +1,13 @@
 """Runs driven at random against a model of the rules in plain Python, over the real API and database.
 
-The model knows nothing of the code: it is the rules of docs/api.md once more, in the fewest words. It lists what can be
-asked of a run, so that half of the steps record an event and the others try every kind of refusal. Every answer, and
-the whole run after every event, must be what the model says; a refusal must not change a byte of the run.
+The model lists what can be asked of a run, so that half of the steps record an event and the others try every kind of
+refusal. Every answer, and the whole run after every event, must be what the model says; a refusal must not change a
+byte of the run.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -24,10 +23,8 @@ from rest_framework.test import APIClient
 from access.roles import Role
 from runs.bodies import body_of_run
 from tests import factories
+from tests.runs.rules import ABORT, ENDED, MAX_EVENTS, SKIPPABLE, STEPS, Ask, Model
 
-STEPS = ["one", "two", "three"]
-SKIPPABLE = {"two"}
-ENDED = ("completed", "aborted")
 EXPLORATION = hypothesis_settings(
     max_examples=60,
     stateful_step_count=12,
@@ -35,106 +32,9 @@ EXPLORATION = hypothesis_settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-# What a step asks for, as often as it is named.
+# The kinds of steps; each comes as often as it is named here.
 KINDS = [*["accepted"] * 11, *["refused"] * 7, "repeated", "aborted"]
 ORDERINGS = ["strict", "any"]
-MAX_EVENTS = 6  # few, so that most runs come there
-
-
-class Ask(NamedTuple):
-    """Something to ask of a run; whatever is not valid has a body that no step allows."""
-
-    verb: str
-    step: str | None = None
-    amends: int | None = None
-    is_valid: bool = True
-
-    @property
-    def path(self) -> str:
-        return f"steps/{self.step}/{self.verb}" if self.step else self.verb
-
-    @property
-    def body(self) -> dict[str, Any]:
-        body: dict[str, Any] = {} if self.is_valid else {"values": {"no": 1}}
-        if self.verb in ("skip", "amend", "abort"):
-            body["reason"] = "why not"
-        return body if self.amends is None else {**body, "amends": self.amends}
-
-
-ABORT = Ask("abort")
-
-
-@dataclass
-class Model:
-    """A run according to the rules."""
-
-    is_strict: bool
-    status: str = "in_progress"
-    last_seq: int = 1
-    resolved: dict[str, tuple[int, str]] = field(default_factory=dict)  # step → (effective seq, state)
-    history: list[tuple[int, str, str, int | None]] = field(default_factory=list)  # seq, kind, step, amends
-
-    def asks(self) -> Iterator[Ask]:
-        """What can be asked now, sensible or not."""
-        for step in STEPS:
-            yield from (Ask("commit", step), Ask("commit", step, is_valid=False), Ask("skip", step))
-            yield from (Ask("amend", step, amends) for amends in range(1, self.last_seq + 2))
-        yield from map(Ask, ("pause", "resume", "abort"))
-
-    def refusal_of(self, ask: Ask) -> str | None:
-        """The problem that the request must meet; None if it must be accepted."""
-        if ask.step is None:
-            return self._refusal_of_change(ask.verb)
-        if ask.verb == "amend":
-            return self._refusal_to_amend(ask.step, ask.amends)
-        return self._refusal_to_resolve(ask.step) or self._refusal_of_content(ask)
-
-    def _refusal_to_resolve(self, step: str) -> str | None:
-        if self.status != "in_progress":
-            return "run-not-in-progress"
-        earlier = STEPS[: STEPS.index(step)]
-        if self.is_strict and any(other not in self.resolved for other in earlier):
-            return "step-out-of-order"
-        return "step-already-committed" if step in self.resolved else None
-
-    @staticmethod
-    def _refusal_of_content(ask: Ask) -> str | None:
-        if ask.verb == "skip":
-            return None if ask.step in SKIPPABLE else "step-not-skippable"
-        return None if ask.is_valid else "validation-failed"
-
-    def _refusal_of_change(self, verb: str) -> str | None:
-        allowed_in = {"pause": ["in_progress"], "resume": ["paused"], "abort": ["in_progress", "paused"]}
-        if self.status not in allowed_in[verb]:
-            return "run-not-in-progress"
-        return "run-too-long" if verb == "pause" and self.last_seq >= MAX_EVENTS else None
-
-    def _refusal_to_amend(self, step: str, amends: int | None) -> str | None:
-        if self.status not in ("in_progress", "completed"):
-            return "run-not-in-progress"
-        if self.last_seq >= MAX_EVENTS:
-            return "run-too-long"
-        effective, _ = self.resolved.get(step, (None, ""))
-        return None if effective is not None and amends == effective else "amend-target-stale"
-
-    def record(self, ask: Ask) -> None:
-        """Add the event that the request leads to."""
-        self.last_seq += 1
-        if ask.step is None:
-            self.status = {"pause": "paused", "resume": "in_progress", "abort": "aborted"}[ask.verb]
-            return
-        self.resolved[ask.step] = (self.last_seq, "skipped" if ask.verb == "skip" else "committed")
-        self.history.append((self.last_seq, ask.verb, ask.step, ask.amends))
-        if len(self.resolved) == len(STEPS):
-            self.status = "completed"
-
-    @property
-    def next_steps(self) -> list[str]:
-        """The steps that come next."""
-        if self.status in ENDED:
-            return []
-        open_steps = [step for step in STEPS if step not in self.resolved]
-        return open_steps[:1] if self.is_strict else open_steps
 
 
 class Runs(RuleBasedStateMachine):
