@@ -53,7 +53,7 @@ return 1
 """
 
 PROBE_KEY = "versioned_cache:readiness"
-PROBE_SECONDS = 5
+PROBE_MS = 1  # gone at once: nothing is kept but counters and payloads
 NO_EXPIRY = -1  # what PTTL answers
 
 Result = TypeVar("Result")
@@ -196,7 +196,7 @@ class Store:
 
     def try_to_write(self) -> None:
         """Return if Redis takes a write, as a bump is one."""
-        probe: tuple[object, ...] = ("SETEX", PROBE_KEY, PROBE_SECONDS, 1)
+        probe: tuple[object, ...] = ("PSETEX", PROBE_KEY, PROBE_MS, 1)
         self._run(lambda client: cast(Any, client).execute_command(*probe), bypass_breaker=True)
 
     def _run(self, operation: Callable[[Redis], Result], *, bypass_breaker: bool = False) -> Result:

@@ -28,7 +28,7 @@ from tests.samples import Samples
 
 BANNER_END = "Ctrl-C stops everything."
 START_SECONDS = 60.0
-END_SECONDS = 30.0
+END_SECONDS = 60.0  # a start that is under way ends at its next step, and a busy machine takes its time to migrate
 LAST_LINES = 20  # of each log of a demo that is gone
 LEASE_SECONDS = 5.0  # how long a fault may delay a change
 

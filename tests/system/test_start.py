@@ -151,7 +151,7 @@ def test_services_names_processes_that_run(demo: Demo) -> None:
 def test_the_log_goes_to_standard_error_alone(demo: Demo) -> None:
     demo.get("/procedures")
 
-    assert demo.events("request_finished")
+    eventually(lambda: demo.events("request_finished"))
     assert "request_finished" not in demo.stdout
 
 
