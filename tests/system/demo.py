@@ -125,7 +125,8 @@ class Demo:
             self._stop_valkey()
             if self.services:  # else the directory may be another demo's
                 for survivor in processes_of(self.data_dir):
-                    survivor.kill()
+                    with contextlib.suppress(psutil.NoSuchProcess):  # it was ending
+                        survivor.kill()
 
     def _check_that_it_serves(self) -> None:
         if self.process.poll() is None:
