@@ -10,6 +10,7 @@ from rest_framework import serializers
 from procedures.serializers import RevisionSerializer
 from rest import exact_json
 from rest.fields import InstantField, ObjectField
+from runs.formulas import defused_json, defused_text
 from runs.problems import RUN_NOT_FINISHED
 from runs.records import RunRecord, record_with_id
 from runs.serializers import ActorSerializer, RunSerializer
@@ -19,9 +20,6 @@ COLUMNS = (
     "seq", "kind", "step_key", "step_title", "values", "checklist", "deviations", "note", "reason", "amends",
     "actor_id", "actor_name", "performed_at", "recorded_at", "hash",
 )  # fmt: skip
-
-# How a formula begins to a spreadsheet (OWASP, "CSV Injection").
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ExportedEventSerializer(serializers.Serializer[Any]):
@@ -84,9 +82,9 @@ def _row(event: dict[str, Any]) -> dict[str, str]:
 
 
 def _cell(content: Any) -> str:
-    """Return a text as it is, unless a spreadsheet would run it; nothing for null; anything else as JSON."""
+    """Return a text as it is, nothing for null, anything else as JSON; none of them holds what becomes a formula."""
     if content is None:
         return ""
     if not isinstance(content, str):
-        return exact_json.dumps(content).decode()
-    return f"'{content}" if content.startswith(FORMULA_STARTS) else content
+        return defused_json(exact_json.dumps(content).decode())
+    return defused_text(content)
