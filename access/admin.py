@@ -1,7 +1,7 @@
 """People, groups and tokens in the admin. A token's secret is shown once; afterwards it can only be revoked.
 
-People with the role `admin` manage other people, but not superusers: they cannot see or create any, nor issue a
-token for one.
+People with the role `admin` manage other people, but nobody with rights that they lack themselves (`access.reach`):
+superusers and their tokens are not there for them.
 """
 
 from typing import Any, cast
@@ -10,21 +10,18 @@ from axes.models import AccessAttempt
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
-from django.db.models import ForeignKey, QuerySet
-from django.forms import ModelChoiceField, ModelForm
+from django.db.models import ForeignKey, ManyToManyField, QuerySet
+from django.forms import ModelChoiceField, ModelForm, ModelMultipleChoiceField
 from django.http import HttpRequest
 from django.utils import timezone
 
-from access.actions import revoke_token
+from access.actions import assign_secret, revoke_token
 from access.admin_lists import ListAdmin
-from access.models import ApiToken, new_secret
+from access.history import has_acted
+from access.models import ApiToken
+from access.reach import groups_within_reach, people_within_reach, permissions_within_reach
 
 admin.site.unregister([User, Group])
-
-
-def within_reach(user: User) -> QuerySet[User]:
-    """Return the people that `user` may manage."""
-    return User.objects.all() if user.is_superuser else User.objects.filter(is_superuser=False)
 
 
 @admin.register(User)
@@ -32,17 +29,44 @@ class PersonAdmin(UserAdmin[User], ListAdmin[User]):
     """People."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        return super().get_queryset(request) & within_reach(cast(User, request.user))
+        return super().get_queryset(request).filter(pk__in=people_within_reach(cast(User, request.user)))
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         # Rights come with groups; only superusers grant others.
         fields = super().get_readonly_fields(request, obj)
         return fields if cast(User, request.user).is_superuser else (*fields, "is_superuser", "user_permissions")
 
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or not has_acted(obj))
+
+    def formfield_for_manytomany(
+        self, db_field: ManyToManyField[Any, Any], request: HttpRequest, **options: Any
+    ) -> ModelMultipleChoiceField[Any] | None:
+        if db_field.name == "groups":
+            options["queryset"] = groups_within_reach(cast(User, request.user))
+        return super().formfield_for_manytomany(db_field, request, **options)
+
 
 @admin.register(Group)
 class RoleAdmin(GroupAdmin, ListAdmin[Group]):
-    """Groups, including the roles."""
+    """Groups, including the roles. Everybody may see all of them, since they are what steps ask for."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return super().has_change_permission(request, obj) and self._is_within_reach(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and self._is_within_reach(request, obj)
+
+    def formfield_for_manytomany(
+        self, db_field: ManyToManyField[Any, Any], request: HttpRequest | None = None, **options: Any
+    ) -> ModelMultipleChoiceField[Any] | None:
+        if request is not None and db_field.name == "permissions":
+            options["queryset"] = permissions_within_reach(cast(User, request.user))
+        return super().formfield_for_manytomany(db_field, request, **options)
+
+    @staticmethod
+    def _is_within_reach(request: HttpRequest, group: Group | None) -> bool:
+        return group is None or groups_within_reach(cast(User, request.user)).filter(pk=group.pk).exists()
 
 
 @admin.register(ApiToken)
@@ -50,13 +74,16 @@ class ApiTokenAdmin(ListAdmin[ApiToken]):
     """API tokens."""
 
     list_display = ["beginning", "name", "user", "created_at", "expires_at", "revoked_at"]
-    list_filter = ["user"]
+    list_filter = [("user", admin.RelatedOnlyFieldListFilter)]
     search_fields = ["name", "beginning", "user__username"]
     autocomplete_fields = ["user"]
     actions = ["revoke"]
 
     fields = ["beginning", "name", "user", "created_at", "expires_at", "revoked_at"]
     readonly_fields = ["beginning", "created_at", "revoked_at"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
+        return super().get_queryset(request).filter(user__in=people_within_reach(cast(User, request.user)))
 
     def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
         return False  # a token stays as it was issued
@@ -68,16 +95,17 @@ class ApiTokenAdmin(ListAdmin[ApiToken]):
         self, db_field: ForeignKey[Any, Any], request: HttpRequest, **options: Any
     ) -> ModelChoiceField[Any] | None:
         return super().formfield_for_foreignkey(
-            db_field, request, queryset=within_reach(cast(User, request.user)), **options
+            db_field, request, queryset=people_within_reach(cast(User, request.user)), **options
         )
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: ModelForm[ApiToken], change: bool) -> None:
-        secret = new_secret()
-        obj.assign(secret)
-        super().save_model(request, obj, form, change)
+        secret = assign_secret(token=obj, actor=cast(User, request.user))
         self.message_user(
             request, f"Copy the token now, because it will not be shown again: {secret}", messages.WARNING
         )
+
+    def log_addition(self, request: HttpRequest, obj: ApiToken, message: Any) -> None:  # type: ignore[override]
+        """Write nothing more: the action has written the history."""
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         """Tell whether the user may revoke tokens: those who may create them may."""
@@ -87,7 +115,7 @@ class ApiTokenAdmin(ListAdmin[ApiToken]):
     def revoke(self, request: HttpRequest, tokens: QuerySet[ApiToken]) -> None:
         """Revoke the selected tokens."""
         for token in tokens:
-            revoke_token(token=token, now=timezone.now())
+            revoke_token(token=token, now=timezone.now(), actor=cast(User, request.user))
         self.message_user(request, f"Revoked: {len(tokens)}.")
 
 
