@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage prove bench scorecard check lint types contracts compose migrations format clean
+.PHONY: help setup demo test coverage prove soak bench scorecard check lint types contracts compose migrations format clean
 
 help:  ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ prove: setup  ## Explore the protocol, and hold 200,000 reads against the promis
 	$(PYTHON) -m tests.model --large
 	MEMORY_TEST_RUNS=10000 $(PYTHON) -m pytest tests/versioned_cache/test_memory.py
 	$(PYTHON) -m tests.faults.history --reads 200000
+
+soak: setup  ## Let everybody work for ten minutes while one fault follows the other; OPTIONS="--minutes 30"
+	$(PYTHON) -m tests.faults.soak $(OPTIONS)
 
 bench: setup  ## Measure the cached reads beside other caches and the floors, and show the table; OPTIONS="--quick"
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt

@@ -5,11 +5,12 @@ It runs as a process of its own, whose environment names the database.
 
 import json
 import os
-import secrets
 import sys
 
 import django
 from django.core.management import call_command
+
+ADMIN_PASSWORD = "of-the-tests-alone"
 
 
 def migrate_and_make_people() -> dict[str, str]:
@@ -20,7 +21,7 @@ def migrate_and_make_people() -> dict[str, str]:
 
     from procedures_project import demo_data  # noqa: PLC0415  # its models need django.setup()
 
-    return demo_data.load(sample_data=False, admin_password=secrets.token_urlsafe(12), known_tokens={})
+    return demo_data.load(sample_data=False, admin_password=ADMIN_PASSWORD, known_tokens={})
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import random
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -17,6 +17,7 @@ from procedures_project.embedded import HOST
 from tests.factories import body, step
 from tests.faults.history.cluster import Cluster, Node
 from tests.faults.history.history import NO_ANSWER, History, Read, Write
+from tests.faults.threads import Threads
 
 LIST = "/procedures"
 NOTHING_CHANGED = "/problems/unavailable"
@@ -199,9 +200,7 @@ class Load:
         self.history = History()
         self._cluster = cluster
         self._stack = ExitStack()
-        self._stop = threading.Event()
-        self._failures: list[BaseException] = []
-        self._threads: list[threading.Thread] = []
+        self._threads = Threads()
 
     def __enter__(self) -> "Load":
         now = time.monotonic()
@@ -210,19 +209,17 @@ class Load:
             for procedure in self.things.procedures
         ]
         for number in range(READERS):
-            self._start(self._read, self.client(f"reader-{number}"))
+            self._threads.start(self._read, self.client(f"reader-{number}"))
         for procedure in self.things.published:
-            self._start(self._publish, self.client(f"author-of-{procedure.key}"), procedure)
+            self._threads.start(self._publish, self.client(f"author-of-{procedure.key}"), procedure)
         for number in range(2):
-            self._start(self._commit, self.client(f"operator-{number}"))
+            self._threads.start(self._commit, self.client(f"operator-{number}"))
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        self._threads.end()
         self._stack.close()
-        self._raise_failures()
+        self._threads.raise_failures()
 
     def client(self, name: str, address: str = HOST) -> Client:
         """Return one more client, who may do everything."""
@@ -232,25 +229,7 @@ class Load:
 
     def go_on(self, seconds: float) -> None:
         """Let the clients work for a time."""
-        self._stop.wait(seconds)
-        self._raise_failures()
-
-    def _start(self, work: Callable[..., None], *arguments: Any) -> None:
-        def repeat() -> None:
-            try:
-                while not self._stop.is_set():
-                    work(*arguments)
-            except BaseException as failure:
-                self._failures.append(failure)
-                raise
-
-        thread = threading.Thread(target=repeat, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _raise_failures(self) -> None:
-        if self._failures:
-            raise self._failures[0]
+        self._threads.go_on(seconds)
 
     def _read(self, client: Client) -> None:
         view = client.chance.choice(["list", "procedure", "run"])
@@ -276,7 +255,7 @@ class Load:
     def _read_own_writes(self, client: Client, *paths: str) -> None:
         for path in itertools.chain(paths, paths):
             client.read(path)
-        self._stop.wait(WRITE_PAUSE_SECONDS)
+        self._threads.ending.wait(WRITE_PAUSE_SECONDS)
 
 
 def tag_of(number: int) -> str:

@@ -77,10 +77,22 @@ def prove(
         yield outcome
 
 
-def let_happen(fault: Fault, cluster: Cluster, things: Things, lease_ms: int, *, reads: int = 0) -> Outcome:
-    """Let a fault happen to clients at work, once at least and until there were so many reads, and judge them."""
+def let_happen(
+    fault: Fault,
+    cluster: Cluster,
+    things: Things,
+    lease_ms: int,
+    *,
+    reads: int = 0,
+    begun: Callable[[Load], None] = lambda _load: None,
+) -> Outcome:
+    """Let a fault happen to clients at work, once at least and until there were so many reads, and judge them.
+
+    `begun` is told when the clients are at work; it may add what others do to their history.
+    """
     failed_before = cluster.failed_invalidations()
     with Load(cluster, things) as load:
+        begun(load)
         scene = Scene(cluster, load, lease_ms / 1000)
         fault.happen(scene)
         while len(load.history.reads) < reads:
