@@ -1,21 +1,24 @@
 """The cached reads of procedures: the list, and each procedure."""
 
-from procedures.bodies import body_of_list, body_of_procedure
+from procedures import bodies, definitions
 from procedures.problems import PROCEDURE_NOT_FOUND
 from procedures.serializers import ProcedureSerializer
+from rest import exact_json, timestamps
 from versioned_cache.http.fingerprints import fingerprint_of
 from versioned_cache.keys import ResourceKind, register
 from versioned_cache.reads import CachedRead, declare
 
-FINGERPRINT = fingerprint_of(ProcedureSerializer)
+FINGERPRINT = fingerprint_of(ProcedureSerializer, bodies, definitions, exact_json, timestamps)
 
 list_resource = register(ResourceKind("list", key="procedures:list"))
 procedure_resource = register(ResourceKind("procedure", key="procedures:procedure:{key}"))
 
 PROCEDURE_LIST = list_resource()
 
-read_procedure_list = declare(CachedRead(list_resource, body_of_list, FINGERPRINT))
+read_procedure_list = declare(CachedRead(list_resource, bodies.body_of_list, FINGERPRINT))
 """The complete list of active procedures with their steps, ordered by key."""
 
-read_procedure = declare(CachedRead(procedure_resource, body_of_procedure, FINGERPRINT, not_found=PROCEDURE_NOT_FOUND))
+read_procedure = declare(
+    CachedRead(procedure_resource, bodies.body_of_procedure, FINGERPRINT, not_found=PROCEDURE_NOT_FOUND)
+)
 """One procedure, by its `key`, even if it is archived."""
