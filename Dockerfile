@@ -11,7 +11,7 @@ COPY . /app
 WORKDIR /app
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 STATIC_ROOT=/app/staticfiles PROMETHEUS_MULTIPROC_DIR=/run/metrics
 # collectstatic reads the settings, which insist on these; none of them reaches the image's environment.
-RUN SECRET_KEY=only-for-collectstatic-at-build-time ALLOWED_HOSTS=build DATABASE_URL=postgresql:///build \
+RUN SECRET_KEY=$(python -c "import secrets; print(secrets.token_urlsafe(50))") ALLOWED_HOSTS=build DATABASE_URL=postgresql:///build \
     REDIS_URL=redis://build python manage.py collectstatic --no-input
 USER procedures
 EXPOSE 8000

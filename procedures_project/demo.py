@@ -35,6 +35,7 @@ from procedures_project.embedded import (
     start_child,
     write_private_file,
 )
+from procedures_project.environment import WrongEnvironment
 from procedures_project.server import WORKERS_KILL_TIMEOUT_SECONDS, server_argv
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def main(argv: list[str]) -> int:
     except _StopRequested:
         _say("Everything is stopped; the data is kept.")
         return 0
-    except EmbeddedServersError as error:
+    except (EmbeddedServersError, WrongEnvironment) as error:
         _say(str(error))
     except _DemoFailed:
         pass

@@ -3,71 +3,29 @@
 import os
 import sys
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
 import django_stubs_ext
-from django.core.exceptions import ImproperlyConfigured
-from psycopg.conninfo import conninfo_to_dict
 
 from procedures_project import __version__
+from procedures_project import environment_rules as rules
+from procedures_project.environment import Environment
 from procedures_project.logging_config import logging_config
-from versioned_cache.configuration import redis_caches
+from versioned_cache.configuration import checked_redis_url, redis_caches
 
 django_stubs_ext.monkeypatch()  # generic Django classes, before any app is imported
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-# --- the environment, read strictly: a wrong value stops the start and says what is allowed ---
+env = Environment(os.environ)
 
 
-def envstr(name: str, default: str | None = None) -> str:
-    """Return the variable, or the default; without a default it is required."""
-    value = os.environ.get(name) or default
-    if value is None:
-        raise ImproperlyConfigured(
-            f"The environment variable {name} is required; .env.example explains it. "
-            "To look around without any setting, run `make demo`."
-        )
-    return value
-
-
-def envbool(name: str, default: bool) -> bool:
-    """Return the variable as a boolean; only 0 and 1 are allowed."""
-    value = os.environ.get(name) or str(int(default))
-    if value not in {"0", "1"}:
-        raise ImproperlyConfigured(f"{name} must be 0 or 1, not {value!r}.")
-    return value == "1"
-
-
-def envint(name: str, default: int, minimum: int = 0) -> int:
-    """Return the variable as an integer, not below the minimum."""
-    value = os.environ.get(name) or str(default)
-    if not value.isascii() or not value.isdecimal():
-        raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.")
-    if int(value) < minimum:
-        raise ImproperlyConfigured(f"{name} must be at least {minimum}.")
-    return int(value)
-
-
-def envlist(name: str) -> list[str]:
-    """Return the comma-separated variable as a list without blanks."""
-    return [item.strip() for item in os.environ.get(name, "").split(",") if item.strip()]
-
-
-def trusted_networks(addresses: list[str]) -> list[IPv4Network | IPv6Network]:
-    """Read the addresses and networks of proxies."""
-    try:
-        return [ip_network(address) for address in addresses]
-    except ValueError as error:
-        raise ImproperlyConfigured(f"TRUSTED_PROXIES must name addresses, networks or unix: {error}.") from None
-
-
-def postgresql_connection(database_url: str) -> dict[str, Any]:
-    """Translate a libpq URI or connection string into Django's terms; libpq's own parser reads it."""
-    parameters = conninfo_to_dict(database_url)
+def postgresql_connection(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Translate the parameters of libpq into Django's terms."""
+    parameters = {**parameters}
     # The server takes the last of options that are given twice, so what the operator wrote wins there too.
     options = f"{DATABASE_TIMEOUTS['options']} {parameters.pop('options', '')}".rstrip()
     return {
@@ -82,14 +40,11 @@ def postgresql_connection(database_url: str) -> dict[str, Any]:
 
 # --- core ---
 
-SECRET_KEY = envstr("SECRET_KEY")
-if len(SECRET_KEY) < 32:  # OWASP ASVS 5.0 §11: at least 128 bits; 32 characters leave a margin
-    raise ImproperlyConfigured("SECRET_KEY is too short: use at least 32 random characters.")
-SECRET_KEY_FALLBACKS = envlist("SECRET_KEY_FALLBACKS")
-ALLOWED_HOSTS = envlist("ALLOWED_HOSTS")
-if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
-    raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts served, separated by commas; * is not allowed.")
-CSRF_TRUSTED_ORIGINS = envlist("CSRF_TRUSTED_ORIGINS")
+key = rules.secret(rules.SECRET_KEY_CHARACTERS)
+SECRET_KEY = env.required("SECRET_KEY", key, stand_in="")
+SECRET_KEY_FALLBACKS: list[str] = env.optional("SECRET_KEY_FALLBACKS", rules.comma_separated(key), default=[])
+ALLOWED_HOSTS: list[str] = env.required("ALLOWED_HOSTS", rules.comma_separated(rules.allowed_host), stand_in=[])
+CSRF_TRUSTED_ORIGINS: list[str] = env.optional("CSRF_TRUSTED_ORIGINS", rules.comma_separated(rules.origin), default=[])
 DEBUG = False
 ROOT_URLCONF = "procedures_project.urls"
 WSGI_APPLICATION = "procedures_project.wsgi.application"
@@ -156,7 +111,7 @@ DATABASE_TIMEOUTS = {
 DATABASES = {
     "default": {
         "ENGINE": "procedures_project.postgresql",
-        **postgresql_connection(envstr("DATABASE_URL")),
+        **postgresql_connection(env.required("DATABASE_URL", rules.postgresql_parameters, stand_in={})),
         # Persistent connections with a health check recover from a restart of PostgreSQL in
         # milliseconds; a psycopg pool stalls for its whole timeout.
         "CONN_MAX_AGE": 300,
@@ -166,14 +121,14 @@ DATABASES = {
 
 # --- Redis or Valkey: the versioned cache ---
 
-REDIS_URL = envstr("REDIS_URL")
+REDIS_URL = env.required("REDIS_URL", checked_redis_url, stand_in="redis://")
 CACHES = redis_caches(REDIS_URL, client_name="procedures")
 CACHE_METRIC_PREFIX = "backend_procedure_cache"
 CACHE_EVENT_PREFIX = "procedure_cache"
 # The lease X: how long a crash, a lost bump or a write past the service can go unnoticed at most.
 # Whoever takes half of it between two commands is refused, and tries again: so it must not be too short.
-CACHE_LEASE_MS = envint("CACHE_LEASE_MS", default=5000, minimum=100)
-CACHE_LOG_HITS = envbool("CACHE_LOG_HITS", default=True)
+CACHE_LEASE_MS = env.optional("CACHE_LEASE_MS", rules.whole_number(200, 3_600_000), default=5000)
+CACHE_LOG_HITS = env.optional("CACHE_LOG_HITS", rules.flag, default=True)
 
 # --- who may do what ---
 
@@ -190,14 +145,14 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # stops who is locked out, before a password is hashed
     "django.contrib.auth.backends.ModelBackend",
 ]
-METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
-METRICS_OPEN_TO_LOOPBACK = envbool("METRICS_OPEN_TO_LOOPBACK", default=False)
+METRICS_TOKEN = env.optional("METRICS_TOKEN", rules.secret(rules.METRICS_TOKEN_CHARACTERS), default="")
+METRICS_OPEN_TO_LOOPBACK = env.optional("METRICS_OPEN_TO_LOOPBACK", rules.flag, default=False)
 
 # --- how often ---
 
 # Failed logins of one name from one address, until it is locked out there for a while (access/logins.py).
-AXES_FAILURE_LIMIT = envint("LOGIN_FAILURES", default=5, minimum=1)
-AXES_COOLOFF_TIME = timedelta(minutes=envint("LOGIN_LOCKOUT_MINUTES", default=15, minimum=1))
+AXES_FAILURE_LIMIT = env.optional("LOGIN_FAILURES", rules.whole_number(1, 1_000), default=5)
+AXES_COOLOFF_TIME = timedelta(minutes=env.optional("LOGIN_LOCKOUT_MINUTES", rules.whole_number(1, 10_080), default=15))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "access.logins.address_of"
 AXES_LOCKOUT_CALLABLE = "access.logins.locked_out"
@@ -209,22 +164,26 @@ AXES_ENABLE_ADMIN = False  # access/admin.py has what is needed
 AXES_VERBOSE = False
 
 # Requests a minute of one token in one worker; 0 is no limit.
-TOKEN_READS_PER_MINUTE = envint("TOKEN_READS_PER_MINUTE", default=0)
-TOKEN_WRITES_PER_MINUTE = envint("TOKEN_WRITES_PER_MINUTE", default=0)
+TOKEN_READS_PER_MINUTE = env.optional("TOKEN_READS_PER_MINUTE", rules.whole_number(0, 1_000_000), default=0)
+TOKEN_WRITES_PER_MINUTE = env.optional("TOKEN_WRITES_PER_MINUTE", rules.whole_number(0, 1_000_000), default=0)
 # Wrong tokens a minute from one address in one worker, until PostgreSQL is not asked about more; 0 is no limit.
-WRONG_TOKENS_PER_MINUTE = envint("WRONG_TOKENS_PER_MINUTE", default=60)
+WRONG_TOKENS_PER_MINUTE = env.optional("WRONG_TOKENS_PER_MINUTE", rules.whole_number(0, 1_000_000), default=60)
 
 # --- HTTP ---
 
 # Only for a demo or a test on this machine; everywhere else, HTTPS and secure cookies.
-INSECURE_HTTP = envbool("INSECURE_HTTP", default=False)
+INSECURE_HTTP = env.optional("INSECURE_HTTP", rules.flag, default=False)
 SECURE_SSL_REDIRECT = not INSECURE_HTTP
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # probes and scrapers speak HTTP to the pod
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if envbool("BEHIND_TLS_PROXY", default=False) else None
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if env.optional("BEHIND_TLS_PROXY", rules.flag, default=False) else None
+)
 # The proxies whose X-Forwarded-For is believed; `unix` is whoever connects to a Unix socket.
-TRUSTED_PROXIES = envlist("TRUSTED_PROXIES")
-TRUSTS_UNIX_SOCKET = "unix" in TRUSTED_PROXIES
-TRUSTED_NETWORKS = trusted_networks([proxy for proxy in TRUSTED_PROXIES if proxy != "unix"])
+TRUSTED_PROXIES: list[IPv4Network | IPv6Network | None] = env.optional(
+    "TRUSTED_PROXIES", rules.comma_separated(rules.proxy), default=[]
+)
+TRUSTS_UNIX_SOCKET = None in TRUSTED_PROXIES
+TRUSTED_NETWORKS = [network for network in TRUSTED_PROXIES if network is not None]
 SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else 31_536_000  # one year, hstspreload.org's minimum
 SESSION_COOKIE_SECURE = not INSECURE_HTTP
 CSRF_COOKIE_SECURE = not INSECURE_HTTP
@@ -266,7 +225,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 STATIC_URL = "static/"
-STATIC_ROOT = envstr("STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
+STATIC_ROOT = env.optional("STATIC_ROOT", rules.text, default=str(BASE_DIR / "staticfiles"))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # the service stores no files
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
@@ -274,18 +233,18 @@ STORAGES = {
 
 # --- the gate: how many requests are in Django at once, and how many wait for that ---
 
-DJANGO_THREADS = envint("DJANGO_THREADS", default=4)  # a worker's; each may hold a connection to PostgreSQL
-if DJANGO_THREADS < 1:
-    raise ImproperlyConfigured("DJANGO_THREADS must be at least 1.")
-DJANGO_QUEUE_LENGTH = envint("DJANGO_QUEUE_LENGTH", default=64)
+DJANGO_THREADS = env.optional(
+    "DJANGO_THREADS", rules.THREADS, default=4
+)  # a worker's; each may hold a connection to PostgreSQL
+DJANGO_QUEUE_LENGTH = env.optional("DJANGO_QUEUE_LENGTH", rules.whole_number(0, 100_000), default=64)
 DJANGO_QUEUE_SECONDS = 2.0
-SERVE_HOST = envstr("SERVE_HOST", default="127.0.0.1")
-SERVE_PORT = envint("SERVE_PORT", default=8000)
-SERVE_SOCKET = os.environ.get("SERVE_SOCKET", "")
-SERVE_WORKERS = envint("SERVE_WORKERS", default=2)
-SERVE_CONNECTIONS = envint("SERVE_CONNECTIONS", default=8_192)
-SERVE_DRAIN_SECONDS = envint("SERVE_DRAIN_SECONDS", default=0)
-DRAIN_FILE = Path(os.environ["DRAIN_FILE"]) if os.environ.get("DRAIN_FILE") else None
+SERVE_HOST = env.optional("SERVE_HOST", rules.text, default="127.0.0.1")
+SERVE_PORT = env.optional("SERVE_PORT", rules.PORT, default=8000)
+SERVE_SOCKET = env.optional("SERVE_SOCKET", rules.socket_path, default="")
+SERVE_WORKERS = env.optional("SERVE_WORKERS", rules.WORKERS, default=2)
+SERVE_CONNECTIONS = env.optional("SERVE_CONNECTIONS", rules.CONNECTIONS, default=8_192)
+SERVE_DRAIN_SECONDS = env.optional("SERVE_DRAIN_SECONDS", rules.DRAIN_SECONDS, default=0)
+DRAIN_FILE = env.optional("DRAIN_FILE", Path, default=None)
 
 # --- language and time ---
 
@@ -306,8 +265,9 @@ PROMETHEUS_EXPORT_MIGRATIONS = False  # it would run SQL at start, so the servic
 PROMETHEUS_LATENCY_BUCKETS = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, float("inf"),
 )  # fmt: skip
-LOG_FORMAT = envstr("LOG_FORMAT", default="console" if sys.stderr.isatty() else "json")
-if LOG_FORMAT not in {"console", "json"}:
-    raise ImproperlyConfigured(f"LOG_FORMAT must be console or json, not {LOG_FORMAT!r}.")
+log_format = "console" if sys.stderr.isatty() else "json"
+LOG_FORMAT = env.optional("LOG_FORMAT", rules.one_of("console", "json"), default=log_format)
 LOGGING_CONFIG = None
+
+env.close()
 logging_config(LOG_FORMAT)

@@ -61,7 +61,7 @@ def service_environment(folder: Path, **variables: str) -> dict[str, str]:
     static_root = folder / "static"
     static_root.mkdir(exist_ok=True)
     own = {
-        "SECRET_KEY": "no-secret-" + "0" * 32,
+        "SECRET_KEY": "wG7rT-4kPz_Qm9VbXe2LsYd8HnCj5Fua",
         "ALLOWED_HOSTS": HOST,
         "LOG_FORMAT": "json",
         "STATIC_ROOT": str(static_root),

@@ -6,6 +6,7 @@ What the tests' processes leave is removed in the end; `--basetemp FOLDER` keeps
 """
 
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ import pytest
 from procedures_project.embedded import embedded_servers
 
 ENVIRONMENT = {
-    "SECRET_KEY": "tests-only-" + "0" * 32,
+    "SECRET_KEY": secrets.token_urlsafe(50),
     "ALLOWED_HOSTS": "testserver,127.0.0.1",
     "INSECURE_HTTP": "1",
     "METRICS_OPEN_TO_LOOPBACK": "1",

@@ -55,7 +55,7 @@ def reads_the_environment(tree: ast.Module) -> bool:
 
 
 def variables_that_settings_read() -> set[str]:
-    """The first arguments of `envstr("X")` and its like, and of `os.environ.get("X")`."""
+    """The first arguments of `env.required("X", …)` and its like, and of `os.environ.get("X")`."""
     tree = tree_of(ROOT / "procedures_project" / "settings.py")
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
     return {
@@ -63,7 +63,7 @@ def variables_that_settings_read() -> set[str]:
         for call in calls
         if isinstance(call.args[0], ast.Constant)
         and isinstance(call.args[0].value, str)
-        and re.fullmatch(r"env\w+|os\.environ\.get|os\.getenv", ast.unparse(call.func))
+        and re.fullmatch(r"env\.\w+|os\.environ\.get|os\.getenv", ast.unparse(call.func))
     }
 
 

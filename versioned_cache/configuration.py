@@ -1,8 +1,11 @@
 """What a project says about its cache in its settings. Everything has a default but where Redis is."""
 
+import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
+from redis import ConnectionPool
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -16,6 +19,29 @@ READS, BUMPS = "default", "bumps"
 """The entries of `CACHES` over which the cache is read and filled, and over which counters are bumped after a write."""
 
 PARSER = "versioned_cache.connection.DeadlineParser"
+
+
+URL_FORM = "redis://[user:password@]host:6379/0, rediss://… for TLS, or unix:///path/of/the/socket"
+
+
+def checked_redis_url(url: str) -> str:
+    """Return the URL of a Redis server, if redis-py can read it and takes all of it to heart.
+
+    Raises:
+        ValueError: it does not. The message holds nothing of the URL, which may have a password.
+    """
+    if not re.match(r"(rediss?|unix)://", url):
+        raise ValueError(f"must be the address of a Redis server: {URL_FORM}")
+    try:
+        # Nothing is connected. Options of the URL are arguments of the connection, or nobody's.
+        ConnectionPool.from_url(url).make_connection()
+        parts = urlsplit(url)
+        is_whole = parts.scheme == "unix" or bool(re.fullmatch(r"/?\d*", parts.path) and parts.port != 0)
+    except (ValueError, TypeError, AttributeError):
+        is_whole = False
+    if not is_whole:
+        raise ValueError(f"cannot be read: write {URL_FORM}; percent-encode reserved characters in its password")
+    return url
 
 
 def redis_caches(url: str, client_name: str) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from procedures_project.environment_rules import CONNECTIONS, DRAIN_SECONDS, PORT, THREADS, WORKERS, option_type
 from procedures_project.server import server_argv
 
 
@@ -20,14 +21,21 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default=settings.SERVE_HOST)
-        parser.add_argument("--port", type=int, default=settings.SERVE_PORT)
+        parser.add_argument("--port", type=option_type(PORT), default=settings.SERVE_PORT)
         parser.add_argument("--socket", default=settings.SERVE_SOCKET, help="A Unix socket, in place of host and port.")
-        parser.add_argument("--workers", type=int, default=settings.SERVE_WORKERS)
-        parser.add_argument("--threads", type=int, default=settings.DJANGO_THREADS, help="Of Django, a worker.")
-        parser.add_argument("--connections", type=int, default=settings.SERVE_CONNECTIONS, help="At once, a worker.")
+        parser.add_argument("--workers", type=option_type(WORKERS), default=settings.SERVE_WORKERS)
+        parser.add_argument(
+            "--threads", type=option_type(THREADS), default=settings.DJANGO_THREADS, help="Of Django, a worker."
+        )
+        parser.add_argument(
+            "--connections",
+            type=option_type(CONNECTIONS),
+            default=settings.SERVE_CONNECTIONS,
+            help="At once, a worker.",
+        )
         parser.add_argument(
             "--drain-seconds",
-            type=float,
+            type=option_type(DRAIN_SECONDS),
             default=settings.SERVE_DRAIN_SECONDS,
             help="How long /readyz says `draining` after SIGTERM before the listener closes.",
         )
