@@ -19,6 +19,7 @@ from rest.fields import (
     StrictCharField,
     StrictChoiceField,
     StrictIntegerField,
+    StrictListField,
     StrictNumberField,
     StrictSerializer,
 )
@@ -33,13 +34,15 @@ EXTRA_MEMBERS: dict[str, frozenset[str]] = {
     SlotType.CHOICE: frozenset({"options"}),
     SlotType.MULTI_CHOICE: frozenset({"options"}),
 }
+MAX_OPTIONS = 100
+MAX_OPTION_LENGTH = 100
 COMMON_MEMBERS = frozenset({"key", "label", "type", "required"})
 
 
 class OptionSerializer(StrictSerializer):
     """One option of a slot."""
 
-    value = StrictCharField(max_length=100)
+    value = StrictCharField(max_length=MAX_OPTION_LENGTH)
     label = StrictCharField(max_length=200)
 
 
@@ -58,7 +61,7 @@ class SlotSerializer(StrictSerializer):
     pattern = StrictCharField(max_length=500, required=False)
     min_length = StrictIntegerField(min_value=0, max_value=10_000, required=False)
     max_length = StrictIntegerField(min_value=1, max_value=10_000, required=False)
-    options = OptionSerializer(many=True, required=False, min_length=1, max_length=100)
+    options = OptionSerializer(many=True, required=False, min_length=1, max_length=MAX_OPTIONS)
 
     def to_representation(self, instance: Any) -> Any:
         return instance  # it is stored in the shape that is served
@@ -116,7 +119,7 @@ class ProcedureSerializer(StrictSerializer):
     title = StrictCharField(source="current.title", max_length=200)
     description = StrictCharField(source="current.description", max_length=4000, allow_blank=True, default="")
     ordering = StrictChoiceField(source="current.ordering", choices=Ordering.values, default=Ordering.STRICT)
-    tags = serializers.ListField(child=SlugField(), max_length=20, default=list)
+    tags = StrictListField(child=SlugField(), max_length=20, default=list)
     change_note = StrictCharField(
         source="current.change_note", max_length=500, allow_blank=True, default="", write_only=True
     )

@@ -14,7 +14,7 @@ from typing import Any
 import isodate
 import re2
 
-from rest.fields import RFC_3339
+from rest.fields import INVISIBLE, RFC_3339, is_visible
 from rest.findings import Finding, pointer
 
 Slot = Mapping[str, Any]
@@ -146,6 +146,8 @@ def _check_text(slot: Slot, value: Any) -> None:
         raise Wrong("max_length", f"Use at most {longest} characters.")
     if len(value) < shortest:
         raise Wrong("min_length", f"Use at least {shortest} characters.")
+    if value and not is_visible(value):
+        raise Wrong("invisible", INVISIBLE)
     if "pattern" in slot and not compiled_pattern(slot["pattern"]).fullmatch(value):
         raise Wrong("pattern", f"Must match {slot['pattern']}.")
 
@@ -169,22 +171,25 @@ def _check_boolean(_slot: Slot, value: Any) -> None:
 
 
 def _check_choice(slot: Slot, value: Any) -> None:
-    allowed = [option["value"] for option in slot["options"]]
     if not isinstance(value, str):
         raise Wrong("type", "Expected a string.")
-    if value not in allowed:
-        raise Wrong("option", f"Must be one of {', '.join(allowed)}.")
+    _check_options(slot, [value])
 
 
 def _check_multi_choice(slot: Slot, value: Any) -> None:
-    if not isinstance(value, list):
+    if not isinstance(value, list) or not all(isinstance(choice, str) for choice in value):
         raise Wrong("type", "Expected a list of strings.")
-    for choice in value:
-        _check_choice(slot, choice)
+    _check_options(slot, value)
     if len(set(value)) < len(value):
         raise Wrong("duplicate", "Name each option at most once.")
     if slot["required"] and not value:
         raise Wrong("required", "Name at least one option.")
+
+
+def _check_options(slot: Slot, chosen: Sequence[str]) -> None:
+    allowed = [option["value"] for option in slot["options"]]
+    if not set(chosen).issubset(allowed):
+        raise Wrong("option", f"Must be one of {', '.join(allowed)}.")
 
 
 def _check_date(_slot: Slot, value: Any) -> None:

@@ -10,7 +10,7 @@ from drf_spectacular.utils import Direction
 from rest_framework.fields import Field, empty
 from rest_framework.serializers import ListSerializer, Serializer
 
-from rest.fields import StrictSerializer
+from rest.fields import ObjectField, StrictCharField, StrictSerializer
 from rest.problems import JSONSchema, ProblemType
 
 AnyField: TypeAlias = Field[Any, Any, Any, Any]
@@ -38,21 +38,30 @@ class SerializerSchema(OpenApiSerializerExtension):
         properties = schema["properties"]
         fields: Mapping[str, AnyField] = self.target.fields
         for name in properties:
-            properties[name].update(_length_limits(fields[name]))
+            properties[name].update(_limits(fields[name]))
         if direction == "response":
             schema["required"] = sorted(name for name in properties if _is_always_answered(fields[name]))
         elif isinstance(self.target, StrictSerializer):
+            for name in properties:
+                properties[name] = {**_must_be_visible(fields[name]), **properties[name]}
             properties.update({name: IGNORED for name, field in fields.items() if field.read_only})
             schema["additionalProperties"] = False
         return schema
 
 
-def _length_limits(field: AnyField) -> JSONSchema:
-    """Return the length limits of a list of nested objects. drf-spectacular finds those of other fields itself."""
-    if not isinstance(field, ListSerializer):
-        return {}
-    limits = {"minItems": field.min_length, "maxItems": field.max_length}  # type: ignore[attr-defined]  # no stubs
+def _limits(field: AnyField) -> JSONSchema:
+    """Return the limits of a list of nested objects or of an object; drf-spectacular finds those of other fields."""
+    limits: dict[str, int | None] = {}
+    if isinstance(field, ListSerializer):
+        limits = {"minItems": field.min_length, "maxItems": field.max_length}  # type: ignore[attr-defined]  # no stubs
+    elif isinstance(field, ObjectField):
+        limits = {"maxProperties": field.max_members}
     return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def _must_be_visible(field: AnyField) -> JSONSchema:
+    """Return what a pattern can say of `is_visible`, for the texts that may not be empty."""
+    return {"pattern": r"\S"} if isinstance(field, StrictCharField) and not field.allow_blank else {}
 
 
 def _is_always_answered(field: AnyField) -> bool:

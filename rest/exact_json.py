@@ -7,6 +7,8 @@ The limits are those of I-JSON (RFC 7493 §2), which canonical JSON (RFC 8785) r
 
 import json
 import math
+import re
+from collections import Counter
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn, TypeAlias
 
@@ -17,6 +19,8 @@ JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | Decimal | 
 MAX_DEPTH = 32
 MAX_SAFE_INTEGER = 2**53 - 1  # RFC 7493 §2.2
 MAX_SIGNIFICANT_DIGITS = 15  # any decimal of 15 digits survives a round trip through a double (IEEE 754)
+MAX_SHOWN_NAME = 100
+SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_EXPONENT = 30  # far beyond any measurement; keeps the written-out form short
 
 
@@ -104,10 +108,14 @@ def _refuse_constant(name: str) -> NoReturn:
 def _object_without_duplicates(members: list[tuple[str, JSON]]) -> dict[str, JSON]:
     value = dict(members)
     if len(value) < len(members):
-        names = [name for name, _ in members]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise NotExactJSON(f"The name {twice!r} appears more than once in an object.")
+        name, _ = Counter(name for name, _ in members).most_common(1)[0]
+        raise NotExactJSON(f"The name {_shortened(name)!r} appears more than once in an object.")
     return value
+
+
+def _shortened(name: str) -> str:
+    """Return a name for a message, which repeats no long one."""
+    return name if len(name) <= MAX_SHOWN_NAME else name[:MAX_SHOWN_NAME] + "…"
 
 
 def _check_texts_and_depth(value: JSON, depth: int) -> None:
@@ -126,7 +134,7 @@ def _check_texts_and_depth(value: JSON, depth: int) -> None:
 def _check_text(text: str) -> None:
     if "\x00" in text:  # PostgreSQL stores no NUL
         raise NotExactJSON("A string contains the character NUL.")
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+    if not text.isascii() and SURROGATE.search(text):
         raise NotExactJSON("A string contains half of a surrogate pair.")
 
 

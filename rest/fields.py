@@ -1,9 +1,13 @@
-"""Strict serializer fields: JSON types are never coerced, and unknown members are never ignored."""
+"""Strict serializer fields: JSON types are never coerced, and unknown members are never ignored.
+
+A text says something, and everything has a maximum, which is checked before the parts are looked at.
+"""
 
 import re
+import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
@@ -26,11 +30,23 @@ def schema_of_text(pattern: str) -> dict[str, Any]:
 
 SLUG_SCHEMA = {**schema_of_text(SLUG), "maxLength": 63}
 
+MAX_FAULTY_MEMBERS = 100  # of all lists of a body together; whatever comes after them is not looked at
+INVISIBLE_CATEGORIES = frozenset("ZCM")  # separators; controls and formats; marks, which need a letter to sit on
+# Letters and symbols that fonts draw as nothing: Hangul and Egyptian fillers, the empty Braille cell, and the place of
+# an object that is not there.
+BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc\U00013441\U00013442")
+INVISIBLE = "Use at least one visible character."
+
+
+def is_visible(text: str) -> bool:
+    """Tell whether a text says anything: whether it has a character that people can see (Unicode §4.5)."""
+    return any(unicodedata.category(char)[0] not in INVISIBLE_CATEGORIES and char not in BLANKS for char in text)
+
 
 class StrictCharField(serializers.CharField):
-    """A JSON string, kept exactly as it was sent (not trimmed)."""
+    """A JSON string, kept exactly as it was sent (not trimmed). If it is not empty, it has a visible character."""
 
-    default_error_messages = {"type": "Expected a string."}
+    default_error_messages = {"type": "Expected a string.", "invisible": INVISIBLE}
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"trim_whitespace": False, **kwargs})
@@ -38,7 +54,10 @@ class StrictCharField(serializers.CharField):
     def to_internal_value(self, data: object) -> str:
         if not isinstance(data, str):
             self.fail("type")
-        return super().to_internal_value(data)
+        text = super().to_internal_value(data)
+        if text and not is_visible(text):
+            self.fail("invisible")
+        return text
 
 
 @extend_schema_field(SLUG_SCHEMA)
@@ -57,7 +76,7 @@ class SlugField(StrictCharField):
         return text
 
 
-@extend_schema_field(schema_of_text(NAME))
+@extend_schema_field({**schema_of_text(NAME), "maxLength": 63})
 class NameField(StrictCharField):
     """A name within a step, at most 63 characters: `total_pmol`."""
 
@@ -124,20 +143,42 @@ class StrictChoiceField(serializers.ChoiceField):
 
 @extend_schema_field(OpenApiTypes.OBJECT)
 class ObjectField(serializers.Field[Any, Any, Any, Any]):
-    """A JSON object whose members are checked elsewhere."""
+    """A JSON object whose members are checked elsewhere.
 
-    default_error_messages = {"type": "Expected an object."}
+    Args:
+        max_members: How many it may have; None for what is only answered.
+    """
+
+    default_error_messages = {"type": "Expected an object.", "max_length": "Use at most {max_members} members."}
+
+    def __init__(self, *, max_members: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.max_members = max_members
 
     def to_internal_value(self, data: object) -> dict[str, Any]:
         if not isinstance(data, dict):
             self.fail("type")
+        if self.max_members is not None and len(data) > self.max_members:
+            self.fail("max_length", max_members=self.max_members)
         return data
 
     def to_representation(self, value: dict[str, Any]) -> dict[str, Any]:
         return value
 
 
-@extend_schema_field({"type": "string", "format": "date-time", "pattern": f"^{RFC_3339.pattern}$"})
+class StrictListField(serializers.ListField):
+    """A JSON list of at most `max_length` values, whose number is checked before the values are."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
+        return super().to_internal_value(data)
+
+
+INSTANT_SCHEMA = {"type": "string", "format": "date-time", "pattern": f"^{RFC_3339.pattern}$", "maxLength": 35}
+
+
+@extend_schema_field(INSTANT_SCHEMA)
 class InstantField(serializers.DateTimeField):
     """An instant: RFC 3339 with an offset, read and written in UTC, to the millisecond."""
 
@@ -155,10 +196,32 @@ class InstantField(serializers.DateTimeField):
         return to_wire(value)
 
 
+class PatientList(serializers.ListSerializer[Any]):
+    """A JSON list of objects, of which no more are checked once the body has enough faulty ones.
+
+    To check one object costs far more than to send it.
+    """
+
+    def run_child_validation(self, data: Any) -> Any:
+        context = cast(dict[str, Any], self.context)
+        faulty = context.setdefault("faulty_members", 0)
+        if faulty >= MAX_FAULTY_MEMBERS:
+            raise ValidationError([])
+        try:
+            return super().run_child_validation(data)
+        except ValidationError:
+            # Whoever contains a faulty object is not one more.
+            context["faulty_members"] = max(context["faulty_members"], faulty + 1)
+            raise
+
+
 class StrictSerializer(serializers.Serializer[Any]):
     """A JSON object: unknown members are errors, read-only members are accepted and ignored."""
 
     default_error_messages = {"unknown": "Unknown member."}
+
+    class Meta:
+        list_serializer_class = PatientList
 
     def to_internal_value(self, data: Any) -> Any:
         errors: dict[str, Any] = {}

@@ -107,6 +107,7 @@ FINDING = {
     },
     "required": ["pointer", "code", "detail"],
 }
+MAX_FINDINGS = 100
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 RETRY_AFTER = {"Retry-After": "1"}
 
@@ -116,11 +117,12 @@ MALFORMED_REQUEST = problem_type(
 )  # fmt: skip
 VALIDATION_FAILED = problem_type(
     HTTPStatus.BAD_REQUEST, "validation-failed", "The request is not valid",
-    "Some values break rules; every finding is listed.",
+    f"Some values break rules. At most {MAX_FINDINGS} findings are listed; what has far more is not checked on.",
     errors=Member(
-        {"type": "array", "items": FINDING, "minItems": 1},
+        {"type": "array", "items": FINDING, "minItems": 1, "maxItems": MAX_FINDINGS},
         [{"pointer": "/values/minutes", "code": "type", "detail": "Expected an integer."}],
     ),
+    more=Member({"type": "integer", "minimum": 0, "description": "How many more were found than are listed."}, 0),
 )  # fmt: skip
 UNKNOWN_PARAMETER = problem_type(
     HTTPStatus.BAD_REQUEST, "unknown-parameter", "Unknown query parameter",
@@ -199,6 +201,7 @@ def too_many_requests(detail: str, exceeded: Exceeded) -> Problem:
 
 
 def validation_failed(findings: Sequence[Finding]) -> Problem:
-    """Return the problem that lists these findings."""
+    """Return the problem that lists these findings, or the first of very many."""
     detail = "1 problem" if len(findings) == 1 else f"{len(findings)} problems"
-    return VALIDATION_FAILED(detail, errors=[asdict(finding) for finding in findings])
+    listed = [asdict(finding) for finding in findings[:MAX_FINDINGS]]
+    return VALIDATION_FAILED(detail, errors=listed, more=len(findings) - len(listed))

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from procedures.serializers import StepSerializer
+from procedures.serializers import MAX_OPTION_LENGTH, MAX_OPTIONS, StepSerializer
+from procedures.slots import MAX_TEXT_LENGTH
 from rest.fields import (
     InstantField,
     NameField,
@@ -22,6 +24,19 @@ from runs.states import STEP_KINDS, EventKind, RunStatus
 from runs.submissions import Deviation, StartSubmission, Submission
 
 MAX_TEXT = 4000
+VALUE_SCHEMA = {
+    "oneOf": [
+        {"type": "string", "maxLength": MAX_TEXT_LENGTH},
+        {"type": "number"},
+        {"type": "boolean"},
+        {
+            "type": "array",
+            "items": {"type": "string", "maxLength": MAX_OPTION_LENGTH},
+            "maxItems": MAX_OPTIONS,
+            "uniqueItems": True,
+        },
+    ]
+}
 STATUS_KINDS = [kind for kind in EventKind if kind not in STEP_KINDS]
 
 
@@ -41,12 +56,22 @@ class DeviationSerializer(StrictSerializer):
     reason = StrictCharField(max_length=MAX_TEXT)
 
 
+@extend_schema_field({"type": "object", "additionalProperties": VALUE_SCHEMA})
+class ValuesField(ObjectField):
+    """The values of a commit, which its step's slots check."""
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {"type": "boolean"}})
+class ChecklistField(ObjectField):
+    """The ticks of a commit, which its step's checklist checks."""
+
+
 class CommitBodySerializer(StrictSerializer):
     """The body of a commit."""
 
-    values = ObjectField(default=dict)
-    checklist = ObjectField(default=dict)
-    deviations = DeviationSerializer(many=True, default=list)
+    values = ValuesField(default=dict, max_members=settings.MAX_SLOTS)
+    checklist = ChecklistField(default=dict, max_members=settings.MAX_SLOTS)
+    deviations = DeviationSerializer(many=True, default=list, max_length=settings.MAX_SLOTS)  # type: ignore[call-arg]  # no stubs
     note = StrictCharField(max_length=MAX_TEXT, allow_null=True, default=None)
     performed_at = InstantField(allow_null=True, default=None)
 

@@ -23,6 +23,7 @@ import rest.problems
 import runs.problems
 import runs.urls
 from procedures_project import documentation
+from rest.components import IGNORED
 from rest.problems import Problem, ProblemType
 
 METHODS = {"get", "post", "put", "delete"}
@@ -202,6 +203,41 @@ def test_every_body_has_an_example_that_keeps_to_its_schema(document: dict[str, 
             assert faults(document, content["schema"], example["value"]) == []
 
 
+def unbounded(document: dict[str, Any], schema: Any, path: str = "") -> Iterator[str]:
+    """Return the places in a schema whose texts, lists or free members have no maximum."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        schema, path = document["components"]["schemas"][name], f"{path} {name}"
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if "string" in kinds and not {"maxLength", "enum", "const"} & schema.keys():
+        yield f"{path}: text"
+    if "array" in kinds and "maxItems" not in schema:
+        yield f"{path}: list"
+    if "object" in kinds and schema.get("additionalProperties") is not False and "maxProperties" not in schema:
+        yield f"{path}: members"
+    if not {"type", "oneOf", "anyOf", "allOf", "enum"} & schema.keys() and schema != IGNORED:
+        yield f"{path}: anything"
+    inner = {**schema.get("properties", {}), "*": schema.get("additionalProperties"), "[]": schema.get("items")}
+    inner |= {
+        f"{word} {i}": part for word in ("oneOf", "anyOf", "allOf") for i, part in enumerate(schema.get(word, []))
+    }
+    for name, part in inner.items():
+        if isinstance(part, dict):
+            yield from unbounded(document, part, f"{path}/{name}")
+
+
+def test_everything_in_the_body_of_a_request_has_a_maximum(document: dict[str, Any]) -> None:
+    bodies = {
+        operation["operationId"]: operation["requestBody"]["content"]["application/json"]["schema"]
+        for operation in operations(document)
+        if "requestBody" in operation
+    }
+
+    assert len(bodies) == 9
+    assert [place for name, schema in bodies.items() for place in unbounded(document, schema, name)] == []
+
+
 @pytest.mark.parametrize(
     ("component", "body"),
     [
@@ -209,6 +245,10 @@ def test_every_body_has_an_example_that_keeps_to_its_schema(document: dict[str, 
         ("CommitRequest", {"values": []}),
         ("CommitRequest", {"note": ""}),
         ("CommitRequest", {"note": "x" * 4001}),
+        ("CommitRequest", {"note": " \n"}),
+        ("CommitRequest", {"values": {f"a{number}": 1 for number in range(51)}}),
+        ("CommitRequest", {"checklist": {"on_ice": "yes"}}),
+        ("CommitRequest", {"deviations": [{"slot": "minutes", "reason": "late"}] * 51}),
         ("CommitRequest", {"performed_at": "2026-11-23 09:14"}),
         ("CommitRequest", {"deviations": [{"slot": "Minutes", "reason": "late"}]}),
         ("AmendRequest", {"reason": "late"}),

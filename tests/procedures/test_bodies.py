@@ -13,6 +13,7 @@ from procedures.bodies import body_of_list, body_of_procedure
 from procedures.models import Procedure, ProcedureStatus
 from procedures.serializers import represent
 from rest import exact_json
+from rest.fields import is_visible
 from tests import factories
 from tests.factories import item, slot, step, unhurried
 
@@ -26,7 +27,9 @@ EVERY_SLOT = [
     slot("text", "text", pattern="[a-z]+", min_length=1, max_length=9),
     slot("choice", "choice", options=[{"value": "a", "label": AWKWARD.replace("\x01", "")}]),
 ]
-texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=20)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=20).filter(
+    is_visible
+)
 
 
 def by_serializers() -> bytes:

@@ -37,7 +37,6 @@ def codes(definition: dict[str, Any], value: object) -> list[str]:
     ("definition", "value"),
     [
         (a_slot("text"), "a"),
-        (a_slot("text"), " "),
         (a_slot("text"), "x" * 10_000),
         (a_slot("text", **OPTIONAL), ""),
         (a_slot("text", min_length=0), ""),

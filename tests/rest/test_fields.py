@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from rest import fields
+from rest.findings import findings_of
 
 Field = serializers.Field[Any, Any, Any, Any]
 
@@ -24,6 +25,12 @@ def code_of(field: Field, value: object) -> str:
     ("field", "value"),
     [
         (fields.StrictCharField(), "  kept as it is \n"),
+        (fields.StrictCharField(), "."),
+        (fields.StrictCharField(), "\u200bसि\u0301 "),
+        (fields.StrictCharField(), "\U0001f9ea"),
+        (fields.StrictCharField(allow_blank=True), ""),
+        (fields.StrictListField(child=fields.SlugField(), max_length=1), ["a"]),
+        (fields.ObjectField(max_members=1), {"a": 1}),
         (fields.SlugField(), "gibson-assembly-2"),
         (fields.SlugField(), "a" * 63),
         (fields.NameField(), "total_pmol2"),
@@ -51,6 +58,17 @@ def test_a_value_of_the_right_type_is_taken_as_it_is(field: Field, value: object
         (fields.StrictCharField(), None, "null"),
         (fields.StrictCharField(), "", "blank"),
         (fields.StrictCharField(max_length=2), "abc", "max_length"),
+        (fields.StrictCharField(), "   ", "invisible"),
+        (fields.StrictCharField(), "\n\t\r", "invisible"),
+        (fields.StrictCharField(allow_blank=True), " ", "invisible"),
+        (fields.StrictCharField(), "\u00a0\u2003\u3000\u2028\u1680", "invisible"),
+        (fields.StrictCharField(), "\u200b\u200d\u2060\ufeff\u00ad\u202e\U000e0041", "invisible"),
+        (fields.StrictCharField(), "\x07\x1b\x85", "invisible"),
+        (fields.StrictCharField(), "\u0301\ufe0f\u20dd", "invisible"),
+        (fields.StrictCharField(), "\ue000\ufffe\U0003fffe", "invisible"),
+        (fields.StrictCharField(), "\u2800\u115f\u1160\u3164\uffa0\ufffc", "invisible"),
+        (fields.StrictListField(child=fields.SlugField(), max_length=1), [1, 2], "max_length"),
+        (fields.ObjectField(max_members=1), {"a": 1, "b": 2}, "max_length"),
         (fields.SlugField(), "Gibson", "slug"),
         (fields.SlugField(), "a--b", "slug"),
         (fields.SlugField(), "-a", "slug"),
@@ -157,6 +175,30 @@ def test_a_strict_serializer_ignores_read_only_members() -> None:
 
     assert sample.is_valid()
     assert sample.validated_data == {"number": 1}
+
+
+class Group(fields.StrictSerializer):
+    """A body with lists of objects in a list of objects."""
+
+    samples = Sample(many=True)
+    others = Sample(many=True)
+
+
+def test_of_a_body_with_very_many_faulty_objects_only_the_first_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[object] = []
+    monkeypatch.setattr(Sample, "validate_number", lambda _, number: checked.append(number), raising=False)
+    group = Group(data=[{"samples": [{"text": 1, "number": 1}] * 60, "others": [{"number": "1"}] * 60}] * 3, many=True)
+
+    assert not group.is_valid()
+    assert len(findings_of(group.errors)) == fields.MAX_FAULTY_MEMBERS
+    assert len(checked) == 60
+
+
+def test_of_a_body_with_fewer_faulty_objects_all_are_looked_at() -> None:
+    group = Group(data=[{"samples": [{"number": "1"}], "others": []}] * 99, many=True)
+
+    assert not group.is_valid()
+    assert len(findings_of(group.errors)) == 99
 
 
 @pytest.mark.parametrize("data", [[], "text", 1, None])

@@ -95,11 +95,20 @@ def test_validation_failed_lists_every_finding() -> None:
 
     document = problem.document("/")
 
-    assert document["detail"] == "2 problems"
+    assert (document["detail"], document["more"]) == ("2 problems", 0)
     assert document["errors"] == [
         {"pointer": "/a", "code": "type", "detail": "No."},
         {"pointer": "/b", "code": "min", "detail": "Too small."},
     ]
+
+
+def test_of_very_many_findings_the_first_hundred_are_listed_and_the_rest_is_counted() -> None:
+    findings = [Finding(f"/{number}", "type", "No.") for number in range(250)]
+
+    document = validation_failed(findings).document("/")
+
+    assert [error["pointer"] for error in document["errors"]] == [f"/{number}" for number in range(100)]
+    assert (document["detail"], document["more"]) == ("250 problems", 150)
 
 
 def test_a_single_finding_is_one_problem() -> None:
