@@ -18,8 +18,8 @@ MAX_SUBJECT_LENGTH = 200
 def record(*subjects: Model, actor: User | None, what: str) -> None:
     """Write into the history of each subject that `actor` did `what`; None is the service itself."""
     user = actor or _system()
-    for subject in subjects:
-        LogEntry.objects.create(
+    LogEntry.objects.bulk_create(
+        LogEntry(
             user=user,
             content_type=ContentType.objects.get_for_model(subject),
             object_id=str(subject.pk),
@@ -27,6 +27,8 @@ def record(*subjects: Model, actor: User | None, what: str) -> None:
             action_flag=CHANGE,
             change_message=what,
         )
+        for subject in subjects
+    )
 
 
 def has_acted(user: User) -> bool:

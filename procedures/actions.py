@@ -1,4 +1,4 @@
-"""Every write to procedures: create, publish, archive, import, and the drafts of the admin.
+"""The writes to published procedures: create, publish, archive, make active again, import.
 
 Each is one transaction, and a refused one writes nothing. The checks come in the documented order (docs/api.md,
 "Which error comes first"): the procedure, a repeated request, rights, If-Match, the definition. A revision gets its
@@ -7,30 +7,25 @@ the client would be told that nothing was changed. Saving a procedure invalidate
 (`procedures.signals`).
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import prefetch_related_objects
 
+from access import history
 from access.rights import Right, require
 from procedures.caches import procedure_resource
-from procedures.definitions import STEP_MEMBERS, Definition
-from procedures.models import Procedure, ProcedureStatus, Receipt, Revision, Step, step_members
+from procedures.definitions import Definition
+from procedures.models import Procedure, ProcedureStatus, Receipt
 from procedures.problems import PROCEDURE_KEY_TAKEN
-from procedures.submissions import Submission, submission_of
-from rest.findings import Finding, pointer
+from procedures.publishing import check_roles, publish, reactivate, retag, touch
+from procedures.submissions import Submission
 from rest.idempotency import UNKEYED, RequestIdentity, check_same_request
-from rest.problems import IDEMPOTENCY_KEY_REUSED, PRECONDITION_REQUIRED, validation_failed
+from rest.problems import IDEMPOTENCY_KEY_REUSED, PRECONDITION_REQUIRED
 from versioned_cache.http.validators import ExpectedVersions
 from versioned_cache.versions import committed_version, settled_version
-
-
-class DraftOutdated(Exception):
-    """Another revision has been published since the draft was started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +115,17 @@ def publish_revision(
 
 @transaction.atomic
 def archive_procedure(
-    *, key: str, actor: User, now: datetime, expected: ExpectedVersions | None = None, has_precondition: bool = True
+    *,
+    key: str,
+    actor: User,
+    now: datetime,
+    expected: ExpectedVersions | None = None,
+    has_precondition: bool = True,
+    reason: str = "",
 ) -> Outcome:
     """Hide the procedure from the list and refuse new runs; repeating it changes nothing.
+
+    The reason, if there is one, is kept in the procedure's history.
 
     Raises:
         PROCEDURE_NOT_FOUND: no procedure with this key has been published.
@@ -137,8 +140,27 @@ def archive_procedure(
     if procedure.status != ProcedureStatus.ARCHIVED:
         _check_expected(procedure, expected)
         procedure.status = ProcedureStatus.ARCHIVED
-        _touch(procedure, now)
+        touch(procedure, now)
+        history.record(procedure, actor=actor, what=f"Archived. {reason}".rstrip())
     return _outcome(procedure)
+
+
+@transaction.atomic
+def reactivate_procedure(*, key: str, actor: User, now: datetime, reason: str) -> Procedure:
+    """Show an archived procedure in the list again, and let new runs start; an active one stays as it is.
+
+    Publishing a revision does this too, so it takes the same right.
+
+    Raises:
+        PROCEDURE_NOT_FOUND: no procedure with this key has been published.
+        FORBIDDEN: the actor lacks the right.
+    """
+    procedure = Procedure.objects.lock_published(key)
+    require(actor, Right.CHANGE_PROCEDURES)
+    if procedure.status == ProcedureStatus.ARCHIVED:
+        reactivate(procedure, actor, reason)
+        touch(procedure, now)
+    return procedure
 
 
 @transaction.atomic
@@ -156,44 +178,6 @@ def import_procedure(*, definition: Definition, now: datetime) -> Procedure:
     procedure = Procedure.objects.lock_published(definition.key)
     _revise(procedure, definition, None, now)
     return procedure
-
-
-@transaction.atomic
-def open_draft(*, procedure: Procedure, actor: User, now: datetime) -> Revision:
-    """Return the procedure's draft; if it has none, start one as a copy of the current revision."""
-    procedure = Procedure.objects.select_for_update().get(pk=procedure.pk)
-    draft = procedure.revisions.filter(number=None).first()
-    if draft is not None:
-        return draft
-    current = procedure.current
-    draft = Revision(procedure=procedure, based_on=current, created_by=actor, created_at=now)
-    if current is None:
-        draft.title = procedure.key.replace("-", " ").capitalize()
-        draft.save()
-        return draft
-    draft.title, draft.description, draft.ordering = current.title, current.description, current.ordering
-    draft.save()
-    _write_steps(draft, [step_members(step) for step in current.steps.all()])
-    return draft
-
-
-@transaction.atomic
-def publish_draft(*, draft: Revision, actor: User, now: datetime) -> Revision:
-    """Publish the draft under the next number.
-
-    Raises:
-        FORBIDDEN: the actor lacks the right.
-        VALIDATION_FAILED: the draft breaks rules, or a step's role is not a group.
-        DraftOutdated: another revision has been published since the draft was started.
-    """
-    require(actor, Right.CHANGE_PROCEDURES)
-    procedure = Procedure.objects.select_for_update().get(pk=draft.procedure_id)
-    definition = submission_of(draft).definition()
-    _check_roles(definition)
-    if draft.based_on_id != procedure.current_id:
-        raise DraftOutdated
-    _number(draft, procedure, definition, now)
-    return draft
 
 
 def _replay(actor: User, identity: RequestIdentity) -> Outcome | None:
@@ -228,18 +212,6 @@ def _check_expected(procedure: Procedure, expected: ExpectedVersions | None) -> 
         expected.check(committed_version(procedure_resource(procedure.key)))
 
 
-def _check_roles(definition: Definition) -> None:
-    """Raise `VALIDATION_FAILED` unless every step's role is the name of a group."""
-    known = set(Group.objects.values_list("name", flat=True))
-    findings = [
-        Finding(pointer("steps", index, "role"), "unknown_role", f"There is no group named {step['role']!r}.")
-        for index, step in enumerate(definition.steps)
-        if step["role"] is not None and step["role"] not in known
-    ]
-    if findings:
-        raise validation_failed(findings)
-
-
 def _keep_receipt(procedure: Procedure, actor: User, identity: RequestIdentity) -> None:
     if identity.key is None:
         return
@@ -266,7 +238,7 @@ def _outcome(procedure: Procedure) -> Outcome:
 
 
 def _create(definition: Definition, actor: User | None, now: datetime) -> Procedure:
-    _check_roles(definition)
+    check_roles(definition)
     procedure = Procedure(key=definition.key, tags=definition.tags, created_at=now, updated_at=now)
     try:
         with transaction.atomic():
@@ -275,56 +247,18 @@ def _create(definition: Definition, actor: User | None, now: datetime) -> Proced
         raise PROCEDURE_KEY_TAKEN(
             "To publish a new revision, use PUT; it also reactivates an archived procedure."
         ) from None
-    _publish(procedure, definition, actor, now)
+    publish(procedure, definition, actor, now)
     return procedure
 
 
 def _revise(procedure: Procedure, definition: Definition, actor: User | None, now: datetime) -> None:
     """Give a locked procedure the content and tags of `definition`, and make it active."""
-    _check_roles(definition)
+    check_roles(definition)
     is_new = procedure.current_revision.content_sha256 != definition.content_sha256
     is_changed = procedure.tags != definition.tags or procedure.status != ProcedureStatus.ACTIVE
-    procedure.tags = definition.tags
-    procedure.status = ProcedureStatus.ACTIVE
+    retag(procedure, definition.tags, actor)
+    reactivate(procedure, actor)
     if is_new:
-        _publish(procedure, definition, actor, now)
+        publish(procedure, definition, actor, now)
     elif is_changed:
-        _touch(procedure, now)
-
-
-def _publish(procedure: Procedure, definition: Definition, actor: User | None, now: datetime) -> None:
-    revision = Revision(
-        procedure=procedure,
-        based_on=procedure.current,
-        title=definition.title,
-        description=definition.description,
-        ordering=definition.ordering,
-        change_note=definition.change_note,
-        created_by=actor,
-        created_at=now,
-    )
-    _number(revision, procedure, definition, now)
-    _write_steps(revision, definition.steps)
-
-
-def _number(revision: Revision, procedure: Procedure, definition: Definition, now: datetime) -> None:
-    """Give the revision the next number and make it current; the procedure is locked or new."""
-    revision.number = 1 if procedure.current is None else (procedure.current.number or 0) + 1
-    revision.content_sha256 = definition.content_sha256
-    revision.step_count = len(definition.steps)
-    revision.published_at = now
-    revision.save()
-    procedure.current = revision
-    _touch(procedure, now)
-
-
-def _touch(procedure: Procedure, now: datetime) -> None:
-    procedure.updated_at = now
-    procedure.save()
-
-
-def _write_steps(revision: Revision, steps: Sequence[Mapping[str, Any]]) -> None:
-    Step.objects.bulk_create(
-        Step(revision=revision, position=position, **{name: step[name] for name in STEP_MEMBERS})
-        for position, step in enumerate(steps, start=1)
-    )
+        touch(procedure, now)

@@ -12,6 +12,7 @@ from rest_framework.serializers import ListSerializer
 from procedures.models import Procedure, Revision, Step
 from procedures.serializers import ChecklistItemSerializer, ProcedureSerializer, SlotSerializer
 from rest import exact_json
+from rest.fields import StrictCharField
 from rest.findings import findings_of
 
 
@@ -62,6 +63,18 @@ class ProcedureForm(forms.ModelForm[Procedure]):
         field = ProcedureSerializer().fields["tags"]
         try:
             return ProcedureSerializer().validate_tags(field.run_validation(self.cleaned_data["tags"]))
+        except DRFValidationError as error:
+            raise ValidationError([finding.detail for finding in findings_of(error.detail)]) from None
+
+
+class ReasonForm(forms.Form):
+    """Why somebody does what the history will tell."""
+
+    reason = forms.CharField(widget=TextWidget({"rows": 3}), max_length=500, help_text="Kept in the history.")
+
+    def clean_reason(self) -> str:
+        try:
+            return str(StrictCharField(max_length=500).run_validation(self.cleaned_data["reason"]))
         except DRFValidationError as error:
             raise ValidationError([finding.detail for finding in findings_of(error.detail)]) from None
 

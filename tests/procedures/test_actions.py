@@ -7,11 +7,10 @@ import pytest
 from django.contrib.auth.models import Group, User
 
 from procedures import actions
-from procedures.actions import DraftOutdated
 from procedures.definitions import Definition
-from procedures.models import Procedure, Revision, Step
+from procedures.models import Procedure, Revision
 from procedures.problems import PROCEDURE_KEY_TAKEN, PROCEDURE_NOT_FOUND
-from procedures.submissions import Submission, submission_of
+from procedures.submissions import Submission
 from rest import timestamps
 from rest.problems import FORBIDDEN, VALIDATION_FAILED
 from tests import factories
@@ -34,18 +33,6 @@ def submitted(**members: Any) -> Submission:
 
 def defined(**members: Any) -> Definition:
     return submitted(**members).definition()
-
-
-def drafted(procedure: Procedure, mkoch: User, **changes: Any) -> Revision:
-    draft = actions.open_draft(procedure=procedure, actor=mkoch, now=NOW)
-    for name, value in changes.items():
-        setattr(draft, name, value)
-    draft.save()
-    return draft
-
-
-def publish_draft(draft: Revision, actor: User) -> Revision:
-    return actions.publish_draft(draft=draft, actor=actor, now=LATER)
 
 
 def test_create_procedure_publishes_revision_1(mkoch: User) -> None:
@@ -247,104 +234,6 @@ def test_archive_procedure_leaves_its_runs_alone(mkoch: User) -> None:
 def test_archive_procedure_refuses_an_unknown_key() -> None:
     with pytest.raises(PROCEDURE_NOT_FOUND):
         factories.archive("nothing")
-
-
-def test_open_draft_copies_the_current_revision(mkoch: User) -> None:
-    steps = [step("a", slots=[slot("x", "integer", min=1)], caution="Hot."), step("b", skippable=True)]
-    procedure = publish(body(steps=steps, description="About.", ordering="any"))
-
-    draft = actions.open_draft(procedure=procedure, actor=mkoch, now=LATER)
-
-    assert (draft.number, draft.based_on, draft.created_by) == (None, procedure.current, mkoch)
-    assert submission_of(draft).definition().content_sha256 == procedure.current_revision.content_sha256
-    assert draft.change_note == ""
-
-
-def test_open_draft_of_a_new_procedure_is_empty_except_for_a_title(mkoch: User) -> None:
-    procedure = Procedure.objects.create(key="gibson-assembly", created_at=NOW, updated_at=NOW)
-
-    draft = actions.open_draft(procedure=procedure, actor=mkoch, now=NOW)
-
-    assert (draft.title, draft.based_on, draft.steps.count()) == ("Gibson assembly", None, 0)
-
-
-def test_open_draft_returns_an_existing_draft(mkoch: User) -> None:
-    procedure = publish(body())
-    draft = drafted(procedure, mkoch, title="Changed")
-
-    again = actions.open_draft(procedure=procedure, actor=User.objects.create_user("other"), now=LATER)
-
-    assert (again, again.title, again.created_by) == (draft, "Changed", mkoch)
-
-
-def test_publish_draft_numbers_it_and_makes_it_current(mkoch: User) -> None:
-    procedure = publish(body())
-    draft = drafted(procedure, mkoch, title="Second")
-
-    published = publish_draft(draft, mkoch)
-
-    procedure.refresh_from_db()
-    assert (procedure.current, procedure.updated_at) == (draft, LATER)
-    assert (published.number, published.published_at, published.title) == (2, LATER, "Second")
-    assert published.content_sha256 == submission_of(draft).definition().content_sha256
-
-
-def test_publish_draft_of_a_new_procedure_is_revision_1(mkoch: User) -> None:
-    procedure = Procedure.objects.create(key="gibson", created_at=NOW, updated_at=NOW)
-    draft = drafted(procedure, mkoch)
-    Step.objects.create(revision=draft, key="a", position=10, title="A")
-
-    published = publish_draft(draft, mkoch)
-
-    assert published.number == 1
-
-
-def test_publish_draft_refuses_one_whose_base_is_no_longer_current(mkoch: User) -> None:
-    procedure = publish(body())
-    draft = drafted(procedure, mkoch)
-    publish(body(title="Meanwhile"))
-
-    with pytest.raises(DraftOutdated):
-        publish_draft(draft, mkoch)
-
-    draft.refresh_from_db()
-    procedure.refresh_from_db()
-    assert draft.is_draft
-    assert procedure.current_revision.title == "Meanwhile"
-
-
-def test_publish_draft_refuses_a_role_that_is_not_a_group(mkoch: User) -> None:
-    draft = drafted(publish(body()), mkoch)
-    draft.steps.update(role="nobody")
-
-    with pytest.raises(VALIDATION_FAILED):
-        publish_draft(draft, mkoch)
-
-    draft.refresh_from_db()
-    assert draft.is_draft
-
-
-def test_publish_draft_needs_the_right(mkoch: User) -> None:
-    draft = drafted(publish(body()), mkoch)
-
-    with pytest.raises(FORBIDDEN):
-        publish_draft(draft, User.objects.create_user("visitor"))
-
-    draft.refresh_from_db()
-    assert draft.is_draft
-
-
-def test_a_draft_that_breaks_a_rule_is_not_a_definition(mkoch: User) -> None:
-    draft = drafted(publish(body()), mkoch, title="")
-    draft.steps.all().delete()
-
-    with pytest.raises(VALIDATION_FAILED) as refusal:
-        submission_of(draft).definition()
-
-    assert {(error["pointer"], error["code"]) for error in refusal.value.extensions["errors"]} == {
-        ("/title", "blank"),
-        ("/steps", "min_length"),
-    }
 
 
 def test_the_digest_of_content_leaves_out_key_tags_and_change_note() -> None:

@@ -11,7 +11,7 @@ from django.test import Client
 from redis import Redis
 
 from access.roles import Role
-from procedures import actions
+from procedures import drafts
 from procedures.models import Procedure, Revision, Step
 from rest import timestamps
 from tests.factories import body, bumped, publish, slot, step
@@ -31,7 +31,7 @@ def admin_user(db: None) -> User:
 @pytest.fixture
 def draft(admin_user: User) -> Revision:
     """A draft of a procedure with two steps."""
-    new_draft = actions.open_draft(procedure=publish(body()), actor=admin_user, now=timestamps.now())
+    new_draft = drafts.open_draft(procedure=publish(body()), actor=admin_user, now=timestamps.now())
     connection.check_constraints()  # publishing made deferred constraints immediate until the transaction ends
     return new_draft
 
@@ -153,34 +153,6 @@ def test_a_procedure_cannot_be_deleted(admin_client: Client) -> None:
 
     assert answer.status_code == 403
     assert "delete_selected" not in admin_client.get(PROCEDURES).text
-
-
-def test_procedures_are_archived_by_the_action(admin_client: Client) -> None:
-    now = timestamps.now()
-    draft_only = Procedure.objects.create(key="draft-only", created_at=now, updated_at=now)
-    procedure = publish(body())
-
-    answer = admin_client.post(
-        PROCEDURES, {"action": "archive", "_selected_action": [procedure.pk, draft_only.pk]}, follow=True
-    )
-
-    procedure.refresh_from_db()
-    draft_only.refresh_from_db()
-    assert "Archived: 1." in answer.text
-    assert (procedure.status, draft_only.status) == ("archived", "active")
-
-
-def test_staff_who_may_not_archive_are_not_offered_the_action(client: Client, db: None) -> None:
-    client.force_login(staff_with("view_procedure", "change_procedure"))
-    procedure = publish(body())
-
-    page = client.get(PROCEDURES).text
-    answer = client.post(PROCEDURES, {"action": "archive", "_selected_action": [procedure.pk]})
-
-    procedure.refresh_from_db()
-    assert 'value="archive"' not in page
-    assert answer.status_code < 500
-    assert procedure.status == "active"
 
 
 def test_the_button_opens_one_draft_however_often(admin_client: Client) -> None:
@@ -439,12 +411,9 @@ def test_publishing_a_draft_bumps_its_procedures_counters(
 
 
 def test_archiving_bumps_the_procedures_counters(admin_client: Client, bumped_by: Any) -> None:
-    procedure = publish(body())
+    form = {"action": "archive", "reason": "Old.", "_selected_action": [publish(body()).pk]}
 
-    assert (
-        bumped_by(lambda: admin_client.post(PROCEDURES, {"action": "archive", "_selected_action": [procedure.pk]}))
-        == GIBSON
-    )
+    assert bumped_by(lambda: admin_client.post(PROCEDURES, form)) == GIBSON
 
 
 def test_staff_who_may_only_edit_drafts_can_save_but_not_publish(client: Client, draft: Revision) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from procedures import actions
+from procedures import drafts
 from procedures.models import Procedure, Revision, Step
 from rest import exact_json, timestamps
 from tests.factories import body, publish, slot, step
@@ -32,7 +32,7 @@ def admin_user(db: None) -> User:
 @pytest.fixture
 def draft(procedure: Procedure, admin_user: User) -> Revision:
     """The procedure's draft, still unchanged."""
-    return actions.open_draft(procedure=procedure, actor=admin_user, now=timestamps.now())
+    return drafts.open_draft(procedure=procedure, actor=admin_user, now=timestamps.now())
 
 
 class _Rows(HTMLParser):
@@ -125,7 +125,7 @@ def test_what_changes_is_escaped(admin_client: Client, draft: Revision) -> None:
 def test_a_first_draft_has_nothing_to_compare_with(admin_client: Client, admin_user: User) -> None:
     now = timestamps.now()
     new = Procedure.objects.create(key="new", created_at=now, updated_at=now)
-    draft = actions.open_draft(procedure=new, actor=admin_user, now=now)
+    draft = drafts.open_draft(procedure=new, actor=admin_user, now=now)
 
     page = page_of(admin_client, draft)
 
@@ -207,7 +207,7 @@ def test_a_draft_that_a_browser_sends_back_untouched_is_not_changed(admin_client
     text = "First line,\n  second line.\n"
     steps = [step(instructions=text, caution=text), step("incubate", instructions=text)]
     procedure = publish(body(description=text, steps=steps))
-    draft = actions.open_draft(procedure=procedure, actor=admin_user, now=timestamps.now())
+    draft = drafts.open_draft(procedure=procedure, actor=admin_user, now=timestamps.now())
     form = {"title": "Gibson", "description": text, "ordering": "strict", "change_note": "", **form_of_steps(draft)}
     # Browsers send line breaks in texts as CRLF (HTML).
     sent = {name: value.replace("\n", "\r\n") if isinstance(value, str) else value for name, value in form.items()}
@@ -231,7 +231,7 @@ def test_the_line_breaks_of_browsers_do_not_count_twice_for_the_longest_text(
 def test_slots_are_edited_one_per_line(admin_client: Client, admin_user: User) -> None:
     slots = [slot("mass", "decimal", max=exact_json.loads("12.50")), slot("lot", "text")]
     procedure = publish(body(steps=[step(slots=slots)]))
-    draft = actions.open_draft(procedure=procedure, actor=admin_user, now=timestamps.now())
+    draft = drafts.open_draft(procedure=procedure, actor=admin_user, now=timestamps.now())
 
     lines = unescape(page_of(admin_client, draft)).splitlines()
 

@@ -9,7 +9,7 @@ from django.db import transaction
 from prometheus_client import REGISTRY
 from redis import Redis
 
-from procedures import actions
+from procedures import drafts
 from procedures.models import Procedure
 from rest import timestamps
 from tests import factories
@@ -77,10 +77,12 @@ def test_a_deleted_procedure_bumps_the_list_and_itself(bumped_by: BumpedBy) -> N
 
 def test_a_published_draft_bumps_the_list_and_its_procedure(bumped_by: BumpedBy) -> None:
     author = User.objects.create_superuser("mkoch")
-    draft = actions.open_draft(procedure=publish(body()), actor=author, now=timestamps.now())
+    draft = drafts.open_draft(procedure=publish(body()), actor=author, now=timestamps.now())
+    draft.title = "Second"
+    draft.save()
 
     def publish_draft() -> None:
-        actions.publish_draft(draft=draft, actor=author, now=timestamps.now())
+        drafts.publish_draft(draft=draft, actor=author, now=timestamps.now())
 
     assert bumped_by(publish_draft) == {LIST, GIBSON}
 
@@ -90,7 +92,7 @@ def test_editing_a_draft_bumps_nothing(bumped_by: BumpedBy) -> None:
     author = User.objects.create_user("mkoch")
 
     def edit() -> None:
-        draft = actions.open_draft(procedure=procedure, actor=author, now=timestamps.now())
+        draft = drafts.open_draft(procedure=procedure, actor=author, now=timestamps.now())
         draft.title = "Better"
         draft.save()
         draft.steps.all()[0].save()

@@ -1,0 +1,147 @@
+"""Revisions in the admin: drafts are edited and published, published ones are read."""
+
+from typing import Any, cast
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from access.admin_lists import ListAdmin
+from access.rights import Right
+from procedures.differences import changes_between
+from procedures.drafts import DraftGone, DraftOutdated, DraftUnchanged, Publication, discard_draft, publish_draft
+from procedures.forms import StepForm, StepFormSet, TextWidget
+from procedures.models import Revision, Step, content_of
+from rest import timestamps
+from rest.problems import FORBIDDEN, VALIDATION_FAILED
+
+STYLESHEET = "procedures/admin.css"
+TEXTS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {models.TextField: {"widget": TextWidget, "strip": False}}
+
+
+class StepInline(admin.StackedInline[Step, Revision]):
+    """The steps of a draft."""
+
+    model = Step
+    form = StepForm
+    formset = StepFormSet
+    formfield_overrides = TEXTS
+    extra = 0
+    ordering = ["position"]
+
+    def _is_draft(self, revision: Revision | None) -> bool:
+        return revision is not None and revision.is_draft
+
+    def has_add_permission(self, request: HttpRequest, obj: Revision | None = None) -> bool:
+        return self._is_draft(obj) and super().has_add_permission(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Revision | None = None) -> bool:
+        return self._is_draft(obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Revision | None = None) -> bool:
+        return self._is_draft(obj) and super().has_delete_permission(request, obj)
+
+
+@admin.register(Revision)
+class RevisionAdmin(ListAdmin[Revision]):
+    """Revisions: drafts can be edited and published, published ones can be read."""
+
+    list_display = ["procedure", "number", "title", "published_at", "created_by"]
+    list_filter = [("number", admin.EmptyFieldListFilter)]
+    search_fields = ["procedure__key", "title"]
+    list_select_related = ["procedure", "created_by"]
+    fields = ["procedure", "number", "title", "description", "ordering", "change_note", "published_at"]
+    readonly_fields = ["procedure", "number", "published_at"]
+    formfield_overrides = TEXTS
+    inlines = [StepInline]
+
+    class Media:
+        css = {"all": [STYLESHEET]}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # a draft is started from its procedure
+
+    def has_change_permission(self, request: HttpRequest, obj: Revision | None = None) -> bool:
+        return (obj is None or obj.is_draft) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Revision | None = None) -> bool:
+        # Allowing `None` would offer the bulk action, which would include published revisions.
+        return obj is not None and obj.is_draft and super().has_delete_permission(request, obj)
+
+    def response_change(self, request: HttpRequest, obj: Revision) -> HttpResponse:
+        if "_publish" not in request.POST:
+            return super().response_change(request, obj)
+        if not self._publish(request, obj):
+            return HttpResponseRedirect(request.path)
+        return HttpResponseRedirect(reverse("admin:procedures_procedure_change", args=[obj.procedure_id]))
+
+    def _publish(self, request: HttpRequest, draft: Revision) -> bool:
+        """Publish the saved draft; if it is refused, show why and keep the draft."""
+        try:
+            publication = publish_draft(draft=draft, actor=cast(User, request.user), now=timestamps.now())
+        except FORBIDDEN:
+            self._refuse(request, "You are not allowed to publish.")
+        except DraftOutdated:
+            self._refuse(
+                request,
+                "Another revision has been published since this draft was started. Delete the draft and start again.",
+            )
+        except DraftUnchanged:
+            self._refuse(request, f"The draft changes nothing: it equals {draft.procedure.current}.")
+        except VALIDATION_FAILED as refusal:
+            for finding in refusal.extensions["errors"]:
+                self._refuse(request, f"{finding['pointer']}: {finding['detail']}")
+        else:
+            self.message_user(request, _told(publication), messages.SUCCESS)
+            return True
+        return False
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except DraftGone:
+            self.message_user(request, "Nothing was deleted: the draft has been published meanwhile.", messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:procedures_revision_changelist"))
+
+    def delete_model(self, request: HttpRequest, obj: Revision) -> None:
+        discard_draft(draft=obj, actor=cast(User, request.user))
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Revision]) -> Any:
+        """Write nothing more: the action writes it into the history of the procedure, which stays."""
+
+    def _may_publish(self, request: HttpRequest, draft: Revision) -> bool:
+        return self.has_change_permission(request, draft) and request.user.has_perm(Right.CHANGE_PROCEDURES)
+
+    def _refuse(self, request: HttpRequest, why: str) -> None:
+        self.message_user(request, f"Not published. {why}", messages.ERROR)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        revision = context.get("original")
+        if revision is not None and revision.is_draft:
+            context |= {"can_publish": self._may_publish(request, revision), **_comparison(revision)}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
+def _told(publication: Publication) -> str:
+    if not publication.is_new:
+        return f"The draft equals {publication.revision}, so it was discarded. The procedure is active again."
+    again = " The procedure was archived; it is active again." if publication.is_active_again else ""
+    return f"Published {publication.revision}.{again}"
+
+
+def _comparison(draft: Revision) -> dict[str, Any]:
+    """Return what the draft's page shows about publishing it."""
+    # Read again: if the form has errors, its instance carries what was sent, which is not saved.
+    saved = Revision.objects.select_related("procedure__current", "based_on").get(pk=draft.pk)
+    current = saved.procedure.current
+    return {
+        "draft": saved,
+        "current": current,
+        "is_outdated": saved.based_on_id != saved.procedure.current_id,
+        "changes": [] if current is None else changes_between(content_of(current), content_of(saved)),
+    }
