@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage prove soak bench scorecard check lint types contracts compose migrations format clean
+.PHONY: help setup demo test coverage prove soak bench scorecard check lint types contracts deployment migrations format clean
 
 help:  ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,7 @@ scorecard: setup  ## Play races and faults with our cache and with its peers, an
 	$(PYTHON) -m benchmarks.scorecard
 
 # `make check` is the sum of these; the hooks of .pre-commit-config.yaml call them one by one.
-CHECKS := lint types contracts compose migrations
+CHECKS := lint types contracts deployment migrations
 
 check: $(CHECKS)  ## Run the linters, the type checker, the architecture contracts and the migrations check
 
@@ -66,8 +66,10 @@ types: setup
 contracts: setup
 	$(VENV)/bin/lint-imports
 
-compose: setup
+deployment: setup
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(VENV)/bin/hadolint Dockerfile
+	$(VENV)/bin/kubernetes-validate --strict --quiet $$(git ls-files 'deploy/kubernetes/*.yaml' ':!*kustomization.yaml')
 
 migrations: setup
 	$(PYTHON) -m procedures_project.embedded -- $(PYTHON) manage.py makemigrations $(or $(OPTIONS),--check --dry-run)

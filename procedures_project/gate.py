@@ -9,6 +9,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -83,6 +84,8 @@ class Gate:
         except Exception:  # the server would answer without a record, and say nothing
             logger.exception("gate_failed")
             answer = _refusal(meta, INTERNAL_ERROR())
+        if self._readiness.is_draining:  # or a proxy would send its next request over a connection that is about to end
+            answer = replace(answer, headers=[*answer.headers, (b"connection", b"close")])
         try:
             await send_answer(send, meta, answer)
         except TimeoutError:  # an answer that is not complete ends the connection

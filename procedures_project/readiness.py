@@ -106,8 +106,12 @@ class Readiness:
         """
         is_recent = self._clock() - self._looked_at < LONG_AGO_SECONDS
         found = self._found if is_recent else BLIND
-        is_draining = self._drain_file is not None and self._drain_file.exists()
-        return {**found, "status": "draining"} if is_draining else found
+        return {**found, "status": "draining"} if self.is_draining else found
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the server is about to stop."""
+        return self._drain_file is not None and self._drain_file.exists()
 
     async def look(self) -> None:
         """Look now; a look that fails is one that finds nothing."""

@@ -90,6 +90,16 @@ def test_after_sigterm_it_says_that_it_drains_and_goes_on_answering(serve: Serve
     assert service.http.get("/admin/login/").status_code == 200
 
 
+def test_while_it_drains_each_answer_ends_its_connection_so_that_the_next_request_goes_elsewhere(serve: Serve) -> None:
+    service = serve(FOR_EVER)
+    assert "Connection" not in service.http.get("/admin/login/").headers
+
+    service.signal(signal.SIGTERM)
+    assert eventually(lambda: service.status() == "draining")
+
+    assert service.http.get("/admin/login/").headers["Connection"] == "close"
+
+
 def test_a_second_sigterm_ends_the_draining_and_nothing_is_left_behind(serve: Serve) -> None:
     service = serve(FOR_EVER)
     service.signal(signal.SIGTERM)
