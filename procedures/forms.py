@@ -91,11 +91,15 @@ class StepForm(forms.ModelForm[Step]):
         widgets = {name: forms.Textarea(attrs={"rows": 6, "cols": 100}) for name in ("slots", "checklist")}
         field_classes = dict.fromkeys(("slots", "checklist"), MembersField)
 
+    def __init__(self, *args: Any, context: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.context = {} if context is None else context
+
     def clean_slots(self) -> list[Any]:
-        return _clean_members(self.cleaned_data["slots"], SlotSerializer)
+        return _clean_members(self.cleaned_data["slots"], SlotSerializer, self.context)
 
     def clean_checklist(self) -> list[Any]:
-        return _clean_members(self.cleaned_data["checklist"], ChecklistItemSerializer)
+        return _clean_members(self.cleaned_data["checklist"], ChecklistItemSerializer, self.context)
 
     def clean_caution(self) -> str | None:
         return self.cleaned_data["caution"] or None
@@ -108,7 +112,11 @@ class StepForm(forms.ModelForm[Step]):
 
 
 class StepFormSet(forms.BaseInlineFormSet[Step, Revision, forms.ModelForm[Step]]):
-    """The steps of a draft, together."""
+    """The steps of a draft, together. What bounds a whole body bounds all of them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.form_kwargs |= {"context": {}}
 
     def clean(self) -> None:
         super().clean()
@@ -122,8 +130,10 @@ class StepFormSet(forms.BaseInlineFormSet[Step, Revision, forms.ModelForm[Step]]
         """Leave uniqueness to `clean`, for the same reason."""
 
 
-def _clean_members(members: object, serializer_class: type[SlotSerializer | ChecklistItemSerializer]) -> list[Any]:
-    serializer: ListSerializer[Any] = serializer_class(data=members or [], many=True)  # type: ignore[assignment]
+def _clean_members(
+    members: object, serializer_class: type[SlotSerializer | ChecklistItemSerializer], context: dict[str, Any]
+) -> list[Any]:
+    serializer: ListSerializer[Any] = serializer_class(data=members or [], many=True, context=context)  # type: ignore[assignment]
     if not serializer.is_valid():
         raise ValidationError([f"{finding.pointer}: {finding.detail}" for finding in findings_of(serializer.errors)])
     return serializer.validated_data  # type: ignore[no-any-return]

@@ -1,16 +1,16 @@
 """The JSON shapes of procedures, and the rules that a definition must follow to be published."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-import re2
 from django.conf import settings
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from procedures.definitions import Definition
 from procedures.models import Ordering, Procedure, ProcedureStatus
-from procedures.slots import NUMERIC_TYPES, OPTION_TYPES, SlotType, compiled_pattern
+from procedures.patterns import Compiling, InvalidPattern, PatternTooLarge
+from procedures.slots import NUMERIC_TYPES, OPTION_TYPES, SlotType
 from rest.fields import (
     InstantField,
     NameField,
@@ -73,7 +73,9 @@ class SlotSerializer(StrictSerializer):
             for name in attrs
             if name not in allowed
         }
-        errors = {**_limit_errors(attrs), **_option_errors(attrs), **_pattern_errors(attrs), **errors}
+        context = cast(dict[str, Any], self.context)
+        compiling = context.setdefault("compiling", Compiling())  # one for all slots of the body
+        errors = {**_limit_errors(attrs), **_option_errors(attrs), **_pattern_errors(attrs, compiling), **errors}
         if errors:
             raise ValidationError(errors)
         return attrs
@@ -210,11 +212,14 @@ def _option_errors(slot: Mapping[str, Any]) -> Errors:
     return {}
 
 
-def _pattern_errors(slot: Mapping[str, Any]) -> Errors:
+def _pattern_errors(slot: Mapping[str, Any], compiling: Compiling) -> Errors:
     if "pattern" not in slot:
         return {}
     try:
-        compiled_pattern(slot["pattern"])
-    except re2.error as error:
+        compiling.check(slot["pattern"])
+    except InvalidPattern as error:
         return {"pattern": [ErrorDetail(f"Not a valid RE2 pattern: {error}", code="pattern")]}
+    except PatternTooLarge as error:
+        detail = f"{error} Repeat Unicode classes with * or +, and bound the text by max_length."
+        return {"pattern": [ErrorDetail(detail, code="pattern_too_large")]}
     return {}

@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 
 import isodate
-import re2
 
+from procedures.patterns import Matching, PatternTooLarge, TextTooLong, is_too_large
 from rest.fields import INVISIBLE, RFC_3339, is_visible
 from rest.findings import Finding, pointer
 
@@ -52,20 +51,6 @@ DURATION = re.compile(
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
-RE2_OPTIONS = re2.Options()
-RE2_OPTIONS.log_errors = False  # an author's mistake belongs in the answer, not on standard error
-
-
-@lru_cache(maxsize=1000)
-def compiled_pattern(pattern: str) -> Any:
-    """Return the compiled RE2 pattern, which matches in linear time, whatever an author writes.
-
-    Raises:
-        re2.error: it is not an RE2 pattern.
-    """
-    return re2.compile(pattern, RE2_OPTIONS)
-
-
 class Wrong(Exception):
     """A value breaks a rule of its slot."""
 
@@ -79,23 +64,34 @@ class OutOfRange(Wrong):
     """A number is outside the slot's min and max; some slots accept that as a deviation."""
 
 
+class Uncheckable(Wrong):
+    """The slot's pattern is too large to be checked; a deviation says how else the operator knows."""
+
+
 def check_values(
     slots: Sequence[Slot], values: Mapping[str, Any], deviating: frozenset[str] = frozenset()
 ) -> list[Finding]:
     """Return what is wrong with `values` (slot key → JSON value).
 
-    `deviating` names the slots for which the operator gave a reason why the value is out of range.
+    `deviating` names the slots for which the operator gave a reason why the value is out of range, or is right though
+    its pattern cannot be checked.
     """
+    matching = Matching()
     by_key = {slot["key"]: slot for slot in slots}
     findings = [
         Finding(pointer("values", key), "unknown", "This step has no such slot.") for key in values if key not in by_key
     ]
     for key, slot in by_key.items():
         if key in values:
-            findings += _findings_of_value(slot, values[key], key in deviating)
+            findings += _findings_of_value(slot, values[key], key in deviating, matching)
         elif slot["required"]:
             findings.append(Finding(pointer("values", key), "required", "This value is required."))
     return findings
+
+
+def is_uncheckable(slot: Slot) -> bool:
+    """Tell whether the slot has a pattern that is too large to be checked: published when there was no bound."""
+    return "pattern" in slot and is_too_large(slot["pattern"])
 
 
 def out_of_range(slot: Slot, value: Any) -> bool:
@@ -123,11 +119,14 @@ def check_checklist(items: Sequence[Mapping[str, Any]], checked: Mapping[str, An
     return findings
 
 
-def _findings_of_value(slot: Slot, value: Any, is_deviating: bool) -> list[Finding]:
+def _findings_of_value(slot: Slot, value: Any, is_deviating: bool, matching: Matching) -> list[Finding]:
     place = pointer("values", slot["key"])
     try:
         CHECKS[SlotType(slot["type"])](slot, value)
         _check_range(slot, value)
+        _check_pattern(slot, value, matching)
+    except Uncheckable as wrong:
+        return [] if is_deviating else [Finding(place, wrong.code, wrong.detail)]
     except OutOfRange as wrong:
         if is_deviating and slot.get("out_of_range") == "deviation":
             return []
@@ -148,7 +147,21 @@ def _check_text(slot: Slot, value: Any) -> None:
         raise Wrong("min_length", f"Use at least {shortest} characters.")
     if value and not is_visible(value):
         raise Wrong("invisible", INVISIBLE)
-    if "pattern" in slot and not compiled_pattern(slot["pattern"]).fullmatch(value):
+
+
+def _check_pattern(slot: Slot, value: Any, matching: Matching) -> None:
+    if "pattern" not in slot:
+        return
+    try:
+        is_right = matching.matches(slot["pattern"], value)
+    except PatternTooLarge:
+        raise Uncheckable(
+            "pattern_too_large",
+            "The pattern is too large to be checked. Say in a deviation why this text is right.",
+        ) from None
+    except TextTooLong:
+        raise Wrong("max_length", "Use fewer characters: this is too much to check against its pattern.") from None
+    if not is_right:
         raise Wrong("pattern", f"Must match {slot['pattern']}.")
 
 

@@ -134,10 +134,11 @@ def commit_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
         STEP_ALREADY_COMMITTED: it was committed or skipped before, perhaps a moment ago by somebody else.
         VALIDATION_FAILED: the values or the checklist break the step's rules.
     """
+    findings_of = _checked_early(request, step_key)
 
     def check(head: RunHead, step: Step) -> Sequence[Finding]:
         _check_may_resolve(head, step)
-        return request.submission.findings_for(step, request.now)
+        return findings_of(step)
 
     return _record_about_step(request, step_key, EventKind.COMMIT, check)
 
@@ -167,6 +168,7 @@ def amend_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
         RUN_TOO_LONG: the run has no room for amendments.
         Exception: as for `commit_step`.
     """
+    findings_of = _checked_early(request, step_key)
 
     def check(head: RunHead, step: Step) -> Sequence[Finding]:
         if head.progress.status not in (RunStatus.IN_PROGRESS, RunStatus.COMPLETED):
@@ -177,7 +179,7 @@ def amend_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
         if effective_seq is None or request.submission.amends not in (None, effective_seq):
             detail = "The step has nothing to amend." if effective_seq is None else f"Amend event {effective_seq}."
             raise AMEND_TARGET_STALE(detail, effective_seq=effective_seq)
-        return request.submission.findings_for(step, request.now)
+        return findings_of(step)
 
     return _record_about_step(request, step_key, EventKind.AMEND, check)
 
@@ -213,6 +215,21 @@ def abort_run(*, request: VerbRequest) -> Outcome[RunHead]:
 def name_of(user: User) -> str:
     """Return the name that the ledger records for a person."""
     return user.get_full_name() or user.username
+
+
+def _checked_early(request: VerbRequest, step_key: str) -> Callable[[Step], Sequence[Finding]]:
+    """Check a submission before the run is locked, and return what tells the findings once it is.
+
+    Matching patterns can take a while. The step cannot change meanwhile: the run's revision is pinned and frozen. What
+    is not checked now, because there is no such step yet or the actor may not do this anyway, is checked then.
+    """
+    step = None
+    if request.actor.has_perm(Right.EXECUTE_RUNS):
+        step = Step.objects.filter(revision__runs=request.run_id, key=step_key).first()
+    if step is None:
+        return lambda locked: request.submission.findings_for(locked, request.now)
+    findings = request.submission.findings_for(step, request.now)
+    return lambda _: findings
 
 
 @transaction.atomic

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from procedures.models import Step
-from procedures.slots import check_checklist, check_values, out_of_range
+from procedures.slots import check_checklist, check_values, is_uncheckable, out_of_range
 from rest.findings import Finding, pointer
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
@@ -95,14 +95,19 @@ class Submission:
             return "unknown", "This step has no such slot."
         if key in seen:
             return "duplicate", "There is more than one deviation for this slot."
+        if is_uncheckable(slot):
+            return None if key in self.values else ("not_applicable", "This slot has no text to explain.")
         if slot.get("out_of_range") != "deviation":
             return "not_applicable", "This slot does not allow deviations."
-        value = self.values.get(key)
-        if not isinstance(value, int | Decimal):
-            return "not_applicable", "This slot has no number outside its limits to explain."
-        if not out_of_range(slot, value):
-            return "not_applicable", "The value is within the limits."
-        return None
+        return _problem_of_explaining(slot, self.values.get(key))
+
+
+def _problem_of_explaining(slot: Mapping[str, Any], value: Any) -> tuple[str, str] | None:
+    if not isinstance(value, int | Decimal):
+        return "not_applicable", "This slot has no number outside its limits to explain."
+    if not out_of_range(slot, value):
+        return "not_applicable", "The value is within the limits."
+    return None
 
 
 EMPTY = Submission()
