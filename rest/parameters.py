@@ -32,6 +32,6 @@ def parameters_of(request: Request, declared: type[Parameters]) -> dict[str, Any
             )
         if len(values) > 1:
             raise MALFORMED_REQUEST(f"The query parameter {name!r} is given {len(values)} times.")
-    parameters = declared(data=request.query_params.dict())
+    parameters = declared(data=request.query_params.dict(), context={"request": request})
     parameters.is_valid(raise_exception=True)
     return dict(parameters.validated_data)

@@ -5,13 +5,20 @@ from uuid import UUID
 
 import uuid_utils.compat
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Q
 
 from procedures.models import Revision, Step
 from rest.exact_json import ExactDecoder, ExactEncoder
 from runs.problems import RUN_NOT_FOUND
+from runs.search import has_words, ids_like, words_in
 from runs.states import ENDED, RESOLVING_KINDS, STEP_KINDS, EventKind, RunStatus
+
+NEWEST_FIRST = ("-started_at", "-id")
+LINE = ("run_id", "seq", "kind", "step_id", "deviations", "reason", "recorded_at", "hash")
+"""The columns of an event that decide where its run stands, and its hash."""
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -20,6 +27,13 @@ class RunQuerySet(models.QuerySet["Run"]):
     def with_head(self) -> "RunQuerySet":
         """Return the runs with their pinned revisions and procedures."""
         return self.select_related("revision__procedure")
+
+    def found_by(self, text: str) -> "RunQuerySet":
+        """Return the runs with all the words of a text (`runs.search`), and those whose id begins with the text."""
+        found = RunWords.objects.filter(has_words(words_in(text))).values("run")
+        if ids := ids_like(text):
+            found = found.union(Run.objects.filter(pk__range=ids).order_by().values("pk"))
+        return self.filter(pk__in=found)
 
     def get_existing(self, run_id: UUID) -> "Run":
         """Return the run with this id.
@@ -36,14 +50,14 @@ class RunQuerySet(models.QuerySet["Run"]):
 class Run(models.Model):
     """The head of one execution of a published revision."""
 
-    # UUIDv7 (RFC 9562 §5.7): unique without coordination, and ordered by time, so it serves as the list's cursor too.
+    # UUIDv7 (RFC 9562 §5.7): unique without coordination, and ordered by time for runs of the same millisecond too.
     id = models.UUIDField(primary_key=True, default=uuid_utils.compat.uuid7, editable=False)
-    revision = models.ForeignKey(Revision, models.PROTECT, related_name="runs")
+    revision = models.ForeignKey(Revision, models.PROTECT, related_name="runs", db_index=False)
     title = models.CharField(max_length=200)
     external_ref = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001  # null is the API's "none"
     status = models.CharField(max_length=11, choices=RunStatus, default=RunStatus.IN_PROGRESS)
     last_seq = models.PositiveIntegerField(help_text="The seq of the newest event.")
-    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", db_index=False)
     started_by_name = models.CharField(max_length=301)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -54,10 +68,15 @@ class Run(models.Model):
     objects = RunQuerySet.as_manager()
 
     class Meta:
-        ordering = ["-id"]
+        ordering = NEWEST_FIRST
+        # Each has the runs that a filter of runs/pages.py selects in the order of the list, so that a page costs what
+        # is on it. PostgreSQL reads an index in both directions. They serve the foreign keys too.
         indexes = [
-            models.Index(fields=["status", "-id"], name="run_by_status"),
-            models.Index(fields=["external_ref"], name="run_by_external_ref"),
+            models.Index(fields=["started_at", "id"], name="run_by_start"),
+            models.Index(fields=["status", "started_at", "id"], name="run_by_status_and_start"),
+            models.Index(fields=["external_ref", "started_at", "id"], name="run_by_reference_and_start"),
+            models.Index(fields=["revision", "status", "started_at", "id"], name="run_by_revision_and_start"),
+            models.Index(fields=["started_by", "status", "started_at", "id"], name="run_by_starter_and_start"),
         ]
         permissions = [
             ("execute_run", "Can start runs, and commit, skip, amend, pause and resume in running ones"),
@@ -81,24 +100,41 @@ class Run(models.Model):
         return self.title
 
 
+class RunWords(models.Model):
+    """The words that a run is found by. The database makes them: `runs.search`."""
+
+    run = models.OneToOneField(Run, models.CASCADE, primary_key=True, related_name="+")
+    words = SearchVectorField()
+
+    class Meta:
+        default_permissions = ()  # nobody sees or changes them
+        # Without a list of what is to be entered later: each search would read it.
+        indexes = [GinIndex(fields=["words"], name="run_words_by_word", fastupdate=False)]
+
+    def __str__(self) -> str:
+        return str(self.words)
+
+
 class RunEventQuerySet(models.QuerySet["RunEvent"]):
     """Queries for events."""
 
     def newest_of_each_step(self, runs: Iterable[Run]) -> "RunEventQuerySet":
-        """Return each run's newest event about each step, and its newest about the run as a whole."""
-        return self.lines().filter(run__in=runs).order_by("run_id", "step_id", "-seq").distinct("run_id", "step_id")
+        """Return the lines of each run's newest event about each step, and of its newest about the run as a whole.
+
+        They come without their steps, which whoever has the runs' revisions has already.
+        """
+        newest = self.filter(run__in=runs).order_by("run_id", "step_id", "-seq").distinct("run_id", "step_id")
+        return newest.only(*LINE)
 
     def lines(self) -> "RunEventQuerySet":
         """Return them with no other columns than the hash and those that decide where the run stands."""
-        return self.select_related("step").only(
-            "run_id", "seq", "kind", "step__key", "deviations", "reason", "recorded_at", "hash"
-        )
+        return self.select_related("step").only(*LINE, "step__key")
 
 
 class RunEvent(models.Model):
     """One event of a run's ledger, which is commit history and audit trail in one. It never changes."""
 
-    run = models.ForeignKey(Run, models.PROTECT, related_name="events")
+    run = models.ForeignKey(Run, models.PROTECT, related_name="events", db_index=False)  # three others begin with it
     seq = models.PositiveIntegerField()
     kind = models.CharField(max_length=6, choices=EventKind)
     step = models.ForeignKey(Step, models.PROTECT, null=True, related_name="+")

@@ -1,43 +1,100 @@
-"""Pages of runs, newest first. A cursor is the id of the last run of a page, because ids are ordered by time."""
+"""Pages of runs, newest first, each with any combination of filters.
 
-from collections.abc import Mapping
+A page is read from the indexes of `runs.models.Run`, which have the runs of a filter in the order of the list, from the
+cursor on. Where a filter leaves several places in an index (several states, the revisions of a procedure), the newest
+of each place are read and then merged. So a page never costs the runs that are not on it, however rare or common those
+are that a filter selects. Words are the exception: PostgreSQL chooses whether it looks for the runs that have them, or
+for the words that each run of the list has.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import Any
 from uuid import UUID
 
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import DateTimeField, Func, OuterRef, Q, QuerySet, UUIDField
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from procedures.models import Revision
 from rest.fields import InstantField
 from rest.parameters import Parameters
-from runs.models import Run
+from runs.models import NEWEST_FIRST, Run, RunQuerySet
 from runs.records import RunHead, heads_of
+from runs.search import MAX_WORDS, words_in
 from runs.states import RunStatus
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+ME = "me"
+USER_ID = "[1-9][0-9]{0,8}"
 LOOKUPS = {
-    "status": "status",
-    "procedure": "revision__procedure__key",
     "external_ref": "external_ref",
+    "started_by": "started_by",
     "started_after": "started_at__gt",
-    "cursor": "id__lt",
+    "started_before": "started_at__lt",
 }
-"""The query of each parameter that selects runs."""
+"""The query of each parameter that any run of a page meets by itself."""
+
+
+@extend_schema_field({"type": "string", "pattern": f"^({'|'.join(RunStatus)})(,({'|'.join(RunStatus)}))*$"})
+class StatusesField(serializers.Field[Any, Any, Any, Any]):
+    """One status, or several with commas between them."""
+
+    default_error_messages = {"invalid_choice": f"Expected some of {', '.join(RunStatus)}, with commas between them."}
+
+    def to_internal_value(self, data: str) -> set[str]:
+        statuses = set(data.split(","))
+        if not statuses <= set(RunStatus):
+            self.fail("invalid_choice")
+        return statuses
+
+
+@extend_schema_field({"type": "string", "pattern": f"^({ME}|{USER_ID})$"})
+class UserIdField(serializers.Field[Any, Any, Any, Any]):
+    """The id of a user, or `me`."""
+
+    default_error_messages = {"invalid": f"Expected the id of a user, or {ME!r}."}
+
+    def to_internal_value(self, data: str) -> int:
+        if data == ME:
+            return int(self.context["request"].user.pk)
+        if not re.fullmatch(USER_ID, data):
+            self.fail("invalid")
+        return int(data)
 
 
 class RunListParameters(Parameters):
     """The filters of GET /runs."""
 
-    status = serializers.ChoiceField(choices=RunStatus.values, required=False)
+    status = StatusesField(required=False, help_text="Only runs in one of these states, such as `in_progress,paused`.")
     procedure = serializers.SlugField(required=False, help_text="Only runs of the procedure with this key.")
     external_ref = serializers.CharField(
         required=False, trim_whitespace=False, help_text="Only runs with exactly this reference."
     )
+    started_by = UserIdField(
+        required=False, help_text="Only runs that the user with this id started; `me`: that you did."
+    )
     started_after = InstantField(required=False, help_text="Only runs that started after this instant.")
+    started_before = InstantField(required=False, help_text="Only runs that started before this instant.")
+    q = serializers.CharField(
+        required=False,
+        max_length=200,
+        help_text="Only runs with words in their title, reference or starter's name that begin with each of these "
+        f"words, at most {MAX_WORDS}; or whose id begins like this, with 8 digits or more.",
+    )
     cursor = serializers.UUIDField(
-        required=False, help_text="Where the page starts; taken from `next` of the page before."
+        required=False, help_text="Where the page starts; taken from `next_cursor` of the page before."
     )
     limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, required=False, default=DEFAULT_LIMIT)
+
+    def validate_q(self, text: str) -> str:
+        if not 1 <= len(words_in(text)) <= MAX_WORDS:
+            raise serializers.ValidationError(f"Expected 1 to {MAX_WORDS} words.", code="words")
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +107,63 @@ class RunPage:
 
 def page_of_runs(parameters: Mapping[str, Any]) -> RunPage:
     """Return the runs that the validated `RunListParameters` ask for."""
-    filters = {lookup: parameters[name] for name, lookup in LOOKUPS.items() if name in parameters}
     limit = parameters["limit"]
-    runs = list(Run.objects.with_head().filter(**filters).order_by("-id")[: limit + 1])
+    runs = list(_newest(parameters, limit + 1))
     page, has_more = runs[:limit], len(runs) > limit
     return RunPage(heads_of(page), page[-1].pk if has_more else None)
+
+
+def _newest(parameters: Mapping[str, Any], count: int) -> RunQuerySet:
+    selected = Run.objects.filter(_conditions(parameters))
+    if "q" in parameters:
+        selected = selected.found_by(parameters["q"])
+    places = _places(selected, parameters)
+    if len(places) == 1 and "procedure" not in parameters:
+        runs = places[0]
+    else:
+        runs = Run.objects.filter(pk__in=_newest_ids(places, parameters, count))
+    return runs.with_head().order_by(*NEWEST_FIRST)[:count]
+
+
+def _conditions(parameters: Mapping[str, Any]) -> Q:
+    conditions = Q(**{lookup: parameters[name] for name, lookup in LOOKUPS.items() if name in parameters})
+    if "cursor" in parameters:
+        conditions &= _after(parameters["cursor"])
+    return conditions
+
+
+def _after(cursor: UUID) -> Q:
+    """Return the condition that a run comes after the one with this id in the list."""
+    started_at = Run.objects.filter(pk=cursor).order_by().values("started_at")
+    return Q(started_at__lte=started_at) & (Q(started_at__lt=started_at) | Q(pk__lt=cursor))
+
+
+def _places(selected: RunQuerySet, parameters: Mapping[str, Any]) -> list[RunQuerySet]:
+    """Return the parts of `selected` that each have a place of their own in an index."""
+    statuses = parameters.get("status", ())
+    if not statuses and {"procedure", "started_by"} & parameters.keys():
+        statuses = RunStatus.values  # these indexes are divided by it
+    return [selected.filter(status=status) for status in statuses] or [selected]
+
+
+def _newest_ids(places: Sequence[RunQuerySet], parameters: Mapping[str, Any], count: int) -> list[UUID]:
+    if "procedure" in parameters:
+        newest = [_of_each_revision(place, parameters["procedure"], count) for place in places]
+    else:
+        newest = [place.order_by(*NEWEST_FIRST).values_list("started_at", "pk")[:count] for place in places]
+    return [pk for _started_at, pk in nlargest(count, newest[0].union(*newest[1:], all=True))]
+
+
+def _of_each_revision(place: RunQuerySet, key: str, count: int) -> QuerySet[Any, Any]:
+    """Return when the newest runs of each of a procedure's revisions started, and their ids."""
+    newest = place.filter(revision=OuterRef("pk")).order_by(*NEWEST_FIRST)
+    started_at = ArraySubquery(newest.values("started_at")[:count])
+    ids = ArraySubquery(newest.values("pk")[:count])
+    return (
+        Revision.objects.filter(procedure__key=key)
+        .order_by()
+        .values_list(
+            Func(started_at, function="unnest", output_field=DateTimeField()),
+            Func(ids, function="unnest", output_field=UUIDField()),
+        )
+    )

@@ -81,8 +81,10 @@ def heads_of(runs: Iterable[Run]) -> list[RunHead]:
     """Read where runs stand, as `head_of`: two statements, however many runs there are."""
     runs = list(runs)
     prefetch_related_objects(runs, "revision__steps")
+    steps = {step.pk: step for run in runs for step in run.revision.steps.all()}
     newest: dict[UUID, list[RunEvent]] = defaultdict(list)
     for event in RunEvent.objects.newest_of_each_step(runs):
+        event.step = steps[event.step_id] if event.step_id else None
         newest[event.run_id].append(event)
     return [_head(run, newest[run.pk]) for run in runs]
 

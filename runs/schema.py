@@ -63,10 +63,11 @@ RESOLVING = (*ABOUT_STEP, STEP_OUT_OF_ORDER, STEP_ALREADY_COMMITTED)
 
 @extend_schema_serializer(many=False)  # an object, though the action is `list`
 class RunPageSerializer(serializers.Serializer[Any]):
-    """Some runs, newest first, and the path of the next page."""
+    """Some runs, newest first, and where the next page is."""
 
     runs = RunHeadSerializer(many=True)
     next = serializers.CharField(allow_null=True)
+    next_cursor = serializers.UUIDField(allow_null=True)
 
 
 class RecordedSerializer(serializers.Serializer[Any]):
@@ -87,9 +88,10 @@ RUN_OPERATIONS = {
     "list": Operation(
         id="listRuns",
         summary="List runs",
-        description="A page of runs, newest first. `next` is the path of the next page, null on the last one.",
+        description="A page of runs, newest first. `next` is the path of the next page, `next_cursor` what it has as "
+        "`cursor`; both are null on the last one.",
         answer=RunPageSerializer,
-        example={"runs": [examples.HEAD], "next": None},
+        example={"runs": [examples.HEAD], "next": None, "next_cursor": None},
     ),
     "create": Operation(
         id="startRun",
@@ -116,7 +118,7 @@ RUN_OPERATIONS = {
         id="getCurrentSteps",
         summary="Read the next steps",
         description="The steps that can be committed now, with their instructions and slots: small enough for a phone.",
-        parameters=(RUN_ID,),
+        parameters=(RUN_ID, IF_NONE_MATCH, ETAG, NO_CACHE),
         answer=CurrentSerializer,
         example=examples.CURRENT,
         problems=(RUN_NOT_FOUND,),

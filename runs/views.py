@@ -35,10 +35,13 @@ from runs.serializers import (
     start_submission_from,
     submission_from,
 )
-from versioned_cache.http.answers import HEADERS, CachedReadMixin, written_response
+from versioned_cache.http.answers import HEADERS, CachedReadMixin, derived_response, written_response
+from versioned_cache.http.fingerprints import fingerprint_of
 from versioned_cache.http.validators import etag, expected_versions
 from versioned_cache.reads import CachedRead
 from versioned_cache.versions import one_snapshot
+
+CURRENT_FINGERPRINT = fingerprint_of(CurrentSerializer)
 
 Answer = TypeVar("Answer", bound=HttpResponse)
 
@@ -59,13 +62,18 @@ class RunViewSet(CachedReadMixin, ApiViewSet):
             {
                 "runs": RunHeadSerializer(page.heads, many=True).data,
                 "next": _next_page(request, page.next_cursor) if page.next_cursor else None,
+                "next_cursor": page.next_cursor,
             }
         )
 
-    def current(self, request: Request, run_id: UUID) -> Response:
-        """Answer the steps to do now."""
-        with one_snapshot():
-            return Response(CurrentSerializer(head_with_id(run_id)).data)
+    def current(self, request: Request, run_id: UUID) -> HttpResponse:
+        """Answer the steps to do now, under the version of the run."""
+        return derived_response(
+            request,
+            caches.run_resource(run_id),
+            CURRENT_FINGERPRINT,
+            lambda: exact_json.dumps(CurrentSerializer(head_with_id(run_id)).data),
+        )
 
     def export_json(self, request: Request, run_id: UUID) -> HttpResponse:
         """Answer a finished run with everything needed to understand it."""

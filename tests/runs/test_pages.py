@@ -6,14 +6,15 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
+from rest_framework.exceptions import ValidationError
 
 from access.roles import Role
 from rest import timestamps
-from runs.actions import start_run
+from runs.actions import pause_run, start_run
 from runs.pages import RunListParameters, page_of_runs
 from runs.submissions import StartSubmission
 from tests.conftest import ApiClient
-from tests.factories import body, commit, publish, start, step
+from tests.factories import body, commit, publish, start, step, verb_request
 
 
 @pytest.fixture
@@ -112,6 +113,126 @@ def test_runs_are_filtered_by_when_they_started(mkoch: User) -> None:
     assert asked(started_after="2999-01-01T00:00:00.000+14:00")[0] == []
 
 
+def test_several_states_are_asked_for_at_once(mkoch: User) -> None:
+    plain = [step("only")]
+    runs = [start(mkoch, body(key, plain)) for key in ("a", "b", "c")]
+    pause_run(request=verb_request(runs[0], mkoch))
+    commit(runs[2], "only", mkoch)
+
+    assert asked(status="paused,in_progress") == ([runs[1].pk, runs[0].pk], None)
+    assert asked(status="completed,completed") == ([runs[2].pk], None)
+
+
+def test_runs_are_filtered_by_who_started_them(mkoch: User, person: Callable[[Role], User]) -> None:
+    run, other = start(mkoch), start(person(Role.SUPERVISOR))
+
+    assert asked(started_by=str(mkoch.pk)) == ([run.pk], None)
+    assert asked(started_by=str(other.started_by_id)) == ([other.pk], None)
+    assert asked(started_by="999999999") == ([], None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_asks_can_ask_for_their_own_runs(operator: ApiClient, viewer: ApiClient, mkoch: User) -> None:
+    run = start(mkoch)
+
+    assert [run["id"] for run in operator.get("/runs?started_by=me").json()["runs"]] == [str(run.pk)]
+    assert viewer.get("/runs?started_by=me").json()["runs"] == []
+
+
+def test_runs_are_filtered_by_an_interval(mkoch: User) -> None:
+    runs = [start(mkoch) for _ in range(3)]
+    first, _, last = (run.started_at.isoformat() for run in runs)
+
+    assert runs[2].pk not in asked(started_before=last)[0]
+    assert asked(started_before=last, started_after=first)[0] in ([], [runs[1].pk])
+    assert asked(started_before="2000-01-01T00:00:00Z") == ([], None)
+
+
+def titled(mkoch: User, title: str, external_ref: str | None = None) -> UUID:
+    """Start a run with a title, and return its id."""
+    publish(body())
+    submission = StartSubmission("gibson", title=title, external_ref=external_ref)
+    return start_run(submission=submission, actor=mkoch, now=timestamps.now()).head.run.pk
+
+
+@pytest.mark.parametrize(
+    "q",
+    [
+        "Cloning",
+        "cloning",
+        "CLON",
+        "clon pUC19",
+        "puc19",
+        "ELN",
+        "2026",
+        "eln-2026/42",
+        "42",
+        "Ångström",
+        "ångs",
+        "test",
+    ],
+)
+def test_runs_are_found_by_the_beginnings_of_their_words(mkoch: User, q: str) -> None:
+    run = titled(mkoch, "Cloning of pUC19 (Ångström)", "ELN-2026/42")
+    titled(mkoch, "Another thing") if q != "test" else None
+
+    assert asked(q=q) == ([run], None)
+
+
+@pytest.mark.parametrize("q", ["loning", "cloning puc18", "eln-2025", "gibson2", "' | '", "a:*", "\\", "%", "c_oning"])
+def test_runs_without_the_words_are_not_found(mkoch: User, q: str) -> None:
+    titled(mkoch, "Cloning of pUC19", "ELN-2026/42")
+
+    if any(character.isalnum() for character in q):
+        assert asked(q=q) == ([], None)
+    else:
+        with pytest.raises(ValidationError):
+            asked(q=q)
+
+
+def test_runs_are_found_by_who_started_them(person: Callable[[Role], User]) -> None:
+    ada = person(Role.OPERATOR)
+    ada.first_name, ada.last_name = "Ada", "Lovelace"
+    run = titled(ada, "Engine")
+
+    assert asked(q="lovelace ada") == ([run], None)
+
+
+def test_runs_are_found_by_the_beginning_of_their_id(mkoch: User) -> None:
+    run = titled(mkoch, "Engine")
+    text = str(run)
+
+    for beginning in (text, text.upper(), text.replace("-", ""), text[:8], text[:9], text[:20]):
+        assert run in asked(q=beginning)[0], beginning
+    assert asked(q=text[:-1] + ("0" if text[-1] != "0" else "1")) == ([], None)
+    assert asked(q=text[:7]) == ([], None)
+
+
+def test_pages_of_combined_filters_meet_each_run_once(mkoch: User) -> None:
+    plain = [step("only")]
+    runs = [start(mkoch, body(title=f"Edition {number // 2}", steps=plain)) for number in range(6)]
+    for run in runs[:3]:
+        commit(run, "only", mkoch)
+    pause_run(request=verb_request(runs[5], mkoch))
+    filters = {"procedure": "gibson", "status": "completed,in_progress", "started_by": str(mkoch.pk), "q": "gib"}
+    filters["q"] = "edition" if "edition" in runs[0].title.lower() else runs[0].title.split()[0]
+
+    met: list[UUID] = []
+    cursor: dict[str, str] = {}
+    for _ in range(3):
+        page, following = asked(limit="2", **filters, **cursor)
+        met += page
+        cursor = {"cursor": str(following)}
+
+    assert (met, following) == ([run.pk for run in runs[4::-1]], None)
+
+
+def test_a_cursor_that_is_no_run_leads_to_no_page(mkoch: User) -> None:
+    several(2, mkoch)
+
+    assert asked(cursor="00000000-0000-7000-8000-000000000000") == ([], None)
+
+
 def test_filters_are_combined(mkoch: User) -> None:
     wanted_run = start(mkoch, body("gibson"))
     start(mkoch, body("lockout"))
@@ -139,7 +260,8 @@ def test_the_next_page_is_a_url_that_keeps_the_filters(viewer: ApiClient, mkoch:
     assert [run["id"] for run in page["runs"]] == [str(pk) for pk in ids[:2]]
     assert page["next"] == f"/runs?limit=2&procedure=gibson&cursor={ids[1]}"
     assert [run["id"] for run in following["runs"]] == [str(ids[2])]
-    assert following["next"] is None
+    assert page["next_cursor"] == str(ids[1])
+    assert (following["next"], following["next_cursor"]) == (None, None)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -166,6 +288,22 @@ def test_fifty_runs_are_a_page_unless_asked_otherwise(viewer: ApiClient, mkoch: 
     [
         ("status=running", "/status"),
         ("status=", "/status"),
+        ("status=paused,", "/status"),
+        ("status=paused,running", "/status"),
+        ("status=paused%20,completed", "/status"),
+        ("started_by=", "/started_by"),
+        ("started_by=Me", "/started_by"),
+        ("started_by=0", "/started_by"),
+        ("started_by=-1", "/started_by"),
+        ("started_by=9999999999", "/started_by"),
+        ("started_by=%C2%B2", "/started_by"),
+        ("started_before=tomorrow", "/started_before"),
+        ("q=", "/q"),
+        ("q=%20", "/q"),
+        ("q=--", "/q"),
+        ("q=%00", "/q"),
+        ("q=" + "+".join("abcdefghi"), "/q"),
+        ("q=" + "a" * 201, "/q"),
         ("procedure=../x", "/procedure"),
         ("procedure=%00", "/procedure"),
         ("external_ref=", "/external_ref"),
@@ -198,7 +336,9 @@ def test_an_unknown_filter_is_refused_with_those_that_are_known(viewer: ApiClien
     answer = viewer.get("/runs?sttus=completed")
 
     assert (answer.status_code, answer.json()["type"]) == (400, "/problems/unknown-parameter")
-    assert answer.json()["known"] == ["cursor", "external_ref", "limit", "procedure", "started_after", "status"]
+    assert answer.json()["known"] == [
+        "cursor", "external_ref", "limit", "procedure", "q", "started_after", "started_before", "started_by", "status",
+    ]  # fmt: skip
 
 
 def test_a_filter_given_twice_is_refused(viewer: ApiClient) -> None:

@@ -1,9 +1,11 @@
 """The answers to cached reads and to the writes behind them: bytes as they are stored, under their entity tags."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar, NamedTuple
 
+from django.db import connection
 from django.http import HttpResponse
 from rest_framework.exceptions import NotAcceptable
 from rest_framework.request import Request
@@ -11,7 +13,10 @@ from rest_framework.request import Request
 from versioned_cache.codings import Coding, preferred_coding
 from versioned_cache.engine import Representation, cache
 from versioned_cache.http.validators import etag, etag_of_304, known_versions, wants_nothing
+from versioned_cache.keys import Resource
+from versioned_cache.metrics import Source
 from versioned_cache.reads import CachedRead
+from versioned_cache.versions import committed_version, one_snapshot
 
 CONTENT_TYPE = "application/json"
 # Clients may keep a body but must ask before each use; to whom it was given, and in what form, is part of the question.
@@ -85,6 +90,31 @@ def read_response(request: Request, read: CachedRead, **path: object) -> HttpRes
     body = b"" if head.status is HTTPStatus.NOT_MODIFIED else cache.coded(representation, coding)
     headers = head.headers() | {"Server-Timing": server_timing(representation)}
     return HttpResponse(body, status=head.status, headers=headers)
+
+
+def derived_response(
+    request: Request, resource: Resource, fingerprint: str, fetch: Callable[[], bytes]
+) -> HttpResponse:
+    """Answer what is built from a resource for each request, and stored nowhere: under the resource's version.
+
+    The version and the body are of one snapshot; a client that has the version gets 304, and nothing is built. Inside a
+    transaction there is no tag, since what is read there may never be committed.
+
+    Args:
+        request: The request.
+        resource: What the body is made from.
+        fingerprint: The shape of the body.
+        fetch: Builds the body from PostgreSQL; raises what is to be answered where there is no such thing.
+    """
+    started, may_be_kept = time.perf_counter(), not connection.in_atomic_block
+    with one_snapshot():
+        version = committed_version(resource) if may_be_kept else None
+        body = None if version in known_versions(request.META, fingerprint) else fetch()
+    seconds = time.perf_counter() - started
+    representation = Representation(resource, fingerprint, version, body, Source.DATABASE, seconds)
+    head = head_of(representation, request.META, Coding.IDENTITY)
+    headers = head.headers() | {"Server-Timing": server_timing(representation)}
+    return HttpResponse(b"" if head.status is HTTPStatus.NOT_MODIFIED else body, status=head.status, headers=headers)
 
 
 def coding_for(meta: Mapping[str, Any]) -> Coding | None:

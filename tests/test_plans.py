@@ -1,0 +1,217 @@
+"""What PostgreSQL does for each request where there is much: it reads what the answer is made of, not whole tables.
+
+Each request is made to a database with many runs, and every statement that it sends is explained.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import connection, transaction
+from django.urls import URLPattern
+
+import procedures.urls
+import runs.urls
+from access.actions import issue_token
+from access.roles import Role
+from runs.models import Run, RunEvent
+from tests.conftest import ApiClient
+from tests.scale import Size, fill
+
+pytestmark = pytest.mark.django_db
+
+SIZE = Size(procedures=500, steps=3, runs=20_000, events=4)
+LARGE_TABLES = {"runs_run", "runs_runevent", "runs_runwords", "procedures_step", "resource_version"}
+LIMIT = 20
+MAX_ROWS = 4_000
+"""How many rows one node of a plan may see: more than a page is made of, and much less than there are."""
+
+Plan = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def much(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """A database with many runs, which is gone afterwards."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        fill(SIZE)
+        yield
+        transaction.set_rollback(True)
+
+
+@pytest.fixture(scope="module")
+def person(much: None) -> User:
+    """Somebody who may do everything."""
+    user = User.objects.create_superuser("root")
+    user.groups.add(Group.objects.get(name=Role.ADMIN))
+    return user
+
+
+@pytest.fixture
+def client(person: User, redis: object) -> ApiClient:
+    """A client of the API."""
+    return ApiClient(issue_token(user=person, name="test"))
+
+
+@contextmanager
+def statements() -> Iterator[list[tuple[str, Any]]]:
+    """Collect the statements of the block with their parameters."""
+    sent: list[tuple[str, Any]] = []
+
+    def remember(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        sent.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(remember):
+        yield sent
+
+
+def plan_of(sql: str, params: Any) -> Plan:
+    """Return what PostgreSQL does for a statement; what reads is carried out."""
+    analyze = "ANALYZE, TIMING OFF, " if sql.startswith(("SELECT", "\nSELECT")) else ""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN ({analyze}FORMAT JSON) {sql}", params)
+        (found,) = cursor.fetchone()
+    plan: Plan = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
+    return plan
+
+
+def nodes_of(plan: Plan) -> Iterator[Plan]:
+    """Return the nodes of a plan."""
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from nodes_of(child)
+
+
+def faults_in(sent: list[tuple[str, Any]]) -> list[str]:
+    """Return where the statements look through a large table, or see more rows than they need."""
+    faults = []
+    for sql, params in sent:
+        if not sql.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
+            continue
+        for node in nodes_of(plan_of(sql, params)):
+            seen = (node.get("Actual Rows", 0) + node.get("Rows Removed by Filter", 0)) * node.get("Actual Loops", 1)
+            is_whole = node["Node Type"] == "Seq Scan" and node["Relation Name"] in LARGE_TABLES
+            if is_whole or seen > MAX_ROWS:
+                faults.append(f"{node['Node Type']} of {node.get('Relation Name')}: {seen:g} rows, for {sql[:1500]}")
+    return faults
+
+
+def old_run(status: str = "completed") -> Run:
+    """Return the oldest run with this status."""
+    return Run.objects.filter(status=status).order_by("started_at")[0]
+
+
+BORDER = "2020-01-02T00:00:00Z"
+LATER = "2020-01-14T18:00:00Z"
+FILTERS = {
+    "nothing": "",
+    "a rare status": "status=paused",
+    "a common status": "status=completed",
+    "several states": "status=paused,aborted",
+    "all states": "status=completed,paused,aborted,in_progress",
+    "a rare procedure": "procedure=large-8",
+    "a common procedure": "procedure=large-1",
+    "no procedure": "procedure=none-such",
+    "a rare status of a common procedure": "procedure=large-1&status=paused",
+    "several states of a common procedure": "procedure=large-1&status=paused,aborted",
+    "a common reference": "external_ref=REF-7",
+    "a rare starter": "started_by={rare}",
+    "a common starter": "started_by={common}",
+    "whoever asks": "started_by=me",
+    "a rare status of a rare starter": "started_by={rare}&status=paused",
+    "a rare status of a common starter": "started_by={common}&status=paused",
+    "a starter in a procedure": "started_by={common}&procedure=large-1",
+    "recently started": f"started_after={LATER}",
+    "long ago": f"started_before={BORDER}",
+    "between": f"started_after={BORDER}&started_before={LATER}",
+    "a status, long ago": f"status=completed&started_before={BORDER}",
+    "a procedure, long ago": f"procedure=large-1&started_before={BORDER}",
+    "rare words": "q=rare",
+    "rare words and a state": "q=run%20rare&status=completed",
+    "words that nothing has": "q=unheard-of",
+    "the beginning of an id": "q={id}",
+    "from a cursor on": "cursor={cursor}",
+    "a status from a cursor on": "status=completed&cursor={cursor}",
+    "a procedure from a cursor on": "procedure=large-1&cursor={cursor}",
+}
+
+
+@pytest.mark.parametrize("query", FILTERS.values(), ids=FILTERS)
+def test_a_page_of_runs_reads_what_is_on_it(client: ApiClient, query: str) -> None:
+    starters = User.objects.filter(username__startswith="person-").order_by("pk")
+    middle = Run.objects.order_by("started_at")[SIZE.runs // 2]
+    values = {"rare": starters[0].pk, "common": starters[1].pk, "id": str(middle.pk)[:18], "cursor": middle.pk}
+
+    with statements() as sent:
+        answer = client.get(f"/runs?limit={LIMIT}&{query.format(**values)}")
+
+    assert answer.status_code == 200, answer.text
+    assert faults_in(sent) == []
+
+
+def test_words_that_many_runs_have_are_found_on_the_way(client: ApiClient) -> None:
+    with statements() as sent:
+        assert len(client.get("/runs?q=common").json()["runs"]) == 50
+
+    assert faults_in(sent) == []
+
+
+READS = {
+    "run-detail": "/runs/{run}",
+    "run-current": "/runs/{run}/current",
+    "run-export-json": "/runs/{run}/export.json",
+    "run-export-csv": "/runs/{run}/export.csv",
+    "procedure-detail": "/procedures/large-1",
+    "revision-list": "/procedures/large-1/revisions",
+    "revision-detail": "/procedures/large-1/revisions/1",
+}
+"""The reads of the API; the list of procedures is whole by its nature, and lists of runs are above."""
+
+
+def test_every_read_of_the_api_is_here() -> None:
+    names = set()
+    for pattern in (*procedures.urls.urlpatterns, *runs.urls.urlpatterns):
+        view: Any = pattern.callback
+        if isinstance(pattern, URLPattern) and "get" in view.actions:
+            names.add(pattern.name)
+
+    assert names == {*READS, "run-list", "procedure-list"}
+
+
+@pytest.mark.parametrize("path", READS.values(), ids=READS)
+def test_a_read_of_one_thing_reads_that_thing(client: ApiClient, path: str) -> None:
+    with statements() as sent:
+        answer = client.get(path.format(run=old_run().pk))
+
+    assert answer.status_code == 200, answer.text
+    assert faults_in(sent) == []
+
+
+def test_the_writes_of_a_run_look_through_no_table(client: ApiClient) -> None:
+    with statements() as sent:
+        run = client.post("/runs", {"procedure": "large-1"}, headers={"Idempotency-Key": "start"}).json()["id"]
+        for path, body in {
+            "steps/step-1/commit": {"values": {}, "checklist": {}},
+            "steps/step-2/skip": {"reason": "none"},
+            "steps/step-1/amend": {"amends": 2, "values": {}, "checklist": {}, "reason": "typo"},
+            "pause": {},
+            "resume": {},
+            "abort": {"reason": "leak"},
+        }.items():
+            answer = client.post(f"/runs/{run}/{path}", body, headers={"Idempotency-Key": path})
+            assert answer.status_code in {200, 201}, answer.text
+
+    assert len(sent) > 50
+    assert faults_in(sent) == []
+
+
+def test_a_statement_that_looks_through_a_table_is_noticed(much: None) -> None:
+    with statements() as sent:
+        assert RunEvent.objects.filter(note="x").first() is None
+        assert len(list(Run.objects.order_by("started_at")[: 2 * MAX_ROWS])) == 2 * MAX_ROWS
+
+    assert [fault.split(",")[0] for fault in faults_in(sent)] != []
+    assert SIZE.events * SIZE.runs == RunEvent.objects.count()
