@@ -4,10 +4,12 @@ The entries are Django's own, so one page tells what was done there, through the
 whom. An entry is written in the transaction of what it tells: there is neither without the other.
 """
 
+from collections.abc import Iterable
+
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Model
+from django.db.models import Model, Q
 
 SYSTEM = "(system)"
 """Whom the history names where no person acted: a command, a limit. Brackets keep people from choosing the name."""
@@ -29,6 +31,17 @@ def record(*subjects: Model, actor: User | None, what: str) -> None:
         )
         for subject in subjects
     )
+
+
+def newest_of(subject: Model, beginning: Iterable[str] = ("",)) -> LogEntry | None:
+    """Return the newest entry in the history of the subject that begins with one of these words."""
+    words = Q()
+    for word in beginning:
+        words |= Q(change_message__startswith=word)
+    entries = LogEntry.objects.filter(
+        words, content_type=ContentType.objects.get_for_model(subject), object_id=str(subject.pk)
+    )
+    return entries.select_related("user").order_by("-action_time", "-pk").first()
 
 
 def has_acted(user: User) -> bool:

@@ -9,6 +9,7 @@ from django.forms.fields import InvalidJSONInput
 from rest_framework.exceptions import ValidationError as DRFValidationError
 from rest_framework.serializers import ListSerializer
 
+from access.history import newest_of
 from procedures.models import Procedure, Revision, Step
 from procedures.serializers import ChecklistItemSerializer, ProcedureSerializer, SlotSerializer
 from rest import exact_json
@@ -33,6 +34,10 @@ class TextWidget(AdminTextareaWidget):
 class MembersField(forms.JSONField):
     """A JSON array, read as strictly as a request body and shown with one item per line."""
 
+    def __init__(self, **options: Any) -> None:
+        # Whether it has changed is asked of what is saved, not of what the form says that it was.
+        super().__init__(**{**options, "show_hidden_initial": False})
+
     def to_python(self, value: Any) -> Any:
         try:
             if isinstance(value, str) and value.strip():
@@ -53,11 +58,32 @@ class MembersField(forms.JSONField):
 
 
 class ProcedureForm(forms.ModelForm[Procedure]):
-    """The head of a procedure."""
+    """The head of a procedure. It carries the tags that it was opened on, so as not to undo what others change."""
+
+    base = forms.CharField(widget=forms.HiddenInput, required=False, strip=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._saved = ",".join(self.instance.tags)
+        self.initial["base"] = self._saved
 
     class Meta:
         model = Procedure
         fields = ["key", "tags"]
+
+    def clean(self) -> None:
+        super().clean()
+        if self.instance.pk is not None and self.cleaned_data.get("base") != self._saved:
+            self.data = {**self.data.dict(), "base": self._saved}  # type: ignore[attr-defined]  # a QueryDict
+            raise ValidationError({"tags": self._told()})
+
+    def _told(self) -> str:
+        entry = newest_of(self.instance, beginning=["Changed the tags"])
+        whose = f" ({entry.user} at {entry.action_time:%Y-%m-%d %H:%M:%S} UTC)" if entry else ""
+        now = self._saved.replace(",", ", ") or "none"
+        return (
+            f"Meanwhile these became: {now}{whose}. Nothing has been saved yet; saving now puts yours in their place."
+        )
 
     def clean_tags(self) -> list[str]:
         field = ProcedureSerializer().fields["tags"]
@@ -77,6 +103,27 @@ class ReasonForm(forms.Form):
             return str(StrictCharField(max_length=500).run_validation(self.cleaned_data["reason"]))
         except DRFValidationError as error:
             raise ValidationError([finding.detail for finding in findings_of(error.detail)]) from None
+
+
+class RevisionForm(forms.ModelForm[Revision]):
+    """The members of a draft, apart from its steps.
+
+    Attributes:
+        conflict: What somebody else has saved since the form was opened, set for one request.
+    """
+
+    conflict: Any = None
+
+    class Meta:
+        model = Revision
+        fields = ["title", "description", "ordering", "change_note"]
+
+    def clean(self) -> None:
+        super().clean()
+        if self.conflict is not None:
+            self.add_error(None, "Nothing has been saved yet. Look at the marked fields, and save again.")
+            for name, finding in self.conflict.findings(None).items():
+                self.add_error(name, finding)
 
 
 class StepForm(forms.ModelForm[Step]):
@@ -112,7 +159,13 @@ class StepForm(forms.ModelForm[Step]):
 
 
 class StepFormSet(forms.BaseInlineFormSet[Step, Revision, forms.ModelForm[Step]]):
-    """The steps of a draft, together. What bounds a whole body bounds all of them."""
+    """The steps of a draft, together. What bounds a whole body bounds all of them.
+
+    Attributes:
+        conflict: As in `RevisionForm`.
+    """
+
+    conflict: Any = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -120,11 +173,21 @@ class StepFormSet(forms.BaseInlineFormSet[Step, Revision, forms.ModelForm[Step]]
 
     def clean(self) -> None:
         super().clean()
+        self._tell_conflict()
         steps = [form.cleaned_data for form in self.forms if form.is_valid() and form not in self.deleted_forms]
         for name in ("position", "key"):
             values = [step[name] for step in steps if name in step]
             if len(set(values)) < len(values):
                 raise ValidationError(f"Two steps have the same {name}.")
+
+    def _tell_conflict(self) -> None:
+        if self.conflict is None:
+            return
+        for row, form in enumerate(self.forms):
+            if row in self.conflict.merge.deleted:
+                form.add_error(None, "Meanwhile this step was deleted. Saving now adds it again, with what you typed.")
+            for name, finding in self.conflict.findings(row).items():
+                form.add_error(name, finding)
 
     def validate_unique(self) -> None:
         """Leave uniqueness to `clean`, for the same reason."""

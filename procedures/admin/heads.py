@@ -23,6 +23,7 @@ from procedures.actions import archive_procedure, reactivate_procedure
 from procedures.drafts import open_draft
 from procedures.forms import ProcedureForm, ReasonForm
 from procedures.models import Procedure, ProcedureStatus, Revision
+from procedures.publishing import retag, touch
 from rest import timestamps
 
 STYLESHEET = "procedures/admin.css"
@@ -91,7 +92,7 @@ class ProcedureAdmin(ListAdmin[Procedure]):
     inlines = [RevisionInline]
     actions = ["archive", "reactivate"]
 
-    fields = ["key", "tags", "status", "current", "steps", "updated_at"]
+    fields = ["key", "tags", "base", "status", "current", "steps", "updated_at"]
 
     class Media:
         css = {"all": [STYLESHEET]}
@@ -111,14 +112,31 @@ class ProcedureAdmin(ListAdmin[Procedure]):
         rows = [(step.position, step.title, step.key) for step in procedure.current.steps.all()]
         return format_html_join("", "<div>{}. {} <code>{}</code></div>", rows)
 
+    @transaction.atomic
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show the head, or save it under the lock that every write to it takes."""
+        if request.method == HTTPMethod.POST and object_id is not None and object_id.isdecimal():
+            Procedure.objects.select_for_update().filter(pk=object_id).first()
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
     def save_model(self, request: HttpRequest, obj: Procedure, form: ModelForm[Procedure], change: bool) -> None:
         obj.updated_at = timestamps.now()
-        if change:
-            # Only what the form has: saving more would undo what somebody publishes meanwhile.
-            obj.save(update_fields=["tags", "updated_at"])
-        else:
+        if not change:
             obj.created_at = obj.updated_at
             obj.save()
+            return
+        saved = Procedure.objects.get(pk=obj.pk)
+        retag(saved, form.cleaned_data["tags"], cast(User, request.user))
+        touch(saved, obj.updated_at)
+
+    def log_change(self, request: HttpRequest, obj: Procedure, message: Any) -> None:  # type: ignore[override]
+        """Write nothing more: only tags can change here, and that is in the history already."""
 
     def response_add(self, request: HttpRequest, obj: Procedure, post_url_continue: str | None = None) -> HttpResponse:
         if not request.user.has_perms(DRAFTING):

@@ -1,19 +1,33 @@
 """Revisions in the admin: drafts are edited and published, published ones are read."""
 
+from dataclasses import dataclass
+from http import HTTPMethod, HTTPStatus
 from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.db import models
+from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from access.admin_lists import ListAdmin
 from access.rights import Right
+from procedures.admin.conflicts import Conflict, conflict_in, procedure_of, with_merge
+from procedures.admin.heads import DRAFTING
 from procedures.differences import changes_between
-from procedures.drafts import DraftGone, DraftOutdated, DraftUnchanged, Publication, discard_draft, publish_draft
-from procedures.forms import StepForm, StepFormSet, TextWidget
+from procedures.draft_edits import snapshot_of
+from procedures.drafts import (
+    DraftGone,
+    DraftOutdated,
+    DraftUnchanged,
+    Publication,
+    discard_draft,
+    lock_draft,
+    open_draft,
+    publish_draft,
+)
+from procedures.forms import RevisionForm, StepForm, StepFormSet, TextWidget
 from procedures.models import Revision, Step, content_of
 from rest import timestamps
 from rest.problems import FORBIDDEN, VALIDATION_FAILED
@@ -31,6 +45,11 @@ class StepInline(admin.StackedInline[Step, Revision]):
     formfield_overrides = TEXTS
     extra = 0
     ordering = ["position"]
+
+    def get_formset(self, request: HttpRequest, obj: Revision | None = None, **options: Any) -> Any:
+        formset = super().get_formset(request, obj, **options)
+        formset.conflict = _of(request).conflict  # type: ignore[attr-defined]
+        return formset
 
     def _is_draft(self, revision: Revision | None) -> bool:
         return revision is not None and revision.is_draft
@@ -56,6 +75,7 @@ class RevisionAdmin(ListAdmin[Revision]):
     fields = ["procedure", "number", "title", "description", "ordering", "change_note", "published_at"]
     readonly_fields = ["procedure", "number", "published_at"]
     formfield_overrides = TEXTS
+    form = RevisionForm
     inlines = [StepInline]
 
     class Media:
@@ -70,6 +90,39 @@ class RevisionAdmin(ListAdmin[Revision]):
     def has_delete_permission(self, request: HttpRequest, obj: Revision | None = None) -> bool:
         # Allowing `None` would offer the bulk action, which would include published revisions.
         return obj is not None and obj.is_draft and super().has_delete_permission(request, obj)
+
+    def get_form(self, request: HttpRequest, obj: Revision | None = None, change: bool = False, **options: Any) -> Any:
+        form = super().get_form(request, obj, change, **options)
+        form.conflict = _of(request).conflict  # type: ignore[attr-defined]
+        return form
+
+    @transaction.atomic
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show a draft, or save it under a lock, unless it has changed since the form was opened."""
+        try:
+            opened = _open(request, object_id)
+        except DraftGone:
+            if elsewhere := self._go_on_in_a_new_draft(request):
+                return elsewhere
+            opened = Opened()
+        request.opened = opened  # type: ignore[attr-defined]
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    @staticmethod
+    def _go_on_in_a_new_draft(request: HttpRequest) -> HttpResponse | None:
+        """Send a form whose draft is gone to a new one, with all that was typed (307 repeats the POST)."""
+        procedure = procedure_of(request.POST)
+        if procedure is None or not request.user.has_perms(DRAFTING):
+            return None
+        draft = open_draft(procedure=procedure, actor=cast(User, request.user), now=timestamps.now())
+        path = reverse("admin:procedures_revision_change", args=[draft.pk])
+        return HttpResponseRedirect(path, status=HTTPStatus.TEMPORARY_REDIRECT)
 
     def response_change(self, request: HttpRequest, obj: Revision) -> HttpResponse:
         if "_publish" not in request.POST:
@@ -123,8 +176,40 @@ class RevisionAdmin(ListAdmin[Revision]):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         revision = context.get("original")
         if revision is not None and revision.is_draft:
+            opened = _of(request)
             context |= {"can_publish": self._may_publish(request, revision), **_comparison(revision)}
+            context |= {"base": opened.base, "conflict": opened.conflict}
         return super().render_change_form(request, context, *args, **kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a request found when it began: the draft as it was saved, sealed, and what it has against the form."""
+
+    base: str = ""
+    conflict: Conflict | None = None
+
+
+def _open(request: HttpRequest, object_id: str | None) -> Opened:
+    """Look at the draft; if a form was sent, lock it, and lay what was typed over what somebody else has saved.
+
+    Raises:
+        DraftGone: a form was sent, and there is no such draft any more.
+    """
+    if object_id is None or not object_id.isdecimal():
+        return Opened()
+    if request.method != HTTPMethod.POST:
+        draft = Revision.objects.filter(pk=object_id, number=None).first()
+        return Opened() if draft is None else Opened(snapshot_of(draft).sealed())
+    saved = snapshot_of(lock_draft(int(object_id)))
+    conflict = conflict_in(request, saved)
+    if conflict is not None:
+        request.POST = with_merge(request.POST, conflict.merge.result)  # type: ignore[assignment]
+    return Opened(saved.sealed(), conflict)
+
+
+def _of(request: HttpRequest) -> Opened:
+    return getattr(request, "opened", Opened())
 
 
 def _told(publication: Publication) -> str:

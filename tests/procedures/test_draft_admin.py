@@ -9,6 +9,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from procedures import drafts
+from procedures.draft_edits import snapshot_of
 from procedures.models import Procedure, Revision, Step
 from rest import exact_json, timestamps
 from tests.factories import body, publish, slot, step
@@ -150,6 +151,7 @@ def test_a_draft_that_breaks_rules_is_compared_too(admin_client: Client, draft: 
 
 def test_a_form_with_errors_is_not_mistaken_for_the_saved_draft(admin_client: Client, draft: Revision) -> None:
     form = {"title": "Not saved", "description": "", "ordering": "no such order", **NO_STEPS}
+    form["base"] = snapshot_of(draft).sealed()
 
     page = admin_client.post(path(draft), form).text
 
@@ -242,7 +244,11 @@ def test_slots_are_edited_one_per_line(admin_client: Client, admin_user: User) -
 
 def form_of_steps(draft: Revision) -> dict[str, Any]:
     """Return the forms of the draft's steps as the browser would send them back."""
-    form: dict[str, Any] = {"steps-TOTAL_FORMS": 2, "steps-INITIAL_FORMS": 2}
+    form: dict[str, Any] = {
+        "base": snapshot_of(draft).sealed(),
+        "steps-TOTAL_FORMS": 2,
+        "steps-INITIAL_FORMS": 2,
+    }
     for index, stored in enumerate(draft.steps.order_by("position")):
         members = {"id": stored.pk, "revision": draft.pk, "position": stored.position, "key": stored.key}
         members |= {"title": stored.title, "instructions": stored.instructions, "caution": stored.caution or ""}

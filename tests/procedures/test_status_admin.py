@@ -13,6 +13,7 @@ from django.test import Client
 
 from access.roles import Role
 from procedures import drafts
+from procedures.draft_edits import snapshot_of
 from procedures.models import Procedure, ProcedureStatus
 from rest import exact_json, timestamps
 from tests import factories
@@ -116,7 +117,7 @@ def test_publishing_a_draft_of_an_archived_procedure_says_that_it_is_active_agai
     factories.archive()
     page = f"/admin/procedures/revision/{draft.pk}/change/"
     form = {"title": "Second", "description": "", "ordering": "strict", "change_note": "", "_publish": "1"}
-    steps: dict[str, Any] = {"steps-TOTAL_FORMS": 2, "steps-INITIAL_FORMS": 2}
+    steps: dict[str, Any] = {"base": snapshot_of(draft).sealed(), "steps-TOTAL_FORMS": 2, "steps-INITIAL_FORMS": 2}
     for index, step in enumerate(draft.steps.all()):
         steps |= {f"steps-{index}-{name}": getattr(step, name) or "" for name in ("id", "key", "title", "position")}
         steps |= {f"steps-{index}-revision": draft.pk, f"steps-{index}-slots": "[]", f"steps-{index}-checklist": "[]"}

@@ -1,0 +1,118 @@
+"""The form of a draft that somebody else has saved meanwhile: what it is told, and what it shows again."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.http import HttpRequest, QueryDict
+
+from access import history
+from procedures.differences import Change, changes_between
+from procedures.draft_edits import (
+    REVISION_FIELDS,
+    STEP_FIELDS,
+    TICKED,
+    DraftTexts,
+    Merge,
+    Snapshot,
+    StepTexts,
+    merged,
+    unsealed,
+)
+from procedures.models import Procedure, Revision
+
+BASE = "base"
+PREFIX = "steps"
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """What stands between a form and the draft.
+
+    Attributes:
+        told: What happened meanwhile, who did it, and when.
+        changes: What it changed; None if nobody knows what the form was opened on.
+        merge: What was typed, on top of it.
+    """
+
+    told: str
+    changes: list[Change] | None
+    merge: Merge
+
+    def findings(self, row: int | None) -> dict[str, str]:
+        """Return what to say at the fields of a step, or of the revision itself if `row` is None."""
+        return {
+            name: f"Meanwhile this became: {text or 'nothing'}. Saving now puts yours in its place."
+            for (at, name), text in self.merge.collisions.items()
+            if at == row
+        }
+
+
+def conflict_in(request: HttpRequest, saved: Snapshot) -> Conflict | None:
+    """Return the conflict between the form that was sent and the saved draft; None if the form was opened on that."""
+    base = unsealed(request.POST.get(BASE, ""))
+    if base is not None and base.as_json() == saved.as_json():
+        return None
+    merge = merged(base, saved, typed_in(request.POST))
+    if base is None:
+        return Conflict("It is not known what this form was opened on.", None, merge)
+    return Conflict(_told(request, base, saved), changes_between(base.content, saved.content), merge)
+
+
+def procedure_of(form: QueryDict) -> Procedure | None:
+    """Return the procedure whose draft a form was opened on."""
+    base = unsealed(form.get(BASE, ""))
+    return None if base is None else Procedure.objects.filter(pk=base.procedure_pk).first()
+
+
+def typed_in(form: QueryDict) -> DraftTexts:
+    """Return the draft as it was typed, with line breaks as we store them."""
+    rows = range(min(_number(form.get(f"{PREFIX}-TOTAL_FORMS", "")) or 0, len(form)))
+    return DraftTexts({name: _text(form, name) for name in REVISION_FIELDS}, [_step(form, row) for row in rows])
+
+
+def with_merge(form: QueryDict, merge: DraftTexts) -> QueryDict:
+    """Return the form with the merge in place of what was typed."""
+    steps = merge.steps
+    result = QueryDict(mutable=True)
+    kept = {name: values for name, values in form.lists() if not name.startswith(f"{PREFIX}-")}
+    for name, values in kept.items():
+        result.setlist(name, values)
+    result.update(dict(merge.texts))
+    counts = {"TOTAL": len(steps), "INITIAL": sum(step.pk is not None for step in steps), "MIN_NUM": 0, "MAX_NUM": 1000}
+    result.update({f"{PREFIX}-{name}_FORMS": str(count) for name, count in counts.items()})
+    for row, step in enumerate(steps):
+        members: dict[str, Any] = {**step.texts, "id": step.pk or "", "DELETE": TICKED if step.is_deleted else ""}
+        result.update({f"{PREFIX}-{row}-{name}": str(value) for name, value in members.items() if value != ""})
+    return result
+
+
+def _step(form: QueryDict, row: int) -> StepTexts:
+    texts = {name: _text(form, f"{PREFIX}-{row}-{name}") for name in STEP_FIELDS}
+    return StepTexts(_number(form.get(f"{PREFIX}-{row}-id", "")), texts, bool(form.get(f"{PREFIX}-{row}-DELETE")))
+
+
+def _text(form: QueryDict, name: str) -> str:
+    return form.get(name, "").replace("\r\n", "\n")
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() else None
+
+
+def _told(request: HttpRequest, base: Snapshot, saved: Snapshot) -> str:
+    if base.draft_pk == saved.draft_pk:
+        return f"This draft was saved by {_whose(request, history.newest_of(Revision(pk=saved.draft_pk)))}."
+    return f"The draft that you opened is gone, and this is a new one. {_ending(request, base)}"
+
+
+def _ending(request: HttpRequest, base: Snapshot) -> str:
+    ending = history.newest_of(Procedure(pk=base.procedure_pk), beginning=("Published", "Discarded"))
+    return "" if ending is None else f"{ending.get_change_message()} That was {_whose(request, ending)}."
+
+
+def _whose(request: HttpRequest, entry: LogEntry | None) -> str:
+    if entry is None:
+        return "somebody else"
+    who = "you, in another window or tab," if entry.user_id == request.user.pk else str(entry.user)
+    return f"{who} at {entry.action_time:%Y-%m-%d %H:%M:%S} UTC"
