@@ -1,10 +1,12 @@
 """What all lists in the admin have in common."""
 
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, TypeVar, cast
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
 from django.db import DataError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -12,6 +14,8 @@ from django.http import HttpRequest
 Listed = TypeVar("Listed", bound=Model)
 
 NUL = "\x00"
+COUNTED = 1_000
+"""How many things of a long list can be leafed through; for others there are the search and the filters."""
 
 
 class ListAdmin(admin.ModelAdmin[Listed]):
@@ -28,3 +32,31 @@ class ListAdmin(admin.ModelAdmin[Listed]):
     ) -> tuple[QuerySet[Any], bool]:
         """Search, for autocomplete too, without NUL: no stored text contains it, and PostgreSQL refuses it."""
         return super().get_search_results(request, queryset, search_term.replace(NUL, ""))
+
+
+class BoundedPaginator(Paginator[Any]):
+    """Pages of the first things of a list, which counts no more of them."""
+
+    @cached_property
+    def count(self) -> int:
+        """How many there are, at most `COUNTED`."""
+        things = cast(QuerySet[Any], self.object_list)
+        return things[:COUNTED].count()
+
+
+class OrderedChangeList(ChangeList):
+    """A list that can be ordered by those of its columns that an index is ordered by, `sortable_by`."""
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None
+
+
+class LongListAdmin(ListAdmin[Listed]):
+    """A list so long that nobody counts it, or sorts it as they please."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_max_show_all = 0
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return OrderedChangeList

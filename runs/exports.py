@@ -2,9 +2,12 @@
 
 import csv
 import io
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.http import HttpResponse
 from rest_framework import serializers
 
 from procedures.serializers import RevisionSerializer
@@ -15,6 +18,7 @@ from runs.problems import RUN_NOT_FINISHED
 from runs.records import RunRecord, record_with_id
 from runs.serializers import ActorSerializer, RunSerializer
 from runs.states import ENDED, EventKind
+from versioned_cache.http.answers import HEADERS
 
 COLUMNS = (
     "seq", "kind", "step_key", "step_title", "values", "checklist", "deviations", "note", "reason", "amends",
@@ -88,3 +92,24 @@ def _cell(content: Any) -> str:
     if not isinstance(content, str):
         return defused_json(exact_json.dumps(content).decode())
     return defused_text(content)
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A form that a finished run can be taken away in."""
+
+    suffix: str
+    content_type: str
+    content_of: Callable[[RunRecord], bytes]
+
+    def answer(self, record: RunRecord) -> HttpResponse:
+        """Answer a file to keep; its name is ASCII without quotes."""
+        disposition = f'attachment; filename="run-{record.run.pk}.{self.suffix}"'
+        headers = {**HEADERS, "Content-Disposition": disposition}
+        return HttpResponse(self.content_of(record), self.content_type, headers=headers)
+
+
+EXPORTS = {
+    export.suffix: export
+    for export in (Export("json", "application/json", json_of), Export("csv", "text/csv; charset=utf-8", csv_of))
+}

@@ -13,7 +13,7 @@ from django.db.models import Q
 from procedures.models import Revision, Step
 from rest.exact_json import ExactDecoder, ExactEncoder
 from runs.problems import RUN_NOT_FOUND
-from runs.search import has_words, ids_like, words_in
+from runs.search import MAX_WORDS, has_words, ids_like, words_in
 from runs.states import ENDED, RESOLVING_KINDS, STEP_KINDS, EventKind, RunStatus
 
 NEWEST_FIRST = ("-started_at", "-id")
@@ -29,8 +29,11 @@ class RunQuerySet(models.QuerySet["Run"]):
         return self.select_related("revision__procedure")
 
     def found_by(self, text: str) -> "RunQuerySet":
-        """Return the runs with all the words of a text (`runs.search`), and those whose id begins with the text."""
-        found = RunWords.objects.filter(has_words(words_in(text))).values("run")
+        """Return the runs with all the words of a text (`runs.search`), and those whose id begins with the text.
+
+        Words beyond `MAX_WORDS` are passed over.
+        """
+        found = RunWords.objects.filter(has_words(words_in(text)[:MAX_WORDS])).values("run")
         if ids := ids_like(text):
             found = found.union(Run.objects.filter(pk__range=ids).order_by().values("pk"))
         return self.filter(pk__in=found)

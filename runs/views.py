@@ -16,8 +16,9 @@ from rest.fields import StrictSerializer
 from rest.idempotency import REPLAYED, identity_of
 from rest.parameters import Parameters
 from rest.views import ApiViewSet, body_of
-from runs import actions, caches, exports
+from runs import actions, caches
 from runs.actions import Outcome, VerbRequest
+from runs.exports import EXPORTS, finished_run
 from runs.pages import RunListParameters, page_of_runs
 from runs.records import RunRecord, head_with_id
 from runs.schema import RUN_OPERATIONS
@@ -35,7 +36,7 @@ from runs.serializers import (
     start_submission_from,
     submission_from,
 )
-from versioned_cache.http.answers import HEADERS, CachedReadMixin, derived_response, written_response
+from versioned_cache.http.answers import CachedReadMixin, derived_response, written_response
 from versioned_cache.http.fingerprints import fingerprint_of
 from versioned_cache.http.validators import etag, expected_versions
 from versioned_cache.reads import CachedRead
@@ -78,14 +79,12 @@ class RunViewSet(CachedReadMixin, ApiViewSet):
     def export_json(self, request: Request, run_id: UUID) -> HttpResponse:
         """Answer a finished run with everything needed to understand it."""
         with one_snapshot():
-            content = exports.json_of(exports.finished_run(run_id))
-        return _download(content, "application/json", f"run-{run_id}.json")
+            return EXPORTS["json"].answer(finished_run(run_id))
 
     def export_csv(self, request: Request, run_id: UUID) -> HttpResponse:
         """Answer the ledger of a finished run as a table."""
         with one_snapshot():
-            content = exports.csv_of(exports.finished_run(run_id))
-        return _download(content, "text/csv; charset=utf-8", f"run-{run_id}.csv")
+            return EXPORTS["csv"].answer(finished_run(run_id))
 
     def create(self, request: Request) -> HttpResponse:
         """Start a run."""
@@ -170,12 +169,6 @@ def _marked(response: Answer, outcome: Outcome[Any]) -> Answer:
     if outcome.is_replayed:
         response[REPLAYED] = "true"
     return response
-
-
-def _download(content: bytes, content_type: str, name: str) -> HttpResponse:
-    """Answer a file; `name` must be ASCII without quotes."""
-    disposition = f'attachment; filename="{name}"'
-    return HttpResponse(content, content_type, headers={**HEADERS, "Content-Disposition": disposition})
 
 
 def _next_page(request: Request, cursor: UUID) -> str:

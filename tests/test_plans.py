@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.db import connection, transaction
-from django.urls import URLPattern
+from django.test import Client
+from django.urls import URLPattern, reverse
 
 import procedures.urls
 import runs.urls
@@ -53,6 +55,14 @@ def person(much: None) -> User:
 def client(person: User, redis: object) -> ApiClient:
     """A client of the API."""
     return ApiClient(issue_token(user=person, name="test"))
+
+
+@pytest.fixture
+def staff(person: User, redis: object) -> Client:
+    """A browser in which that person is logged in."""
+    staff = Client()
+    staff.force_login(person)
+    return staff
 
 
 @contextmanager
@@ -205,6 +215,35 @@ def test_the_writes_of_a_run_look_through_no_table(client: ApiClient) -> None:
             assert answer.status_code in {200, 201}, answer.text
 
     assert len(sent) > 50
+    assert faults_in(sent) == []
+
+
+SEARCHES = ["", "q=rare", "q=run+777", "q=REF-1999", "q={id}", "status__exact=paused", "o=1", "p=10"]
+
+
+@pytest.mark.parametrize("query", SEARCHES)
+def test_the_admins_list_of_runs_reads_what_it_shows(staff: Client, query: str) -> None:
+    path = reverse("admin:runs_run_changelist")
+    with statements() as sent:
+        answer = staff.get(f"{path}?{query.format(id=old_run().pk)}")
+
+    assert answer.status_code == 200
+    assert faults_in(sent) == []
+
+
+@pytest.mark.parametrize("model", [model._meta.label_lower for model in admin.site._registry])
+def test_every_list_of_the_admin_looks_through_no_large_table(staff: Client, model: str) -> None:
+    with statements() as sent:
+        answer = staff.get(reverse(f"admin:{model.replace('.', '_')}_changelist"))
+
+    assert answer.status_code == 200
+    assert [fault for fault in faults_in(sent) if "runs_" in fault.split(":")[0]] == []
+
+
+def test_the_admins_page_of_a_run_reads_its_ledger(staff: Client) -> None:
+    with statements() as sent:
+        assert staff.get(reverse("admin:runs_run_change", args=[old_run().pk])).status_code == 200
+
     assert faults_in(sent) == []
 
 
