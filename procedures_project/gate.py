@@ -6,13 +6,10 @@ everything else goes to Django, with its body whole.
 """
 
 import asyncio
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import structlog
 from django.conf import settings
@@ -27,17 +24,17 @@ from access.passwords import HASHINGS_AT_ONCE
 from procedures_project.django_pool import DjangoPool, PoolExhausted, Slots, WholeAnswer
 from procedures_project.operations import (
     MACHINES,
-    SAFE_METHODS,
     healthz,
-    method_not_allowed,
     metrics,
-    problem_answer,
     readiness_answer,
 )
 from procedures_project.postgresql.waiting import ARRIVED_AT
 from procedures_project.readiness import Readiness
+from procedures_project.refusals import READING_METHODS, method_not_allowed, refusal
 from procedures_project.request_bodies import BodyBroken, BodyTooSlow, Receive, RequestBodies
+from procedures_project.request_heads import ANSWERED, asks_about_the_server, check_head, meta_of
 from procedures_project.request_records import ID_HEADER, RequestRecord, record_of
+from procedures_project.security_headers import SecurityHeadersMiddleware, protected_without_django
 from rest.problems import INTERNAL_ERROR, MALFORMED_REQUEST, REQUEST_TIMEOUT, UNAVAILABLE, Problem
 from versioned_cache.http.fast_path import FastPath, FastRequest
 from versioned_cache.loop_reader import LoopReader
@@ -47,12 +44,11 @@ logger = structlog.get_logger(__name__)
 Send = Callable[[Any], Awaitable[None]]
 
 # Those of settings.MIDDLEWARE that have a say in a read by token, in their order.
-MIDDLEWARES = (SecurityMiddleware, CommonMiddleware, XFrameOptionsMiddleware)
+MIDDLEWARES = (SecurityMiddleware, SecurityHeadersMiddleware, CommonMiddleware, XFrameOptionsMiddleware)
 
 TAKE_SECONDS = 30.0  # in which a client must take a piece of the answer
 WHOLE_BYTES = 512 * 1024  # a longer answer is sent in pieces
 PIECE_BYTES = 64 * 1024
-MAX_HEADER_NAMES = 512
 LOGIN = ("POST", "/admin/login/")
 
 
@@ -92,6 +88,9 @@ class Gate:
             logger.info("answer_not_taken", seconds=TAKE_SECONDS)
 
     async def _answer_to(self, meta: dict[str, Any], receive: Receive) -> WholeAnswer:
+        check_head(meta)
+        if asks_about_the_server(meta):
+            return _recorded(meta, None, _options_of_the_server())
         if meta["PATH_INFO"][1:] in MACHINES:
             return await self._machines_answer(meta)
         answer = None
@@ -125,7 +124,7 @@ class Gate:
         """Answer a probe or a scraper, whatever Django and PostgreSQL do."""
         record_of(meta)
         name = meta["PATH_INFO"][1:]
-        if meta["REQUEST_METHOD"] not in SAFE_METHODS:
+        if meta["REQUEST_METHOD"] not in READING_METHODS:
             response = method_not_allowed(meta)
         elif name == "readyz":
             response = readiness_answer(self._readiness.found)
@@ -173,49 +172,13 @@ async def send_answer(send: Send, meta: Mapping[str, Any], answer: WholeAnswer) 
     await send({"type": "http.response.body", "body": body[start:] if start else body})
 
 
-def meta_of(scope: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a request as WSGI has it (PEP 3333), all but its body."""
-    server = scope.get("server") or ("localhost", 80)
-    meta: dict[str, Any] = {
-        "REQUEST_METHOD": scope["method"].upper(),  # as Django takes it: `get` is GET there
-        "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
-        "QUERY_STRING": scope["query_string"].decode("latin-1"),
-        "SERVER_NAME": server[0],
-        "SERVER_PORT": str(server[1]),
-        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
-        "REMOTE_ADDR": (scope.get("client") or ("",))[0],
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scope["scheme"],
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-    }
-    for name, value in scope["headers"]:
-        variable = _variable_of(name)
-        if variable is not None:
-            text = value.decode("latin-1")
-            separator = "; " if variable == "HTTP_COOKIE" else ","
-            meta[variable] = f"{meta[variable]}{separator}{text}" if variable in meta else text
-    return meta
-
-
-@lru_cache(MAX_HEADER_NAMES)
-def _variable_of(name: bytes) -> str | None:
-    """Return the name under which WSGI has a header; None for one that would imitate another.
-
-    `X_Forwarded_Proto` becomes the variable of `X-Forwarded-Proto`, which only a proxy may say.
-    """
-    if b"_" in name:
-        return None
-    variable = name.decode("latin-1").upper().replace("-", "_")
-    return variable if variable in {"CONTENT_LENGTH", "CONTENT_TYPE"} else f"HTTP_{variable}"
+def _options_of_the_server() -> HttpResponse:
+    return HttpResponse(content_type="text/plain", headers={"Allow": ANSWERED})
 
 
 def _refusal(meta: dict[str, Any], problem: Problem) -> WholeAnswer:
     """Answer a problem from outside Django. There may be a body that nobody has read, so the connection ends."""
-    response = problem_answer(problem, meta)
+    response = refusal(problem, meta)
     response["Connection"] = "close"
     return _recorded(meta, None, response)
 
@@ -225,6 +188,7 @@ def _recorded(meta: dict[str, Any], route: str | None, response: HttpResponse) -
     record, status = record_of(meta), response.status_code
     if not record.is_closed:
         record.close(method=meta["REQUEST_METHOD"], route=route, view=route, status=status, user_id=None)
+    protected_without_django(response)
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
     headers += [(b"content-length", str(len(response.content)).encode()), _id_header(record)]
     return WholeAnswer(status, headers, response.content)

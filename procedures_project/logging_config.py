@@ -75,6 +75,9 @@ def _shorten_what_clients_did(record: logging.LogRecord) -> bool:
 
     Django makes an error with a traceback of it, with all that the client has sent.
     """
+    if record.name == "django.request" and isinstance(record.args, tuple):
+        # An error of ours, whose line begins with the path.
+        record.args = tuple(one[:MAX_OF_CLIENTS] if isinstance(one, str) else one for one in record.args)
     if record.name.startswith(OF_CLIENTS):
         record.msg, record.args = record.getMessage()[:MAX_OF_CLIENTS], None
         record.levelno, record.levelname, record.exc_info = logging.INFO, "INFO", None

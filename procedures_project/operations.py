@@ -9,37 +9,30 @@ from typing import Any, cast
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare
+from django.views.decorators.csrf import csrf_exempt
 from django_prometheus.exports import ExportToDjangoView
 
 from procedures_project.readiness import Looker
-from rest import exact_json
-from rest.error_answers import MEDIA_TYPE
-from rest.problems import METHOD_NOT_ALLOWED, UNAUTHENTICATED, Problem
+from procedures_project.refusals import READING_METHODS, method_not_allowed, refusal
+from rest.problems import UNAUTHENTICATED
 
 EXPORT_ATTEMPTS = 3
-SAFE_METHODS = ("GET", "HEAD")
 READY = frozenset({"ok", "degraded"})
 
-View = Callable[[HttpRequest], HttpResponse]
-Meta = Mapping[str, Any]
+View = Callable[..., HttpResponse]
+Meta = dict[str, Any]
 """A request's headers as WSGI has them (PEP 3333)."""
 
 
 def safe_only(view: View) -> View:
     """Let only GET and HEAD through; the refusal is a problem like any other."""
 
+    @csrf_exempt  # so that nothing is refused for a reason that is not the first one
     @wraps(view)
-    def wrapped(request: HttpRequest) -> HttpResponse:
-        return view(request) if request.method in SAFE_METHODS else method_not_allowed(request.META)
+    def wrapped(request: HttpRequest, **path: Any) -> HttpResponse:
+        return view(request, **path) if request.method in READING_METHODS else method_not_allowed(request.META)
 
     return wrapped
-
-
-def method_not_allowed(meta: Meta) -> HttpResponse:
-    """Refuse every method but those that read."""
-    response = problem_answer(METHOD_NOT_ALLOWED(), meta)
-    response["Allow"] = ", ".join(SAFE_METHODS)
-    return response
 
 
 def healthz(meta: Meta) -> HttpResponse:
@@ -65,7 +58,7 @@ def readiness_answer(found: Mapping[str, str]) -> HttpResponse:
 def metrics(meta: Meta) -> HttpResponse:
     """Export the Prometheus series of all workers, to whoever may see them."""
     if not _may_see_metrics(meta):
-        return problem_answer(UNAUTHENTICATED("The metrics have a token of their own."), meta)
+        return refusal(UNAUTHENTICATED("The metrics have a token of their own."), meta)
     for attempt in range(1, EXPORT_ATTEMPTS + 1):
         try:
             return cast(HttpResponse, ExportToDjangoView(None))
@@ -74,13 +67,6 @@ def metrics(meta: Meta) -> HttpResponse:
             if attempt == EXPORT_ATTEMPTS:
                 raise
     raise AssertionError("unreachable")
-
-
-def problem_answer(problem: Problem, meta: Meta) -> HttpResponse:
-    """Answer a problem from outside Django."""
-    return HttpResponse(
-        exact_json.dumps(problem.document(meta["PATH_INFO"])), MEDIA_TYPE, problem.status, headers=problem.headers
-    )
 
 
 def _may_see_metrics(meta: Meta) -> bool:

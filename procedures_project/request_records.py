@@ -34,6 +34,7 @@ LATENCY = Histogram(
     buckets=settings.PROMETHEUS_LATENCY_BUCKETS,
 )
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"})
+INVALID_METHOD = "<invalid method>"
 MAX_CHILDREN = 2_000  # combinations of view, method and status that occur; beyond it, children are only looked up again
 
 
@@ -62,7 +63,7 @@ class RequestRecord:
         """Log and count the request, once, when its answer is ready.
 
         Args:
-            method: As the client sent it.
+            method: As the client sent it; one that does not exist is not repeated.
             route: The pattern of the path, not the path: bounded, and free of what a client put into it.
             view: The pattern's name.
             status: Of the answer.
@@ -71,14 +72,14 @@ class RequestRecord:
         self.is_closed = True
         seconds = time.perf_counter() - self._started
         # A client may invent methods, each of which would be a series of its own.
-        known_method = method if method in KNOWN_METHODS else "<invalid method>"
+        known_method = method if method in KNOWN_METHODS else INVALID_METHOD
         responses, latency = _children(status, view or "<unnamed view>", known_method)
         responses.inc()
         latency.observe(seconds)
         if route not in QUIET_ROUTES:
             logger.info(
                 "request_finished",
-                method=method,
+                method=known_method,
                 route=route,
                 status=status,
                 duration_ms=round(seconds * 1000, 3),

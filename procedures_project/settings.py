@@ -73,7 +73,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "procedures_project.request_records.RequestRecordMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "procedures_project.security_headers.SecurityHeadersMiddleware",
+    "procedures_project.static_files.StaticFilesMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -188,6 +189,8 @@ SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else 31_536_000  # one year, hstspreloa
 SESSION_COOKIE_SECURE = not INSECURE_HTTP
 CSRF_COOKIE_SECURE = not INSECURE_HTTP
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "procedures_project.refusals.csrf_failure"
+LOGIN_REDIRECT_URL = "admin:index"
 MAX_BODY_BYTES = 64 * 1024
 # The admin's forms are larger than an API body: a revision of 200 steps has 2,000 fields.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
@@ -202,6 +205,7 @@ REST_FRAMEWORK = {
     ),
     "DEFAULT_PARSER_CLASSES": ["rest.json_bodies.ExactJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest.json_bodies.ExactJSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "rest.negotiation.WeighingNegotiation",
     "EXCEPTION_HANDLER": "rest.error_answers.problem_response",
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS tells nothing that /openapi.json does not
     "URL_FORMAT_OVERRIDE": None,  # `?format=` is an unknown parameter like any other

@@ -1,9 +1,26 @@
-"""Which static files are collected: those that some page loads."""
+"""Static files: which are collected, those that some page loads; and how they are served."""
+
+from typing import Any, cast
 
 from django.contrib.staticfiles import apps
+from django.http import HttpRequest, HttpResponse
+from whitenoise.middleware import WhiteNoiseMiddleware
+
+from procedures_project.refusals import READING_METHODS, method_not_allowed
 
 
 class StaticFiles(apps.StaticFilesConfig):
     """Django's app, without what comes along in the sidecar: another viewer, source maps, most of its bytes."""
 
     ignore_patterns = [*apps.StaticFilesConfig.ignore_patterns, "redoc", "*.map", "oauth2-*", "*-standalone-*"]
+
+
+class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]
+    """Serves the files, as WhiteNoise does, which refuses other methods without a word."""
+
+    @staticmethod
+    def serve(static_file: Any, request: HttpRequest) -> HttpResponse:
+        """Answer with a file, or refuse to do anything else with it."""
+        if request.method not in READING_METHODS:
+            return method_not_allowed(request.META)
+        return cast(HttpResponse, WhiteNoiseMiddleware.serve(static_file, request))

@@ -3,19 +3,24 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from procedures_project import documentation
+from procedures_project import documentation, entrances
 from procedures_project.operations import MACHINES, machine_view
 
 urlpatterns = [
+    path("", entrances.start, name="start"),
+    path("favicon.ico", entrances.favicon, name="favicon"),
+    path("problems/<slug:slug>", entrances.problem_type, name="problem-type"),
     path("", include("procedures.urls")),
     path("", include("runs.urls")),
     path("openapi.json", documentation.openapi, name="openapi"),
     path("docs", documentation.docs, name="docs"),
     *(path(name, machine_view(answer), name=name) for name, answer in MACHINES.items()),
+    path("admin", entrances.admin_without_slash),
+    path("admin/login/", entrances.login, name="login"),
     path("admin/", admin.site.urls),
 ]
 
-handler400 = "rest.error_answers.bad_request"
-handler403 = "rest.error_answers.permission_denied"
-handler404 = "rest.error_answers.page_not_found"
-handler500 = "rest.error_answers.server_error"
+handler400 = "procedures_project.refusals.bad_request"
+handler403 = "procedures_project.refusals.permission_denied"
+handler404 = "procedures_project.refusals.page_not_found"
+handler500 = "procedures_project.refusals.server_error"

@@ -1,23 +1,21 @@
 """How errors are answered as problems: REST framework's exception handler, and Django's own error pages."""
 
-import sys
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import structlog
-from django.conf import settings
-from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
+from django.utils.encoding import escape_uri_path
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
 
-from rest import exact_json
 from rest.findings import findings_of
 from rest.problems import (
     FORBIDDEN,
-    INTERNAL_ERROR,
     MALFORMED_REQUEST,
     METHOD_NOT_ALLOWED,
     NOT_ACCEPTABLE,
@@ -37,6 +35,9 @@ from rest.problems import (
 logger = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+HEADERS = {"Cache-Control": "no-store"}
+RAW_URI = "RAW_URI"  # in a request's WSGI form: the name that servers give to the target as it was sent
+PATH_CHARACTERS = "/:@!$&'()*+,;=~%"  # those of a path that stand for themselves (RFC 3986 §3.3)
 
 GENERIC_TYPES: Mapping[int, ProblemType] = {
     problem_type.status: problem_type
@@ -57,8 +58,8 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     problem = problem_of(error, is_write=_is_write(request))
     if problem is None:
         return None
-    document = problem.document(request.path)
-    return Response(document, problem.status, headers=dict(problem.headers), content_type=MEDIA_TYPE)
+    document = problem.document(path_of(request.META))
+    return Response(document, problem.status, headers={**HEADERS, **problem.headers}, content_type=MEDIA_TYPE)
 
 
 def problem_of(error: Exception, *, is_write: bool) -> Problem | None:
@@ -97,41 +98,12 @@ def failure_of_postgresql(error: OperationalError | InterfaceError, *, is_write:
     )
 
 
-def plain_problem_response(problem: Problem, request: HttpRequest) -> HttpResponse:
-    """Send a problem from outside REST framework."""
-    return HttpResponse(
-        exact_json.dumps(problem.document(request.path)), MEDIA_TYPE, problem.status, headers=problem.headers
-    )
-
-
-def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer Django's own 400: a wrong Host, or a form that is too large (handler400)."""
-    if isinstance(exception, RequestDataTooBig):
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        return plain_problem_response(PAYLOAD_TOO_LARGE(f"The limit is {limit} bytes.", limit_bytes=limit), request)
-    if isinstance(exception, DisallowedHost):
-        return plain_problem_response(MALFORMED_REQUEST("The Host header does not name this service."), request)
-    return plain_problem_response(MALFORMED_REQUEST(type(exception).__name__ if exception else ""), request)
-
-
-def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer Django's own 403 (handler403)."""
-    return plain_problem_response(FORBIDDEN(), request)
-
-
-def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer a path that matches no route (handler404)."""
-    return plain_problem_response(NOT_FOUND(), request)
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a bug, or a failure of PostgreSQL outside of REST framework, such as on a page (handler500)."""
-    match sys.exception():
-        case (OperationalError() | InterfaceError()) as error:
-            problem = failure_of_postgresql(error, is_write=_is_write(request))
-        case _:
-            problem = INTERNAL_ERROR()
-    return plain_problem_response(problem, request)
+def path_of(meta: Mapping[str, Any]) -> str:
+    """Return the path of a request in WSGI form, percent-encoded: as its client has sent it, if the server tells."""
+    as_sent = meta.get(RAW_URI)
+    if as_sent is None:
+        return str(escape_uri_path(meta["PATH_INFO"]))
+    return quote(as_sent.partition("?")[0].encode("latin-1"), safe=PATH_CHARACTERS)
 
 
 def _is_write(request: HttpRequest) -> bool:

@@ -28,6 +28,7 @@ from rest.operations import ANSWERED_BY_ALL, ANSWERED_BY_NONE, Operation
 from rest.problems import (
     IDEMPOTENCY_KEY_REUSED,
     NOT_FOUND,
+    NOT_IMPLEMENTED,
     OUTCOME_UNKNOWN,
     PAYLOAD_TOO_LARGE,
     PRECONDITION_REQUIRED,
@@ -110,7 +111,7 @@ class AutoSchema(openapi.AutoSchema):
         if "{" in self.path:
             yield NOT_FOUND
         if declared.body is not None:
-            yield from (REQUEST_TIMEOUT, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE)
+            yield from (NOT_IMPLEMENTED, REQUEST_TIMEOUT, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE)
         if declared.body is not None or self.view_set.action in self.view_set.query_parameters:
             yield VALIDATION_FAILED
         if self.method not in SAFE_METHODS:

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeAlias, cast
 
-from django.utils.encoding import escape_uri_path
 from rest_framework.exceptions import APIException
 
 from rest.findings import Finding
@@ -65,13 +64,13 @@ class Problem(APIException):
         return str(self.detail) or self.title
 
     def document(self, instance: str) -> dict[str, Any]:
-        """Return the problem details object; `instance` is the path of the request."""
+        """Return the problem details object; `instance` is the path of the request, percent-encoded."""
         return {
             "type": f"/problems/{self.slug}",
             "title": self.title,
             "status": self.status.value,
             **({"detail": str(self.detail)} if self.detail else {}),
-            "instance": escape_uri_path(instance),
+            "instance": instance,
             **self.extensions,
         }
 
@@ -144,6 +143,10 @@ METHOD_NOT_ALLOWED = problem_type(
     HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed",
     "The path does not support this method; `Allow` lists those that it supports.",
 )  # fmt: skip
+NOT_IMPLEMENTED = problem_type(
+    HTTPStatus.NOT_IMPLEMENTED, "not-implemented", "Not implemented",
+    "The service knows no such method, which are in capital letters, or no such Transfer-Encoding.",
+)  # fmt: skip
 NOT_ACCEPTABLE = problem_type(
     HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "No acceptable representation",
     "The client accepts none of the representations that the operation can send.",
@@ -191,6 +194,11 @@ OUTCOME_UNKNOWN = problem_type(
     "The connection to PostgreSQL was lost, perhaps before COMMIT, perhaps after it. With the same Idempotency-Key it "
     "is safe to repeat the request.", RETRY_AFTER,
 )  # fmt: skip
+
+
+def problem_types() -> dict[str, ProblemType]:
+    """Return every problem type of the service by its slug, once the modules that declare them are loaded."""
+    return {kind.slug: kind for kind in Problem.__subclasses__()}
 
 
 def too_many_requests(detail: str, exceeded: Exceeded) -> Problem:

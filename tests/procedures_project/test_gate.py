@@ -30,7 +30,7 @@ HTTPS = {"X-Forwarded-Proto": "https"}
 # The first is the record, which the fast path keeps too; the others are for pages, forms and files.
 WITHOUT_A_SAY = {
     "procedures_project.request_records.RequestRecordMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "procedures_project.static_files.StaticFilesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

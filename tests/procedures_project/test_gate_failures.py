@@ -19,7 +19,6 @@ from access.roles import Role
 from access.wrong_tokens import WrongTokens
 from procedures_project import django_pool, gate, request_bodies
 from procedures_project.asgi import Application
-from procedures_project.gate import meta_of
 from rest.rate_limits import Policy
 from tests import factories
 from tests.conftest import ApiClient
@@ -174,10 +173,6 @@ def test_a_body_in_chunks_is_none_for_the_fast_path(application: Served, viewer:
     answer = application.answer_to(scope | {"headers": [*kept, authorization]}, piece(b"{", more=False))
 
     assert answer.status_code == 400
-
-
-def test_a_method_is_what_django_takes_it_for() -> None:
-    assert meta_of(post_of("") | {"method": "post"})["REQUEST_METHOD"] == "POST"
 
 
 def form_of(length: int, cookie: str) -> dict[str, Any]:

@@ -8,10 +8,8 @@ import pytest
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
-from django.test import RequestFactory
 from rest_framework import exceptions
 
-from rest import error_answers
 from rest.error_answers import failure_of_postgresql, problem_of
 from rest.findings import Finding
 from rest.problems import (
@@ -262,35 +260,3 @@ def test_a_path_that_no_route_matches_is_not_found_without_sql(
     assert answer.status_code == 404
     assert answer["Content-Type"] == "application/problem+json"
     assert answer.json()["type"] == "/problems/not-found"
-
-
-@pytest.mark.parametrize(("method", "slug"), [("GET", "unavailable"), ("POST", "outcome-unknown")])
-def test_postgresql_failing_on_a_page_is_no_bug(method: str, slug: str) -> None:
-    def fail() -> None:
-        raise OperationalError("the server has gone")
-
-    try:
-        fail()
-    except OperationalError:
-        answer = error_answers.server_error(RequestFactory().generic(method, "/admin/login/"))
-
-    assert (answer.status_code, answer["Retry-After"]) == (503, "1")
-    assert f'"type":"/problems/{slug}"'.encode() in answer.content
-
-
-@pytest.mark.parametrize(
-    ("handler", "status", "slug"),
-    [
-        (error_answers.bad_request, 400, "malformed-request"),
-        (error_answers.permission_denied, 403, "forbidden"),
-        (error_answers.page_not_found, 404, "not-found"),
-        (error_answers.server_error, 500, "internal-error"),
-    ],
-)
-def test_django_answers_its_own_errors_as_problems(handler: Any, status: int, slug: str) -> None:
-    answer = handler(RequestFactory().get("/somewhere"))
-
-    assert answer.status_code == status
-    assert answer["Content-Type"] == "application/problem+json"
-    assert f'"type":"/problems/{slug}"'.encode() in answer.content
-    assert b'"instance":"/somewhere"' in answer.content

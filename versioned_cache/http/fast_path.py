@@ -25,7 +25,7 @@ from django.urls import Resolver404, resolve
 from rest_framework.settings import api_settings
 
 from versioned_cache.codings import Coding
-from versioned_cache.http.answers import CachedReadMixin, Head, coding_for, head_of, server_timing
+from versioned_cache.http.answers import CONTENT_TYPE, CachedReadMixin, Head, coding_for, head_of, server_timing
 from versioned_cache.http.validators import known_versions
 from versioned_cache.loop_reader import LoopReader
 from versioned_cache.reads import CachedRead
@@ -217,4 +217,4 @@ def _attribute(view: Any, name: str) -> Any:
 
 
 def _blank(_request: HttpRequest) -> HttpResponse:
-    return HttpResponse()
+    return HttpResponse(content_type=CONTENT_TYPE)
