@@ -68,7 +68,7 @@ def _changes_of_list(what: str, old: Sequence[Member], new: Sequence[Member]) ->
             yield Change(ChangeKind.ADDED, subject, None, _described(member, places_after[key]))
             continue
         if key in moved:
-            yield Change(ChangeKind.MOVED, subject, f"place {places_before[key]}", f"place {places_after[key]}")
+            yield Change(ChangeKind.MOVED, subject, *_ways(key, list(before), list(after)))
         yield from _changes_of_member(subject, before[key], member)
 
 
@@ -87,14 +87,35 @@ def _changes_of_value(subject: str, old: object, new: object) -> Iterator[Change
 
 
 def _moved(before: Iterable[str], after: Iterable[str]) -> set[str]:
-    """Return the smallest set of keys whose moves explain the new order of the keys that stay."""
-    places = _places(before)
+    """Return the smallest set of keys whose moves explain the new order of the keys that stay.
+
+    Of several smallest ones, it is the one that leaves most keys with the same number alone.
+    """
+    places, places_after = _places(before), _places(after)
     staying = [key for key in after if key in places]
-    chains: list[list[str]] = [[]]  # for each key, the longest chain that ends with it and keeps the old order
+
+    def worth(chain: list[str]) -> tuple[int, int]:
+        return len(chain), sum(places[key] == places_after[key] for key in chain)
+
+    chains: list[list[str]] = [[]]  # for each key, the best chain that ends with it and keeps the old order
     for key in staying:
-        chains.append([*max((chain for chain in chains if not chain or places[chain[-1]] < places[key]), key=len), key])
-    unmoved = max(chains, key=len)
+        fitting = [chain for chain in chains if not chain or places[chain[-1]] < places[key]]
+        best: list[str] = max(fitting, key=worth)
+        chains.append([*best, key])
+    unmoved: list[str] = max(chains, key=worth)
     return set(staying).difference(unmoved)
+
+
+def _ways(key: str, before: list[str], after: list[str]) -> tuple[str, str]:
+    """Return where a key was and where it is: by its number, or by its neighbour if the numbers are equal."""
+    old, new = before.index(key), after.index(key)
+    if old != new:
+        return f"place {old + 1}", f"place {new + 1}"
+    return _after(before, old), _after(after, new)
+
+
+def _after(keys: list[str], index: int) -> str:
+    return f"after {keys[index - 1]}" if index else "first"
 
 
 def _places(keys: Iterable[str]) -> dict[str, int]:

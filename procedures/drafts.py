@@ -15,6 +15,7 @@ from access.rights import Right, require
 from procedures.models import Procedure, ProcedureStatus, Revision, step_members
 from procedures.publishing import check_roles, number, reactivate, touch, write_steps
 from procedures.submissions import submission_of
+from rest.problems import VALIDATION_FAILED
 
 
 class DraftGone(Exception):
@@ -77,6 +78,15 @@ def lock_draft(pk: int) -> Revision:
     if draft is None:
         raise DraftGone
     return draft
+
+
+def findings_about(draft: Revision) -> list[dict[str, str]]:
+    """Return what publishing the draft would find wrong with it, as a refused request would get it."""
+    try:
+        check_roles(submission_of(draft).definition())
+    except VALIDATION_FAILED as refusal:
+        return list(refusal.extensions["errors"])
+    return []
 
 
 @transaction.atomic

@@ -135,9 +135,11 @@ class StrictBooleanField(serializers.BooleanField):
 class StrictChoiceField(serializers.ChoiceField):
     """One of the given strings."""
 
+    default_error_messages = {"invalid_choice": "This must be one of: {choices}."}
+
     def to_internal_value(self, data: object) -> str:
         if not isinstance(data, str) or data not in self.choices:
-            self.fail("invalid_choice", input=data)
+            self.fail("invalid_choice", choices=", ".join(self.choices))
         return data
 
 

@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Func, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -80,12 +80,25 @@ class RevisionInline(admin.TabularInline[Revision, Procedure]):
         return False
 
 
+class TagFilter(admin.SimpleListFilter):
+    """The procedures with a tag."""
+
+    title = parameter_name = "tag"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        tags = Procedure.objects.annotate(tag=Func("tags", function="unnest")).order_by("tag")
+        return [(tag, tag) for tag in tags.values_list("tag", flat=True).distinct()]
+
+    def queryset(self, request: HttpRequest, procedures: QuerySet[Procedure]) -> QuerySet[Procedure]:
+        return procedures.filter(tags__contains=[self.value()]) if self.value() else procedures
+
+
 @admin.register(Procedure)
 class ProcedureAdmin(ListAdmin[Procedure]):
     """The heads of procedures."""
 
-    list_display = ["key", "current", "status", "tags", "updated_at"]
-    list_filter = ["status"]
+    list_display = ["key", "title", "revision", "status", "tagged", "updated_at"]
+    list_filter = ["status", TagFilter]
     search_fields = ["key", "current__title"]
     list_select_related = ["current__procedure"]
     form = ProcedureForm
@@ -103,6 +116,21 @@ class ProcedureAdmin(ListAdmin[Procedure]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Procedure | None = None) -> bool:
         return False  # runs refer to procedures forever; archive them instead
+
+    @admin.display(ordering="current__title")
+    def title(self, procedure: Procedure) -> str | None:
+        """Show the title of the current revision."""
+        return procedure.current.title if procedure.current else None
+
+    @admin.display(ordering="current__number")
+    def revision(self, procedure: Procedure) -> int | None:
+        """Show the number of the current revision; none while there is only a draft."""
+        return procedure.current.number if procedure.current else None
+
+    @admin.display(description="Tags")
+    def tagged(self, procedure: Procedure) -> str:
+        """Show the tags."""
+        return ", ".join(procedure.tags)
 
     @admin.display(description="Current steps")
     def steps(self, procedure: Procedure) -> str:

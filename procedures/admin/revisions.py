@@ -14,6 +14,7 @@ from django.urls import reverse
 from access.admin_lists import ListAdmin
 from access.rights import Right
 from procedures.admin.conflicts import Conflict, conflict_in, procedure_of, with_merge
+from procedures.admin.findings import Obstacle, mark, obstacles_of
 from procedures.admin.heads import DRAFTING
 from procedures.differences import changes_between
 from procedures.draft_edits import snapshot_of
@@ -27,8 +28,9 @@ from procedures.drafts import (
     open_draft,
     publish_draft,
 )
-from procedures.forms import RevisionForm, StepForm, StepFormSet, TextWidget
+from procedures.forms import RevisionForm, TextWidget
 from procedures.models import Revision, Step, content_of
+from procedures.step_forms import StepForm, StepFormSet
 from rest import timestamps
 from rest.problems import FORBIDDEN, VALIDATION_FAILED
 
@@ -144,9 +146,9 @@ class RevisionAdmin(ListAdmin[Revision]):
             )
         except DraftUnchanged:
             self._refuse(request, f"The draft changes nothing: it equals {draft.procedure.current}.")
-        except VALIDATION_FAILED as refusal:
-            for finding in refusal.extensions["errors"]:
-                self._refuse(request, f"{finding['pointer']}: {finding['detail']}")
+        except VALIDATION_FAILED:
+            for obstacle in obstacles_of(draft):
+                self._refuse(request, f"{obstacle.place}: {obstacle.detail}")
         else:
             self.message_user(request, _told(publication), messages.SUCCESS)
             return True
@@ -178,7 +180,7 @@ class RevisionAdmin(ListAdmin[Revision]):
         if revision is not None and revision.is_draft:
             opened = _of(request)
             context |= {"can_publish": self._may_publish(request, revision), **_comparison(revision)}
-            context |= {"base": opened.base, "conflict": opened.conflict}
+            context |= {"base": opened.base, "conflict": opened.conflict, "obstacles": _marked(revision, context)}
         return super().render_change_form(request, context, *args, **kwargs)
 
 
@@ -217,6 +219,19 @@ def _told(publication: Publication) -> str:
         return f"The draft equals {publication.revision}, so it was discarded. The procedure is active again."
     again = " The procedure was archived; it is active again." if publication.is_active_again else ""
     return f"Published {publication.revision}.{again}"
+
+
+def _marked(draft: Revision, context: dict[str, Any]) -> list[Obstacle]:
+    """Return what keeps the draft from being published, marked at the fields too; nothing while a form has errors."""
+    form = context["adminform"].form
+    if form.is_bound:
+        return []
+    obstacles = obstacles_of(draft)
+    mark(form, [obstacle for obstacle in obstacles if obstacle.row is None and obstacle.field])
+    for inline in context["inline_admin_formsets"]:
+        for row, step_form in enumerate(inline.formset.initial_forms):
+            mark(step_form, [obstacle for obstacle in obstacles if obstacle.row == row])
+    return obstacles
 
 
 def _comparison(draft: Revision) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from procedures import drafts
 from procedures.draft_edits import snapshot_of
 from procedures.models import Procedure, Revision, Step
 from rest import timestamps
+from tests import factories
 from tests.factories import body, bumped, publish, slot, step
 
 PROCEDURES = "/admin/procedures/procedure/"
@@ -94,12 +95,27 @@ def test_a_procedure_is_added_drafted_edited_and_published(admin_client: Client,
 def test_the_list_of_procedures_shows_drafts_too(admin_client: Client) -> None:
     now = timestamps.now()
     Procedure.objects.create(key="draft-only", created_at=now, updated_at=now)
-    publish(body("published"))
+    publish(body("published", title="In use"))
 
     page = admin_client.get(PROCEDURES).text
 
     assert "draft-only" in page
-    assert "published revision 1" in page
+    assert '<td class="field-title">In use</td><td class="field-revision">1</td>' in page
+
+
+def test_procedures_are_found_by_tag_and_by_status(admin_client: Client) -> None:
+    publish(body("wet", tags=["lab"]))
+    publish(body("dry", tags=["office"]))
+    factories.archive("wet")
+
+    pages = {query: admin_client.get(f"{PROCEDURES}?{query}").text for query in ("tag=lab", "status=archived", "tag=x")}
+
+    assert "?tag=office" in pages["tag=lab"]
+    assert [("field-key" in page, ">wet<" in page, ">dry<" in page) for page in pages.values()] == [
+        (True, True, False),
+        (True, True, False),
+        (False, False, False),
+    ]
 
 
 def test_a_procedure_shows_its_steps_and_revisions(admin_client: Client) -> None:
@@ -256,23 +272,27 @@ def test_two_steps_cannot_share_a_position_or_key(
 @pytest.mark.parametrize(
     ("name", "text", "complaint"),
     [
-        ("slots", "[{", "Expecting property name"),
+        ("slots", "[{", "Expecting property name enclosed in double quotes at line 1, column 3. That line is: [{"),
         ("slots", '{"a": 1}', "Expected a list of items"),
-        ("slots", '["text"]', "/0: Invalid data"),
-        ("slots", '[{"key": "x", "label": "X", "type": "number"}]', "/0/type: "),
-        ("slots", '[{"key": "x", "label": "X", "type": "choice"}]', "/0/options: This member is required."),
+        ("slots", '["text"]', "Slot 1: Invalid data"),
+        (
+            "slots",
+            '[{"key": "x", "label": "X", "type": "number"}]',
+            "Slot 1 (x), type: This must be one of: text,",
+        ),
+        ("slots", '[{"key": "x", "label": "X", "type": "choice"}]', "Slot 1 (x), options: This member is required."),
         (
             "slots",
             '[{"key": "x", "label": "X", "type": "text", "pattern": "("}]',
-            "/0/pattern: Not a valid RE2 pattern",
+            "Slot 1 (x), pattern: Not a valid RE2 pattern",
         ),
         ("slots", '[{"key": "x", "label": "X", "type": "decimal", "min": NaN}]', "NaN is not JSON."),
         ("slots", '[{"key": "x", "label": "X", "type": "decimal", "min": 1e400}]', "exponent"),
         ("slots", '[{"key": "x", "key": "y", "label": "X", "type": "text"}]', "appears more than once"),
         ("slots", '[{"key": "x", "label": "X", "type": "integer", "min": 9007199254740993}]', "2^53"),
         ("slots", '[{"key": "x", "label": "a\\u0000b", "type": "text"}]', "the character NUL"),
-        ("checklist", '[{"key": "x"}]', "/0/label: "),
-        ("checklist", '[{"key": "x", "label": "X", "done": true}]', "/0/done: Unknown member."),
+        ("checklist", '[{"key": "x"}]', "Item 1 (x), label: "),
+        ("checklist", '[{"key": "x", "label": "X", "done": true}]', "Item 1 (x), done: Unknown member."),
     ],
 )
 def test_wrong_slots_and_checklists_are_errors_at_the_field(
@@ -307,7 +327,7 @@ def test_a_draft_without_steps_is_saved_but_not_published(admin_client: Client, 
     answer = admin_client.post(change(draft), form, follow=True)
 
     draft.refresh_from_db()
-    assert "Not published. /steps: " in answer.text
+    assert "Not published. Steps: " in answer.text
     assert (draft.is_draft, draft.title) == (True, "Kept")
 
 
@@ -317,7 +337,7 @@ def test_a_draft_with_an_unknown_role_is_not_published(admin_client: Client, dra
     answer = admin_client.post(change(draft), form, follow=True)
 
     draft.refresh_from_db()
-    assert "Not published. /steps/1/role: There is no group named &#x27;wizard&#x27;." in answer.text
+    assert "Not published. Step 2 (incubate), role: There is no group named &#x27;wizard&#x27;." in answer.text
     assert draft.is_draft
 
 

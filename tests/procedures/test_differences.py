@@ -111,6 +111,28 @@ def test_steps_that_make_room_have_not_moved() -> None:
     assert {change.kind for change in changes} == {ChangeKind.REMOVED, ChangeKind.ADDED}
 
 
+def test_two_steps_that_swap_their_places_have_moved_and_the_one_between_has_not() -> None:
+    assert changes_between(steps_named("abc"), steps_named("cba")) == [
+        Change(ChangeKind.MOVED, "step c", "place 3", "place 1"),
+        Change(ChangeKind.MOVED, "step a", "place 1", "place 3"),
+    ]
+
+
+def test_a_step_that_has_moved_to_a_place_of_the_same_number_is_told_by_its_neighbour() -> None:
+    changes = changes_between(steps_named("pqmabc"), steps_named("abmc"))
+
+    (moved,) = (change for change in changes if change.kind is ChangeKind.MOVED)
+    assert moved == Change(ChangeKind.MOVED, "step m", "after q", "after b")
+
+
+@unhurried
+@given(old=st.permutations("abcdef"), new=st.permutations("abcdefg"), kept=st.integers(1, 6))
+def test_no_step_moves_from_a_place_to_the_same(old: list[str], new: list[str], kept: int) -> None:
+    changes = changes_between(definition(*map(step, old[:kept])), definition(*map(step, new)))
+
+    assert all(change.old != change.new for change in changes)
+
+
 def test_a_step_can_move_and_change() -> None:
     changes = changes_between(steps_named("abc"), definition(step("c", title="Sea"), step("a"), step("b")))
 
