@@ -4,9 +4,12 @@
 import os
 import sys
 
+from procedures_project.log_output import reserve_standard_streams
+
 
 def main() -> None:
     """Run the command named on the command line."""
+    reserve_standard_streams()
     if sys.argv[1:2] == ["demo"]:
         # The demo makes the servers and secrets that settings.py insists on, so it runs before they are read.
         from procedures_project.demo import main as run_demo

@@ -3,6 +3,8 @@
 from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
 
+from procedures_project.log_stream import LOG_STREAM
+
 
 class ProceduresProjectConfig(AppConfig):
     """Wiring."""
@@ -10,7 +12,9 @@ class ProceduresProjectConfig(AppConfig):
     name = "procedures_project"
 
     def ready(self) -> None:
+        from procedures_project.metrics import LOG_LINES_DROPPED  # noqa: PLC0415  # after the settings
         from procedures_project.roles import make_groups  # noqa: PLC0415  # after the models
 
+        LOG_STREAM.count_dropped_with(LOG_LINES_DROPPED.inc)
         # Of the last app with models: by then Django has made the permissions of all.
         post_migrate.connect(make_groups, sender=apps.get_app_config("runs"))

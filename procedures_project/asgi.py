@@ -18,6 +18,7 @@ from procedures_project.django_pool import DjangoPool
 from procedures_project.gate import Gate, Send
 from procedures_project.listener import drop_answers_that_nobody_takes
 from procedures_project.log_stream import LOG_STREAM
+from procedures_project.logging_config import standard_error_of_server
 from procedures_project.readiness import Readiness
 from procedures_project.request_bodies import Receive
 from versioned_cache.engine import cache
@@ -43,7 +44,7 @@ class Application:
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request, or live from the server's start to its end (ASGI)."""
         if scope["type"] == "lifespan":
-            with LOG_STREAM.deferred():
+            with LOG_STREAM.deferred(), contextlib.redirect_stderr(standard_error_of_server()):
                 await self._live(receive, send)
         elif self._gate is not None:
             await self._gate.answer(scope, receive, send)

@@ -36,6 +36,7 @@ from procedures_project.embedded import (
     write_private_file,
 )
 from procedures_project.environment import WrongEnvironment
+from procedures_project.log_output import STANDARD_ERROR
 from procedures_project.server import WORKERS_KILL_TIMEOUT_SECONDS, server_argv
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def _run(options: argparse.Namespace, stop_signals: _StopSignals) -> NoReturn:
         _set_environment(data_dir, servers, kept["SECRET_KEY"])
         tokens = _prepare_application(data_dir, kept["ADMIN_PASSWORD"], sample_data=options.sample_data)
         stop_signals.check()
-        with _granian(options.port, options.workers, services_path) as granian:
+        with _granian(options.port, options.workers, services_path, data_dir / "metrics") as granian:
             supervisor = _Supervisor(options, servers, granian, services_path)
             supervisor.wait_until_serving(stop_signals)
             banner = _banner(supervisor.base_url, data_dir, kept["ADMIN_PASSWORD"], tokens["viewer"])
@@ -168,8 +169,7 @@ def _read_json(path: Path) -> dict[str, str]:
 
 
 def _set_environment(data_dir: Path, servers: EmbeddedServers, secret_key: str) -> None:
-    metrics_dir = data_dir / "metrics"
-    _make_empty(metrics_dir)
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # what this process counts is nothing that the service did
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "procedures_project.settings",
         "DATABASE_URL": servers.database_url,
@@ -178,14 +178,8 @@ def _set_environment(data_dir: Path, servers: EmbeddedServers, secret_key: str) 
         "ALLOWED_HOSTS": f"{HOST},localhost",
         "INSECURE_HTTP": "1",
         "METRICS_OPEN_TO_LOOPBACK": "1",
-        "PROMETHEUS_MULTIPROC_DIR": str(metrics_dir),
         "STATIC_ROOT": str(data_dir / "static"),
     }
-
-
-def _make_empty(directory: Path) -> None:
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(mode=0o700)
 
 
 def _prepare_application(data_dir: Path, admin_password: str, *, sample_data: bool) -> dict[str, str]:
@@ -204,23 +198,24 @@ def _prepare_application(data_dir: Path, admin_password: str, *, sample_data: bo
     )
     write_private_file(tokens_path, json.dumps(tokens, indent=2) + "\n")
     connections.close_all()
-    # What this process counted meanwhile is nothing that the service did.
-    _make_empty(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
     return tokens
 
 
 @contextlib.contextmanager
-def _granian(port: int, workers: int, services_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _granian(port: int, workers: int, services_path: Path, metrics_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
+    shutil.rmtree(metrics_dir, ignore_errors=True)
+    metrics_dir.mkdir(mode=0o700)
     argv = server_argv(
         host=HOST,
         port=port,
         workers=workers,
         application="procedures_project.demo_asgi:application",
     )
-    env = {**os.environ, "DEMO_SERVICES_FILE": str(services_path)}
-    # It logs to its standard output, which is for our banner alone.
-    stderr = sys.stderr.fileno()
-    granian = start_child(argv, end_signal=signal.SIGKILL, cwd=PROJECT_DIR, env=env, output=stderr)
+    own = {"DEMO_SERVICES_FILE": str(services_path), "PROMETHEUS_MULTIPROC_DIR": str(metrics_dir)}
+    # Standard output is for our banner alone.
+    granian = start_child(
+        argv, end_signal=signal.SIGKILL, cwd=PROJECT_DIR, env={**os.environ, **own}, output=STANDARD_ERROR
+    )
     try:
         yield granian
     finally:

@@ -3,19 +3,20 @@
 Note [Deferred lines]. A line is a write to a pipe: as dear as all that a cached read does besides, and it stands still
 for as long as whoever reads the pipe does, with the event loop and every request in it. So while the event loop runs,
 a thread writes what has come together. A worker that is killed takes the lines of its last `EVERY_SECONDS` with it.
+
+Nothing here raises: a request that was carried out is answered so, whether its lines can be written or not.
 """
 
 import contextlib
 import io
-import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import structlog
 
-logger = structlog.get_logger(__name__)
+from procedures_project.log_output import STANDARD_ERROR, Output
 
-STANDARD_ERROR = 2
+logger = structlog.get_logger(__name__)
 
 EVERY_SECONDS = 0.02
 PATIENCE_SECONDS = 1.0
@@ -31,32 +32,47 @@ class LogStream(io.RawIOBase):
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self._output = Output(descriptor)
         self._lock = threading.Lock()
+        self._writing = threading.RLock()
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._dropped = 0
+        self._dropped_before_counted = 0
+        self._count: Callable[[int], object] | None = None
         self._has_lines = threading.Event()
         self._stop: threading.Event | None = None
+        self._is_stuck = False  # the thread still waits for a reader, though its time is over
 
     def writable(self) -> bool:
         """It is."""
         return True
 
+    def close(self) -> None:
+        """Stay open: a text stream around this one closes it when it is collected, and others go on writing."""
+
     def write(self, line: bytes) -> int:  # type: ignore[override]  # whole lines alone
         """Write a line, or hand it to the thread that will."""
         if self._stop is None:
-            _write_whole(self._descriptor, line)
+            self._write_piece(bytes(line), 1, PATIENCE_SECONDS)
             return len(line)
         with self._lock:
-            if self._waiting_bytes + len(line) > MAX_WAITING_BYTES:
-                self._dropped += 1
-            else:
+            is_waiting = self._waiting_bytes + len(line) <= MAX_WAITING_BYTES
+            if is_waiting:
                 self._waiting.append(bytes(line))
                 self._waiting_bytes += len(line)
+        if not is_waiting:
+            self._drop(1)
         if not self._has_lines.is_set():
             self._has_lines.set()
         return len(line)
+
+    def count_dropped_with(self, count: Callable[[int], object]) -> None:
+        """Let `count` be called with how many lines are dropped, whenever some are, and now with those before."""
+        with self._lock:
+            self._count, before, self._dropped_before_counted = count, self._dropped_before_counted, 0
+        if before:
+            count(before)
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
@@ -73,47 +89,67 @@ class LogStream(io.RawIOBase):
             stop.set()
             self._has_lines.set()
             writer.join(PATIENCE_SECONDS)
-            self._stop = None
-            if not writer.is_alive():
-                self._write_waiting()
+            self._stop, self._is_stuck = None, writer.is_alive()
+            if not self._is_stuck:
+                self._write_waiting(PATIENCE_SECONDS)
 
     def _keep_writing(self, stop: threading.Event) -> None:
         while not stop.is_set():
             self._has_lines.wait()
             stop.wait(EVERY_SECONDS)
             self._has_lines.clear()
-            self._write_waiting()
+            self._write_waiting(None)
 
-    def _write_waiting(self) -> None:
+    def _write_waiting(self, patience_seconds: float | None) -> None:
         with self._lock:
             lines, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        for piece, count in _pieces(lines):
+            self._write_piece(piece, count, patience_seconds)
+
+    def _write_piece(self, piece: bytes, lines: int, patience_seconds: float | None) -> None:
+        if not self._writing.acquire(blocking=not self._is_stuck):
+            self._drop(lines)
+            return
+        try:
+            is_taken = self._output.write(piece, patience_seconds)
+            if not is_taken:
+                self._drop(lines)
+            elif dropped := self._taken_from_dropped():
+                logger.warning("log_lines_dropped", lines=dropped)
+        finally:
+            self._writing.release()
+
+    def _drop(self, lines: int) -> None:
+        with self._lock:
+            self._dropped += lines
+            count = self._count
+            if count is None:
+                self._dropped_before_counted += lines
+        if count is not None:
+            count(lines)
+
+    def _taken_from_dropped(self) -> int:
+        """Return how many lines were dropped and not yet spoken of; they will be."""
+        with self._lock:
             dropped, self._dropped = self._dropped, 0
-        if dropped:
-            logger.warning("log_lines_dropped", lines=dropped)
-        for piece in _pieces(lines):
-            _write_whole(self._descriptor, piece)
+        return dropped
 
 
-def _pieces(lines: list[bytes]) -> Iterator[bytes]:
-    """Put lines together, in their order, into pieces that are written atomically unless a line alone is longer."""
+def _pieces(lines: list[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Put lines together, in their order, into pieces that are written atomically unless a line alone is longer.
+
+    Yields each piece with the number of its lines.
+    """
     piece: list[bytes] = []
     length = 0
     for line in lines:
         if piece and length + len(line) > ATOMIC_BYTES:
-            yield b"".join(piece)
+            yield b"".join(piece), len(piece)
             piece, length = [], 0
         piece.append(line)
         length += len(line)
     if piece:
-        yield b"".join(piece)
-
-
-def _write_whole(descriptor: int, data: bytes) -> None:
-    """Write all of it; nothing where nobody reads any more."""
-    view = memoryview(data)
-    with contextlib.suppress(OSError):
-        while view:
-            view = view[os.write(descriptor, view) :]
+        yield b"".join(piece), len(piece)
 
 
 LOG_STREAM = LogStream(STANDARD_ERROR)

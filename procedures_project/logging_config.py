@@ -1,17 +1,33 @@
 """How every log line looks: structlog events, as JSON in production and readable on a terminal."""
 
 import io
+import json
 import logging.config
+import sys
 from typing import Any, BinaryIO, cast
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
+from procedures_project.log_output import reserve_standard_streams
 from procedures_project.log_stream import LOG_STREAM
 
 OF_CLIENTS = "django.security."
 MAX_OF_CLIENTS = 200  # characters
+
+SERVERS_LOGGING: dict[str, Any] = {"handlers": {}, "loggers": {"_granian": {"propagate": True}}}
+"""For granian: its lines go where all others do; by itself it writes to standard output, and may wait for a reader."""
+
+
+def default_format() -> str:
+    """Return the format for whoever reads standard error: a person or a program."""
+    return "console" if sys.stderr is not None and sys.stderr.isatty() else "json"
+
+
+def standard_error_of_server() -> io.TextIOWrapper:
+    """Return what takes the place of `sys.stderr` in a worker: what libraries print never fails or holds anybody up."""
+    return io.TextIOWrapper(LOG_STREAM, encoding="utf-8", write_through=True)  # type: ignore[arg-type]
 
 
 def logging_config(log_format: str) -> None:
@@ -20,8 +36,10 @@ def logging_config(log_format: str) -> None:
     Our own events go straight to `LOG_STREAM`. Lines of Django and the server take the detour through
     the standard library, and come out in the same shape.
     """
+    reserve_standard_streams()
+    logging.captureWarnings(capture=True)
     as_json = log_format == "json"
-    text_stream = io.TextIOWrapper(LOG_STREAM, encoding="utf-8", write_through=True)  # type: ignore[type-var]
+    text_stream = standard_error_of_server()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -88,9 +106,16 @@ def _rendering(as_json: bool, *, as_bytes: bool) -> list[Processor]:
     """The processors that turn an event into a line."""
     if not as_json:
         return [structlog.dev.ConsoleRenderer()]
-    serializer = orjson.dumps if as_bytes else _dumps_text
+    serializer = _dumps if as_bytes else _dumps_text
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer, default=str)]
 
 
+def _dumps(event: EventDict, **options: Any) -> bytes:
+    try:
+        return orjson.dumps(event, **options)
+    except TypeError:  # such as half of a surrogate pair, or a number of 80 bits: no line is worth a failed request
+        return json.dumps(event, default=str, skipkeys=True).encode()
+
+
 def _dumps_text(event: EventDict, **options: Any) -> str:
-    return orjson.dumps(event, **options).decode()
+    return _dumps(event, **options).decode()

@@ -1,22 +1,21 @@
 """What probes and scrapers ask: liveness, readiness, metrics."""
 
-import struct
 from collections.abc import Callable, Mapping
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.csrf import csrf_exempt
-from django_prometheus.exports import ExportToDjangoView
 
+from procedures_project.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
+from procedures_project.metrics import metrics_page
 from procedures_project.readiness import Looker
 from procedures_project.refusals import READING_METHODS, method_not_allowed, refusal
 from rest.problems import UNAUTHENTICATED
 
-EXPORT_ATTEMPTS = 3
 READY = frozenset({"ok", "degraded"})
 
 View = Callable[..., HttpResponse]
@@ -59,14 +58,7 @@ def metrics(meta: Meta) -> HttpResponse:
     """Export the Prometheus series of all workers, to whoever may see them."""
     if not _may_see_metrics(meta):
         return refusal(UNAUTHENTICATED("The metrics have a token of their own."), meta)
-    for attempt in range(1, EXPORT_ATTEMPTS + 1):
-        try:
-            return cast(HttpResponse, ExportToDjangoView(None))
-        except (struct.error, FileNotFoundError, RuntimeError):
-            # A worker that is just starting has created its file and not yet written it.
-            if attempt == EXPORT_ATTEMPTS:
-                raise
-    raise AssertionError("unreachable")
+    return HttpResponse(metrics_page(), content_type=METRICS_MEDIA_TYPE)
 
 
 def _may_see_metrics(meta: Meta) -> bool:

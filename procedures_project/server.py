@@ -18,6 +18,8 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.server import MPServer
 
+from procedures_project.logging_config import SERVERS_LOGGING, default_format, logging_config
+
 HEADER_SECONDS = 10
 HEADER_BYTES = 16_384
 BACKLOG = 4_096
@@ -42,6 +44,7 @@ class Server(MPServer):
             respawn_interval=1,
             workers_kill_timeout=WORKERS_KILL_TIMEOUT_SECONDS,
             log_access=False,
+            log_dictconfig=SERVERS_LOGGING,
             **options,
         )
         self._drain_seconds = drain_seconds
@@ -82,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--drain-seconds", type=float, default=0.0)
     parser.add_argument("application")
     options = parser.parse_args(arguments)
+    logging_config(os.environ.get("LOG_FORMAT") or default_format())
     Server(
         options.application,
         address=options.host,

@@ -1,7 +1,6 @@
 """All settings. Only this module reads the environment; .env.example lists every variable it reads."""
 
 import os
-import sys
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -12,7 +11,8 @@ import django_stubs_ext
 from procedures_project import __version__
 from procedures_project import environment_rules as rules
 from procedures_project.environment import Environment
-from procedures_project.logging_config import logging_config
+from procedures_project.logging_config import default_format, logging_config
+from procedures_project.metric_files import count_in
 from versioned_cache.configuration import checked_redis_url, redis_caches
 
 django_stubs_ext.monkeypatch()  # generic Django classes, before any app is imported
@@ -269,9 +269,10 @@ PROMETHEUS_EXPORT_MIGRATIONS = False  # it would run SQL at start, so the servic
 PROMETHEUS_LATENCY_BUCKETS = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, float("inf"),
 )  # fmt: skip
-log_format = "console" if sys.stderr.isatty() else "json"
-LOG_FORMAT = env.optional("LOG_FORMAT", rules.one_of("console", "json"), default=log_format)
+LOG_FORMAT = env.optional("LOG_FORMAT", rules.one_of("console", "json"), default=default_format())
 LOGGING_CONFIG = None
+METRICS_DIR = env.optional("PROMETHEUS_MULTIPROC_DIR", Path, default=None)
 
 env.close()
 logging_config(LOG_FORMAT)
+count_in(METRICS_DIR)

@@ -21,7 +21,6 @@ MAY_READ_THE_ENVIRONMENT = re.compile(
 )
 # Variables that .env.example explains although the settings do not read them, and the files that do.
 READ_ELSEWHERE = {
-    "PROMETHEUS_MULTIPROC_DIR": "procedures_project/management/commands/serve.py",
     "POSTGRES_PASSWORD": "docker-compose.yml",
 }
 # Each app names what it caches in one place; a migration's SQL names it for ever, and cannot import what may change.

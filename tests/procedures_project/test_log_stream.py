@@ -2,8 +2,11 @@
 
 import json
 import os
+import resource
+import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -64,8 +67,10 @@ def test_what_waits_at_the_end_is_written_then(pipe: Pipe) -> None:
 def test_each_write_is_of_whole_lines_and_atomic() -> None:
     lines = [line_of(number) for number in range(1_000)] + [b"x" * 10_000 + b"\n"]
 
-    pieces = list(log_stream._pieces(lines))
+    counted = list(log_stream._pieces(lines))
+    pieces = [piece for piece, _ in counted]
 
+    assert [piece.count(b"\n") for piece in pieces] == [count for _, count in counted]
     assert b"".join(pieces) == b"".join(lines)
     assert all(piece.endswith(b"\n") for piece in pieces)
     assert all(len(piece) <= ATOMIC_BYTES for piece in pieces[:-1])
@@ -100,3 +105,71 @@ def test_a_reader_that_is_gone_is_no_error() -> None:
     LogStream(writes).write(line_of(1))
 
     os.close(writes)
+
+
+def dropped_by(stream: LogStream) -> list[int]:
+    """Return where the stream counts the lines that it drops."""
+    counts: list[int] = []
+    stream.count_dropped_with(counts.append)
+    return counts
+
+
+def test_lines_that_cannot_be_written_are_counted_also_those_before_somebody_counts() -> None:
+    with open("/dev/full", "wb") as full:
+        stream = LogStream(full.fileno())
+        stream.write(line_of(1))
+        counts = dropped_by(stream)
+        stream.write(line_of(2))
+        with stream.deferred():
+            for number in range(50):
+                stream.write(line_of(number))
+
+    assert sum(counts) == 52
+
+
+def test_a_line_that_was_cut_short_does_not_spoil_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with open(path, "wb") as log:
+        stream = LogStream(log.fileno())
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))  # as on a full disk, the rest is refused
+        try:
+            stream.write(line_of(1))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        stream.write(line_of(2))
+
+    assert path.read_bytes().splitlines(keepends=True)[:2] == [line_of(1)[:10] + b"\n", line_of(2)]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_a_reader_that_hangs_is_waited_for_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_stream, "PATIENCE_SECONDS", 0.2)
+    ends = os.pipe() if kind == "pipe" else tuple(end.detach() for end in reversed(socket.socketpair()))
+    stream = LogStream(ends[1])
+    counts = dropped_by(stream)
+
+    while not counts:
+        stream.write(line_of(1))
+    for number in range(1_000):  # to wait for each would take minutes, and the tests have less
+        stream.write(line_of(number))
+
+    assert sum(counts) == 1_001
+    assert os.get_blocking(ends[1])  # other processes share it
+    for end in ends:
+        os.close(end)
+
+
+def test_a_descriptor_that_becomes_something_else_is_written_to_as_that(tmp_path: Path, pipe: Pipe) -> None:
+    stream = LogStream(pipe[1])
+    stream.write(line_of(1))
+    kept = os.dup(pipe[1])
+    with open(tmp_path / "log", "wb") as log:
+        os.dup2(log.fileno(), pipe[1])
+    stream.write(line_of(2))
+    os.dup2(kept, pipe[1])
+    os.close(kept)
+    stream.write(line_of(3))
+
+    assert os.read(pipe[0], 65_536) == line_of(1) + line_of(3)
+    assert (tmp_path / "log").read_bytes() == line_of(2)

@@ -7,9 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from procedures_project.embedded import HOST
 from tests import PROJECT_DIR
-from tests.processes import Granian, eventually, free_port, serve_argv, service_environment
+from tests.beside import server_beside
 from tests.system.demo import Demo
 
 PACKAGES = ("access", "procedures", "procedures_project", "rest", "runs", "versioned_cache")
@@ -31,25 +30,9 @@ def next_tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def next_server(demo: Demo, next_tree: Path, tmp_path: Path) -> Iterator[httpx.Client]:
-    """A viewer's client of the changed code, on the stores of the demo."""
-    port = free_port()
-    stores = {"DATABASE_URL": demo.services["database_url"], "REDIS_URL": demo.services["redis_url"]}
-    environment = service_environment(tmp_path, INSECURE_HTTP="1", **stores)
-    server = Granian(serve_argv(port, workers=1), tmp_path / "server", environment, source=next_tree)
-    headers = {"Authorization": f"Bearer {demo.tokens['viewer']}"}
-    try:
-        with httpx.Client(base_url=f"http://{HOST}:{port}", headers=headers, trust_env=False) as client:
-            eventually(lambda: is_ready(client), seconds=60)
-            yield client
-    finally:
-        server.stop()
-
-
-def is_ready(client: httpx.Client) -> bool:
-    try:
-        return client.get("/readyz").status_code == 200
-    except httpx.TransportError:
-        return False
+    """A client of the changed code, on the stores of the demo."""
+    with server_beside(demo, tmp_path, source=next_tree) as server:
+        yield server.client
 
 
 def test_old_and_new_code_share_neither_a_tag_nor_a_payload(demo: Demo, next_server: httpx.Client, run_id: str) -> None:

@@ -23,7 +23,7 @@ def test_every_worker_takes_part(demo: Demo) -> None:
     with ThreadPoolExecutor(8) as readers:
         list(readers.map(lambda _: demo.get("/procedures"), range(READS)))
 
-    counting = {int(path.stem.split("_")[-1]) for path in (demo.data_dir / "metrics").glob("counter_*.db")}
+    counting = {int(path.read_text()) for path in (demo.data_dir / "metrics").glob("slot_*.lock")}
     assert set(demo.pids["workers"]) <= counting
 
 

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from procedures_project.environment_rules import CONNECTIONS, DRAIN_SECONDS, PORT, THREADS, WORKERS, option_type
+from procedures_project.metric_files import remove_files_of_the_dead
 from procedures_project.server import server_argv
 
 
@@ -45,7 +46,8 @@ class Command(BaseCommand):
             _free_socket(Path(socket))
         else:
             _refuse_busy_port(host, port)
-        _forget_earlier_metrics()
+        if settings.METRICS_DIR is not None:
+            remove_files_of_the_dead(settings.METRICS_DIR)
         os.environ["DJANGO_THREADS"] = str(threads)
         named = {name: options[name] for name in ("workers", "connections", "drain_seconds")}
         named |= {"socket": socket} if socket else {"host": host, "port": port}
@@ -76,10 +78,3 @@ def _free_socket(path: Path) -> None:
             raise CommandError(f"{path}: {error.strerror}") from None
         else:
             raise CommandError(f"{path}: another server listens there")
-
-
-def _forget_earlier_metrics() -> None:
-    """Remove the counts of an earlier server: its process ids may come again."""
-    if directory := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        for file in Path(directory).glob("*.db"):
-            file.unlink()

@@ -1,0 +1,115 @@
+"""A file descriptor that log lines go to, whatever is behind it: a full disk, a reader that is gone, or one that hangs.
+
+None of these is an error here. What could not be written is said to be lost, and the next line is tried again.
+"""
+
+import os
+import select
+import socket
+import stat
+import sys
+import time
+from collections.abc import Callable
+
+STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR = 0, 1, 2
+
+Write = Callable[[memoryview], int]
+
+
+def reserve_standard_streams() -> None:
+    """Open those standard streams that the process was started without.
+
+    Else the next file or connection that is opened gets the number, and log lines are sent to PostgreSQL. Nothing can
+    be written to what takes the place of standard error, so that lines count as lost.
+    """
+    for descriptor in (STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            mode = os.O_WRONLY if descriptor == STANDARD_OUTPUT else os.O_RDONLY
+            os.set_inheritable(os.open(os.devnull, mode), True)  # it gets the lowest free number, which is this one
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # open until the process ends
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+class Output:
+    """Writes pieces of whole lines to a file descriptor. To be used by one thread at a time.
+
+    Args:
+        descriptor: What to write to; it may become something else at any time (`dup2`).
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._target: tuple[int, int] | None = None
+        self._write: Write = self._write_plainly
+        self._opened: int | socket.socket | None = None
+        self._has_given_up = False
+        self._is_torn = False
+
+    def write(self, piece: bytes, patience_seconds: float | None) -> bool:
+        """Write a piece, and tell whether all of it was taken.
+
+        Args:
+            piece: Whole lines; what is longer than 4 KiB may mix with other processes' lines.
+            patience_seconds: How long to wait for a reader that hangs; None for as long as it takes. Once it was
+                waited for in vain, nobody waits again before something was taken.
+        """
+        rest = memoryview(b"\n" + piece if self._is_torn else piece)
+        length = len(rest)
+        seconds = 0.0 if self._has_given_up and patience_seconds is not None else patience_seconds
+        deadline = None if seconds is None else time.monotonic() + seconds
+        try:
+            while rest:
+                try:
+                    rest = rest[self._writer()(rest) :]
+                except BlockingIOError:
+                    if not self._is_writable_by(deadline):
+                        self._has_given_up = True
+                        break
+        except OSError:
+            pass
+        is_whole = not rest
+        self._is_torn = not is_whole and (self._is_torn or len(rest) < length)
+        self._has_given_up = self._has_given_up and not is_whole
+        return is_whole
+
+    def _is_writable_by(self, deadline: float | None) -> bool:
+        """Wait until a reader takes something; False if it has not by then."""
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        return bool(poll.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000))
+
+    def _writer(self) -> Write:
+        """Return how to write, without standing still, to what the descriptor is at present."""
+        status = os.fstat(self._descriptor)
+        if (status.st_dev, status.st_ino) != self._target:
+            self._close_opened()
+            self._write = self._writer_of(status.st_mode)
+            self._target = (status.st_dev, status.st_ino)
+        return self._write
+
+    def _writer_of(self, mode: int) -> Write:
+        """Return how to write to a file of this kind.
+
+        To make the descriptor itself non-blocking would do the same to all processes that share it. A pipe and a
+        terminal can be opened once more; a socket has an option for each call. Others do not stand still.
+        """
+        if stat.S_ISSOCK(mode):
+            self._opened = connection = socket.socket(fileno=os.dup(self._descriptor))
+            return lambda data: connection.send(data, socket.MSG_DONTWAIT)
+        if stat.S_ISFIFO(mode) or os.isatty(self._descriptor):
+            own = os.open(f"/proc/self/fd/{self._descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            self._opened = own
+            return lambda data: os.write(own, data)
+        return self._write_plainly
+
+    def _write_plainly(self, data: memoryview) -> int:
+        return os.write(self._descriptor, data)
+
+    def _close_opened(self) -> None:
+        if isinstance(self._opened, socket.socket):
+            self._opened.close()
+        elif self._opened is not None:
+            os.close(self._opened)
+        self._opened = None

@@ -1,0 +1,106 @@
+"""The top storey's own series, and the page that shows those of all processes."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+from django.conf import settings
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from procedures_project.metric_files import FILE_NAME, is_held
+from procedures_project.metric_records import DamagedFile, check_records
+
+logger = structlog.get_logger(__name__)
+
+MEDIA_TYPE = CONTENT_TYPE_LATEST
+
+LOG_LINES_DROPPED = Counter(
+    "backend_log_lines_dropped_total", "Log lines that could not be written to standard error, or waited too long."
+)
+
+
+class SlotCollector:
+    """Adds up what the files of all slots say, without those that cannot be read.
+
+    Args:
+        directory: Where they are.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._known_to_be_damaged: set[str] = set()
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the series of all processes, and how many files were left out."""
+        names = self._names()
+        damaged: dict[str, str] = {}
+        readable = [str(self._directory / name) for name in names if self._is_readable(name, damaged)]
+        self._log(damaged)
+        yield from self._merged(readable, damaged)
+        yield GaugeMetricFamily(
+            "backend_metrics_files_skipped", "Files of counts that could not be read.", value=len(damaged)
+        )
+
+    def _names(self) -> list[str]:
+        """Return the names of all files of counts, but for what processes said of themselves that have ended."""
+        try:
+            names = sorted(name for name in os.listdir(self._directory) if name.endswith(".db"))
+        except OSError as error:
+            self._log({str(self._directory): str(error)})
+            return []
+        return [name for name in names if not self._is_of_the_dead(name)]
+
+    def _is_of_the_dead(self, name: str) -> bool:
+        parts = FILE_NAME.fullmatch(name)
+        is_live = parts is not None and (parts["mode"] or "").startswith("live")
+        return is_live and parts is not None and not is_held(self._directory, int(parts["slot"]))
+
+    def _is_readable(self, name: str, damaged: dict[str, str]) -> bool:
+        if FILE_NAME.fullmatch(name) is None:
+            damaged[name] = "its name is none of ours"
+            return False
+        try:
+            check_records(self._directory / name)
+        except DamagedFile as damage:
+            damaged[name] = str(damage)
+            return False
+        return True
+
+    def _merged(self, files: list[str], damaged: dict[str, str]) -> list[Metric]:
+        """Return the sums; where they cannot be made, without the files that cannot be read by themselves."""
+        try:
+            return list(MultiProcessCollector.merge(files))
+        except Exception:  # noqa: BLE001  # whatever a library makes of bytes from anywhere
+            good = []
+            for file in files:
+                try:
+                    MultiProcessCollector.merge([file])
+                    good.append(file)
+                except Exception as error:  # noqa: BLE001
+                    damaged[Path(file).name] = str(error)
+            return list(MultiProcessCollector.merge(good))
+
+    def _log(self, damaged: dict[str, str]) -> None:
+        """Log each file once, until it can be read again."""
+        for name in damaged.keys() - self._known_to_be_damaged:
+            logger.warning("metrics_file_skipped", file=name, error=damaged[name])
+        self._known_to_be_damaged = set(damaged)
+
+
+def metrics_page() -> bytes:
+    """Return the series of all processes, as Prometheus reads them."""
+    return generate_latest(_registry)
+
+
+def _registry_of_all() -> CollectorRegistry:
+    if settings.METRICS_DIR is None:
+        return REGISTRY
+    registry = CollectorRegistry()
+    registry.register(SlotCollector(settings.METRICS_DIR))
+    return registry
+
+
+_registry = _registry_of_all()
