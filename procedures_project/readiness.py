@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache as once
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import structlog
@@ -29,7 +28,19 @@ LONG_AGO_SECONDS = 10.0  # a look takes two at most, and a worker that has much 
 UNKNOWN = {"postgresql": "unknown", "redis": "unknown"}
 STARTING, BLIND = {"status": "starting", **UNKNOWN}, {"status": "unavailable", **UNKNOWN}
 
-TAKES_WRITES = "SELECT NOT pg_is_in_recovery() AND NOT current_setting('default_transaction_read_only')::bool"
+STANDBY, READ_ONLY = "standby", "read-only"
+READS_ALONE = frozenset({READ_ONLY})
+
+# What a new session would get: a role's and a database's default count from when a session begins.
+TAKES_WRITES = r"""
+SELECT pg_is_in_recovery(), coalesce(
+    (SELECT split_part(setting, '=', 2)::bool FROM pg_db_role_setting, unnest(setconfig) setting
+     WHERE starts_with(setting, 'default_transaction_read_only=')
+     AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+     AND setrole IN (0, session_user::regrole)
+     ORDER BY setrole <> 0 DESC, setdatabase <> 0 DESC LIMIT 1),
+    current_setting('default_transaction_read_only')::bool)
+"""
 APPLIED = "SELECT app, name FROM django_migrations"
 
 
@@ -37,15 +48,19 @@ class Looker:
     """Looks at what requests need. To be used by one thread at a time."""
 
     def __init__(self) -> None:
-        self._connection: psycopg.Connection[Any] | None = None
+        self._connection: ImpatientConnection | None = None
 
     def look(self) -> dict[str, str]:
         """Return the state of the service, and of what it needs.
 
-        `status` is `ok`; `degraded` without Redis, when everything works and is slower; or `unavailable`.
+        `status` is `ok`; `degraded` without Redis, when everything works and is slower, and while PostgreSQL takes no
+        writes, when reads work; or `unavailable`.
         """
         postgresql, redis = self._state_of_postgresql(), cache.state_of_redis()
-        status = "unavailable" if postgresql != "ok" else "ok" if redis is RedisState.OK else "degraded"
+        if postgresql not in {"ok", *READS_ALONE}:
+            status = "unavailable"
+        else:
+            status = "ok" if postgresql == "ok" and redis is RedisState.OK else "degraded"
         return {"status": status, "postgresql": postgresql, "redis": redis.value}
 
     def close(self) -> None:
@@ -62,7 +77,9 @@ class Looker:
             self._connection = None
             return "down"
 
-    def _open(self) -> psycopg.Connection[Any]:
+    def _open(self) -> ImpatientConnection:
+        if self._connection is not None and self._connection.is_read_only:
+            self._connection.close()
         if self._connection is None or self._connection.closed:
             parameters = django_connection.get_connection_params()
             own = {name: value for name, value in parameters.items() if name not in {"cursor_factory", "context"}}
@@ -70,16 +87,19 @@ class Looker:
         return self._connection
 
     @staticmethod
-    def _fault_in(connection: psycopg.Connection[Any]) -> str:
+    def _fault_in(connection: ImpatientConnection) -> str:
         """Return what stands in the way of requests, or `ok`."""
         with connection.cursor() as cursor:
-            if cursor.execute(TAKES_WRITES).fetchone() != (True,):
-                return "read-only"
+            is_standby, is_read_only = cursor.execute(TAKES_WRITES).fetchone() or (True, True)
+            if is_standby:
+                return STANDBY  # what it knows may be old
             if cursor.execute("SELECT to_regclass('django_migrations')").fetchone() == (None,):
                 return "migrations pending"
             if _migrations_of_this_code() - set(cursor.execute(APPLIED).fetchall()):
                 return "migrations pending"
-            return "triggers missing" if faults_of_triggers(cursor) else "ok"
+            if faults_of_triggers(cursor):
+                return "triggers missing"
+            return READ_ONLY if is_read_only else "ok"
 
 
 class Readiness:

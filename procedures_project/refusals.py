@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from rest_framework.permissions import SAFE_METHODS
@@ -88,9 +88,8 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer a bug, or a failure of PostgreSQL outside of REST framework, such as on a page (handler500)."""
+    problem = None
     match sys.exception():
-        case (OperationalError() | InterfaceError()) as error:
+        case (DatabaseError() | InterfaceError()) as error:
             problem = failure_of_postgresql(error, is_write=request.method not in SAFE_METHODS)
-        case _:
-            problem = INTERNAL_ERROR()
-    return refusal(problem, request.META)
+    return refusal(problem or INTERNAL_ERROR(), request.META)

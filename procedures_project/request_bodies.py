@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 
 from access.authentication import bearer_in, remembered_bearer
 from access.logins import is_logged_in
@@ -173,8 +173,11 @@ class RequestBodies:
         """Return what PostgreSQL tells of who sends a request."""
         try:
             return await self._django.ask(question, meta[ARRIVED_AT])
-        except (OperationalError, InterfaceError) as error:
-            raise failure_of_postgresql(error, is_write=False) from None  # whatever it wants: nothing was done
+        except (DatabaseError, InterfaceError) as error:
+            problem = failure_of_postgresql(error, is_write=False)  # whatever it wants: nothing was done
+            if problem is None:
+                raise
+            raise problem from None
 
 
 def _length_of(meta: Meta) -> int | None:

@@ -26,15 +26,22 @@ env = Environment(os.environ)
 def postgresql_connection(parameters: dict[str, Any]) -> dict[str, Any]:
     """Translate the parameters of libpq into Django's terms."""
     parameters = {**parameters}
-    # The server takes the last of options that are given twice, so what the operator wrote wins there too.
-    options = f"{DATABASE_TIMEOUTS['options']} {parameters.pop('options', '')}".rstrip()
+    options = parameters.get("options", "")
     return {
         "NAME": parameters.pop("dbname", ""),
         "USER": parameters.pop("user", ""),
         "PASSWORD": parameters.pop("password", ""),
         "HOST": parameters.pop("host", ""),
         "PORT": parameters.pop("port", ""),
-        "OPTIONS": {**DATABASE_TIMEOUTS, **parameters, "options": options},  # what the operator wrote wins
+        "OPTIONS": {  # what the operator wrote wins
+            **DATABASE_TIMEOUTS,
+            **parameters,
+            "transaction_settings": {
+                name: value for name, value in TRANSACTION_TIMEOUTS.items() if name not in str(options)
+            },
+        },
+        # A pooler may lend the next transaction another session, which knows nothing of a cursor of this one.
+        "DISABLE_SERVER_SIDE_CURSORS": True,
     }
 
 
@@ -101,14 +108,15 @@ TEMPLATES = [
 
 # --- PostgreSQL ---
 
-# A lock held longer than this is answered 503, instead of queueing requests behind it without bound.
 DATABASE_TIMEOUTS = {
     "connect_timeout": 3,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
-    "options": "-c lock_timeout=2s -c idle_in_transaction_session_timeout=10s",
 }
+# A lock held longer than this is answered 503, instead of queueing requests behind it without bound. Set in each
+# transaction, since a session may be shared with others (PgBouncer).
+TRANSACTION_TIMEOUTS = {"lock_timeout": "2s", "idle_in_transaction_session_timeout": "10s"}
 DATABASES = {
     "default": {
         "ENGINE": "procedures_project.postgresql",

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import structlog
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, connection
 from django.http import Http404, HttpRequest
 from django.utils.encoding import escape_uri_path
 from rest_framework.exceptions import APIException, ValidationError
@@ -31,6 +31,7 @@ from rest.problems import (
     ProblemType,
     validation_failed,
 )
+from rest.sqlstates import Meaning, meaning_of
 
 logger = structlog.get_logger(__name__)
 
@@ -47,9 +48,6 @@ GENERIC_TYPES: Mapping[int, ProblemType] = {
     )
 }  # fmt: skip
 """What an exception becomes that is no `Problem`, such as one of REST framework's, by its HTTP status."""
-
-# SQLSTATEs that say that PostgreSQL rolled back: lock_not_available, deadlock_detected, serialization_failure.
-ROLLED_BACK = frozenset({"55P03", "40P01", "40001"})
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -73,7 +71,7 @@ def problem_of(error: Exception, *, is_write: bool) -> Problem | None:
             return _generic_problem(error)
         case Http404() | PermissionDenied():
             return NOT_FOUND() if isinstance(error, Http404) else FORBIDDEN()
-        case OperationalError() | InterfaceError():
+        case DatabaseError() | InterfaceError():
             return failure_of_postgresql(error, is_write=is_write)
     return None
 
@@ -86,16 +84,25 @@ def _generic_problem(error: APIException) -> Problem | None:
     return problem_type(str(error.detail), **{name: getattr(error, name) for name in problem_type.members})
 
 
-def failure_of_postgresql(error: OperationalError | InterfaceError, *, is_write: bool) -> Problem:
-    """Return the problem that a failure of PostgreSQL is sent as; after a write the outcome may be unknown."""
-    logger.warning("database_unavailable", error=str(error).strip())
+def failure_of_postgresql(error: DatabaseError | InterfaceError, *, is_write: bool) -> Problem | None:
+    """Return the problem that a failure of PostgreSQL is sent as; None if the failure is a bug.
+
+    The outcome of a write is unknown only where something may have been committed. Who asks must be in the thread of
+    the request.
+    """
+    sqlstate = getattr(error.__cause__, "sqlstate", None)
+    meaning = meaning_of(sqlstate)
+    if meaning is Meaning.FAULT:
+        return None
+    logger.warning("database_unavailable", error=str(error).strip(), sqlstate=sqlstate)
     if not is_write:
         return UNAVAILABLE("Try again.")
-    if getattr(error.__cause__, "sqlstate", None) in ROLLED_BACK:
-        return UNAVAILABLE("Nothing was changed; try again.")
-    return OUTCOME_UNKNOWN(
-        "Repeat the request with the same Idempotency-Key. If it had none, check first whether it was carried out."
-    )
+    # Our backend knows whether the request has come to a COMMIT; of another's, whatever was lost may be done.
+    if getattr(connection, "may_have_committed", meaning is Meaning.LOST):
+        return OUTCOME_UNKNOWN(
+            "Repeat the request with the same Idempotency-Key. If it had none, check first whether it was carried out."
+        )
+    return UNAVAILABLE("Nothing was changed; try again.")
 
 
 def path_of(meta: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from versioned_cache.counter_pipeline import CounterPipeline
 from versioned_cache.engine import Representation, VersionedCache
 from versioned_cache.keys import Resource, number_in
 from versioned_cache.payload_loader import PayloadRequest
+from versioned_cache.primary import IsStandby, says_standby
 from versioned_cache.versions import SELECT_VERSIONS
 
 PATIENCE_SECONDS = 1.0
@@ -144,6 +145,8 @@ class SharedStatement:
         if self._connection is None:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 self._connection = await _ImpatientConnection.connect(**self._parameters)
+            if says_standby(self._connection.pgconn):
+                raise IsStandby
         cursor = await self._connection.execute(SELECT_VERSIONS, [names])
         return dict(await cursor.fetchall())
 

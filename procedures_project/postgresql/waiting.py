@@ -6,13 +6,17 @@ request as a whole, however many statements it takes and however often it connec
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import psycopg
+from psycopg import generators, sql
 from psycopg.errors import OperationalError
+from psycopg.pq import ExecStatus, TransactionStatus
+
+from rest.sqlstates import is_of_the_session
 
 REQUEST_PATIENCE_SECONDS = 3.0  # longer than a lock is waited for (lock_timeout), shorter than a client waits
 PROBE_PATIENCE_SECONDS = 1.0
@@ -43,7 +47,36 @@ def patience(seconds: float, since: float | None = None) -> Iterator[None]:
 
 
 class ImpatientConnection(psycopg.Connection[Any]):
-    """A connection that is given up when its server does not answer in time."""
+    """A connection that is given up when its server does not answer in time.
+
+    Attributes:
+        is_useless: Whether an error has shown that this session may never do better, while another might.
+    """
+
+    is_useless = False
+    _transaction_settings: tuple[bytes, ...] = ()
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the session's transactions are read-only by default, as the server has said."""
+        return self.pgconn.parameter_status(b"default_transaction_read_only") == b"on"
+
+    def set_in_each_transaction(self, settings: Mapping[str, str]) -> None:
+        """Let each transaction begin with these settings, in the statement that begins it."""
+        self._transaction_settings = tuple(
+            sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(name), sql.Literal(value)).as_bytes(self)
+            for name, value in settings.items()
+        )
+
+    def _start_query(self) -> Any:
+        """Begin a transaction where one is due, as psycopg does, and in the same round trip set what is to be set."""
+        if self.autocommit or self.pgconn.transaction_status != TransactionStatus.IDLE:
+            return
+        self._check_connection_ok()
+        self.pgconn.send_query(b"; ".join((self._get_tx_start_command(), *self._transaction_settings)))
+        for result in (yield from generators.execute(self.pgconn)):
+            if result.status != ExecStatus.COMMAND_OK:
+                raise psycopg.errors.error_from_result(result)
 
     @classmethod
     def _connect_gen(cls, conninfo: str = "") -> Any:
@@ -70,6 +103,10 @@ class ImpatientConnection(psycopg.Connection[Any]):
                 raise  # psycopg's own limit, and its affair
             self.close()
             raise OperationalError("PostgreSQL has not answered in time.") from None
+        except psycopg.Error as error:
+            if is_of_the_session(error.sqlstate):
+                self.is_useless = True
+            raise
 
 
 def check_patience() -> None:

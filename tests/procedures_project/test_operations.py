@@ -82,12 +82,12 @@ def test_readyz_is_503_on_a_database_without_tables() -> None:
     assert (status, content) == (503, {"status": "unavailable", "postgresql": "migrations pending", "redis": "ok"})
 
 
-def test_readyz_is_503_while_postgresql_takes_no_writes(database_url: str) -> None:
+def test_readyz_is_degraded_but_ready_while_postgresql_takes_no_writes(database_url: str) -> None:
     read_only = f"{database_url} options='-c default_transaction_read_only=on'"
 
     status, _, _, content = asked("/readyz", DATABASE_URL=read_only)
 
-    assert (status, content) == (503, {"status": "unavailable", "postgresql": "read-only", "redis": "ok"})
+    assert (status, content) == (200, {"status": "degraded", "postgresql": "read-only", "redis": "ok"})
 
 
 @pytest.mark.django_db(transaction=True)

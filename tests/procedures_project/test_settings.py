@@ -206,13 +206,18 @@ def test_options_in_the_operators_uri_override_our_timeouts() -> None:
     assert "keepalives_idle" in options
 
 
-def test_options_in_the_uri_come_after_ours_and_remove_none() -> None:
+def test_a_timeout_in_the_uris_options_wins_and_removes_no_other() -> None:
     url = "postgresql://db/x?options=-c%20lock_timeout%3D9s"
 
-    options = value_of("s.DATABASES['default']['OPTIONS']['options']", DATABASE_URL=url)
+    options = value_of("s.DATABASES['default']['OPTIONS']", DATABASE_URL=url)
 
-    assert "idle_in_transaction_session_timeout" in options
-    assert options.index("lock_timeout=2s") < options.index("lock_timeout=9s")
+    assert options["options"] == "-c lock_timeout=9s"
+    assert options["transaction_settings"] == {"idle_in_transaction_session_timeout": "10s"}
+
+
+def test_no_startup_parameter_is_sent_that_the_operator_did_not_write() -> None:
+    """PgBouncer refuses a session with `options`."""
+    assert "options" not in value_of("s.DATABASES['default']['OPTIONS']")
 
 
 def test_lists_are_split_at_commas_without_blanks() -> None:

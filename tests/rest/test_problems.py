@@ -6,10 +6,11 @@ from typing import Any
 import psycopg
 import pytest
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.http import Http404
 from rest_framework import exceptions
 
+from rest import error_answers
 from rest.error_answers import failure_of_postgresql, problem_of
 from rest.findings import Finding
 from rest.problems import (
@@ -177,33 +178,58 @@ ROLLED_BACK = [
 ]
 
 
+@pytest.fixture(params=[True, False], ids=["may have committed", "has not committed"])
+def may_have_committed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the request may have committed something, as the backend knows it."""
+    monkeypatch.setattr(connection, "may_have_committed", request.param)
+    return bool(request.param)
+
+
 @pytest.mark.parametrize("is_write", [True, False])
 @pytest.mark.parametrize("error", [*LOST, *ROLLED_BACK], ids=repr)
-def test_every_failure_of_postgresql_says_when_to_try_again(error: OperationalError, is_write: bool) -> None:
+def test_every_failure_of_postgresql_says_when_to_try_again(
+    error: OperationalError, is_write: bool, may_have_committed: bool
+) -> None:
     problem = failure_of_postgresql(error, is_write=is_write)
 
+    assert problem is not None
     assert (problem.status, problem.headers) == (503, {"Retry-After": "1"})
 
 
-@pytest.mark.parametrize("error", ROLLED_BACK, ids=repr)
-def test_a_write_that_postgresql_rolled_back_changed_nothing(error: OperationalError) -> None:
+@pytest.mark.parametrize("error", [*LOST, *ROLLED_BACK], ids=repr)
+def test_the_outcome_of_a_write_is_unknown_only_where_something_may_be_committed(
+    error: OperationalError, may_have_committed: bool
+) -> None:
     problem = failure_of_postgresql(error, is_write=True)
 
-    assert (problem.slug, problem.detail) == ("unavailable", "Nothing was changed; try again.")
+    assert problem is not None
+    if may_have_committed:
+        assert problem.slug == "outcome-unknown"
+        assert "Idempotency-Key" in problem.detail
+    else:
+        assert (problem.slug, problem.detail) == ("unavailable", "Nothing was changed; try again.")
 
 
-@pytest.mark.parametrize("error", [*LOST, caused_by(psycopg.errors.AdminShutdown("terminated"))], ids=repr)
-def test_the_outcome_of_a_write_whose_connection_was_lost_is_unknown(error: OperationalError) -> None:
-    problem = failure_of_postgresql(error, is_write=True)
+@pytest.mark.parametrize(("errors", "slug"), [(LOST, "outcome-unknown"), (ROLLED_BACK, "unavailable")])
+def test_another_backend_is_not_believed_to_have_committed_nothing(
+    errors: list[OperationalError], slug: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(error_answers, "connection", object())
 
-    assert problem.slug == "outcome-unknown"
-    assert "Idempotency-Key" in problem.detail
+    assert {getattr(failure_of_postgresql(error, is_write=True), "slug", None) for error in errors} == {slug}
+
+
+@pytest.mark.parametrize("is_write", [True, False])
+@pytest.mark.parametrize("error", [psycopg.errors.UndefinedTable, psycopg.errors.CheckViolation], ids=repr)
+def test_what_no_repetition_would_help_is_a_bug(error: type[psycopg.Error], is_write: bool) -> None:
+    assert failure_of_postgresql(caused_by(error("wrong")), is_write=is_write) is None
 
 
 @pytest.mark.parametrize("error", [*LOST, *ROLLED_BACK], ids=repr)
-def test_a_failed_read_is_only_asked_to_try_again(error: OperationalError) -> None:
+def test_a_failed_read_is_only_asked_to_try_again(error: OperationalError, may_have_committed: bool) -> None:
     problem = failure_of_postgresql(error, is_write=False)
 
+    assert problem is not None
     assert (problem.slug, problem.detail) == ("unavailable", "Try again.")
 
 

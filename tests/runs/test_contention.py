@@ -29,10 +29,10 @@ def run(person: Callable[[Role], User]) -> Run:
 @pytest.fixture
 def impatient() -> Iterator[None]:
     """Give up waiting for locks sooner than the service does, to keep the test short."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET lock_timeout = '100ms'")
-        yield
-        cursor.execute("RESET lock_timeout")
+    session: Any = connection.connection
+    session.set_in_each_transaction({"lock_timeout": "100ms"})
+    yield
+    connection.close()
 
 
 @contextmanager
