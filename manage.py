@@ -17,13 +17,19 @@ def main() -> None:
         sys.exit(run_demo(sys.argv[2:]))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "procedures_project.settings")
     from django.core.management import execute_from_command_line
+    from django.db import DatabaseError, InterfaceError
 
     from procedures_project.environment import WrongEnvironment
+    from rest.sqlstates import Meaning, meaning_of
 
     try:
         execute_from_command_line(sys.argv)
     except WrongEnvironment as error:
         sys.exit(str(error))
+    except (DatabaseError, InterfaceError) as error:
+        if "--traceback" in sys.argv or meaning_of(getattr(error.__cause__, "sqlstate", None)) is Meaning.FAULT:
+            raise
+        sys.exit(f"PostgreSQL: {str(error).strip()}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,46 @@
+"""What operators' commands say when PostgreSQL cannot do what they ask."""
+
+import os
+import subprocess
+import sys
+
+import psycopg
+import pytest
+from django.db import connection
+
+from tests import PROJECT_DIR
+from tests.processes import free_port
+
+
+def said(*arguments: str, database_url: str) -> tuple[int, list[str]]:
+    """Run a command, and return its exit code and the lines that it writes to standard error, but log lines."""
+    process = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=PROJECT_DIR, env=os.environ | {"DATABASE_URL": database_url}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return process.returncode, [line for line in process.stderr.splitlines() if not line.startswith("{")]
+
+
+def test_a_command_that_reaches_no_server_says_so_in_its_first_line() -> None:
+    code, lines = said("bump_cache", "--all", database_url=f"postgresql://127.0.0.1:{free_port()}/x")
+
+    assert code == 1
+    assert lines[0].startswith("PostgreSQL: connection failed:")
+    assert not any("Traceback" in line for line in lines)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_command_whose_server_takes_no_writes_says_so_in_one_line() -> None:
+    url = psycopg.conninfo.make_conninfo(os.environ["DATABASE_URL"], dbname=connection.settings_dict["NAME"])
+
+    code, lines = said("bump_cache", "--all", database_url=f"{url} options='-c default_transaction_read_only=on'")
+
+    assert (code, lines) == (1, ["PostgreSQL: cannot execute UPDATE in a read-only transaction"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_wants_the_traceback_gets_it() -> None:
+    code, lines = said("check", "--database", "default", "--traceback", database_url="postgresql://127.0.0.1:1/x")
+
+    assert code == 1
+    assert lines[0].startswith("Traceback")
