@@ -9,16 +9,15 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache as once
 from pathlib import Path
 
 import psycopg
 import structlog
 from django.db import connection as django_connection
-from django.db.migrations.loader import MigrationLoader
 
+from procedures_project.postgresql.inspection import missing_migrations
+from procedures_project.postgresql.objects import faults_of_objects
 from procedures_project.postgresql.waiting import PROBE_PATIENCE_SECONDS, ImpatientConnection, patience
-from versioned_cache.checks import faults_of_triggers
 from versioned_cache.engine import RedisState, cache
 
 logger = structlog.get_logger(__name__)
@@ -41,7 +40,6 @@ SELECT pg_is_in_recovery(), coalesce(
      ORDER BY setrole <> 0 DESC, setdatabase <> 0 DESC LIMIT 1),
     current_setting('default_transaction_read_only')::bool)
 """
-APPLIED = "SELECT app, name FROM django_migrations"
 
 
 class Looker:
@@ -93,11 +91,9 @@ class Looker:
             is_standby, is_read_only = cursor.execute(TAKES_WRITES).fetchone() or (True, True)
             if is_standby:
                 return STANDBY  # what it knows may be old
-            if cursor.execute("SELECT to_regclass('django_migrations')").fetchone() == (None,):
+            if missing_migrations(cursor):
                 return "migrations pending"
-            if _migrations_of_this_code() - set(cursor.execute(APPLIED).fetchall()):
-                return "migrations pending"
-            if faults_of_triggers(cursor):
+            if faults_of_objects(cursor):
                 return "triggers missing"
             return READ_ONLY if is_read_only else "ok"
 
@@ -152,8 +148,3 @@ class Readiness:
         """Let the thread end, and its connection."""
         self._thread.submit(self._looker.close)
         self._thread.shutdown()
-
-
-@once
-def _migrations_of_this_code() -> frozenset[tuple[str, str]]:
-    return frozenset(MigrationLoader(None).disk_migrations)

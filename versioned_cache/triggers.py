@@ -14,9 +14,10 @@ from django.db.migrations.operations.base import Operation, OperationCategory
 from django.db.migrations.state import ProjectState
 
 from versioned_cache.keys import parse_key
+from versioned_cache.search_path import fixed
 
 FORWARD = """
-CREATE FUNCTION {table}_bump_versions() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+CREATE FUNCTION {table}_bump_versions() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP <> 'INSERT' THEN
         {bumps_of_old};
@@ -27,7 +28,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE FUNCTION {table}_bump_all_versions() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+CREATE FUNCTION {table}_bump_all_versions() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     {bumps_of_all};
     RETURN NULL;
@@ -84,7 +85,8 @@ class WatchTable(Operation):
             bumps_of_new=self._bumps_of_row("NEW"),
             bumps_of_all=self._bumps_of_all(),
         )
-        _execute(app_label, schema_editor, [triggers, *self._first_bumps()])
+        functions = (f"{self.table}_bump_versions()", f"{self.table}_bump_all_versions()")
+        _execute(app_label, schema_editor, [triggers, *map(fixed, functions), *self._first_bumps()])
 
     def database_backwards(
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
