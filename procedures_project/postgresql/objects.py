@@ -15,8 +15,8 @@ RECORD = Path(__file__).with_name("objects.sql")
 HEADING = re.compile(r"^-- (?=function |trigger )", re.MULTILINE)
 SCHEMA = "{schema}"  # stands in the record for the schema that the tables are in
 
-ALWAYS = "A"
-ENABLED = {"A": "always", "D": "never", "O": "not for replication", "R": "only for replication"}
+FIRES = {"A": "always", "D": "never", "O": "not for replication", "R": "only for replication"}
+FIRING = {"A": "ENABLE ALWAYS", "D": "DISABLE", "O": "ENABLE", "R": "ENABLE REPLICA"}
 
 # Of the schema that the service's tables are in, but nothing that belongs to an extension.
 DEFINITIONS = """
@@ -57,18 +57,18 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A function or a trigger as a database has it; a trigger with when it fires."""
+    """A function or a trigger: the statement that makes it, and when a trigger fires (`pg_trigger.tgenabled`)."""
 
     statement: str
-    enabled: str
+    fires: str
 
 
 def definitions_in(cursor: Any) -> dict[str, Definition]:
     """Return the functions and triggers that a database has, by their headings in the record."""
     cursor.execute(DEFINITIONS)
     return {
-        heading: Definition(_without_schema(statement, schema), enabled)
-        for heading, statement, enabled, schema in cursor.fetchall()
+        heading: Definition(_without_schema(statement, schema).strip(), fires)
+        for heading, statement, fires, schema in cursor.fetchall()
     }
 
 
@@ -82,31 +82,50 @@ def faults_of_objects(cursor: Any) -> list[Fault]:
 
 
 @once
-def recorded() -> Mapping[str, str]:
-    """Return the statements of the record, by their headings; functions come first."""
+def recorded() -> Mapping[str, Definition]:
+    """Return what the record has, by its headings; functions come first."""
     parts = HEADING.split(RECORD.read_text(encoding="utf-8"))[1:]
-    return {heading: statement.strip() for heading, _, statement in (part.partition("\n") for part in parts)}
+    return {heading: _read(statement) for heading, _, statement in (part.partition("\n") for part in parts)}
 
 
 def record(cursor: Any) -> str:
     """Return the record of what a database has."""
     found = definitions_in(cursor)
-    return "\n\n".join(f"-- {heading}\n{found[heading].statement.strip()}" for heading in sorted(found)) + "\n"
+    return "\n".join(f"-- {heading}\n{_written(heading, found[heading])}\n" for heading in sorted(found))
+
+
+def _written(heading: str, definition: Definition) -> str:
+    if heading.startswith("function"):
+        return definition.statement
+    return f"{definition.statement};\n{_firing(heading, definition.fires)}"
+
+
+def _read(text: str) -> Definition:
+    statement, _, firing = text.strip().rpartition(";\nALTER TABLE ")
+    if not statement:
+        return Definition(text.strip(), "A")
+    return Definition(statement, next(fires for fires, word in FIRING.items() if f" {word} TRIGGER " in firing))
+
+
+def _firing(heading: str, fires: str) -> str:
+    """Return the statement that lets a trigger fire as it should."""
+    _, name, _, table = heading.split()
+    return f"ALTER TABLE {table} {FIRING[fires]} TRIGGER {name}"
 
 
 def _faults_of_definitions(cursor: Any) -> Iterator[Fault]:
     found = definitions_in(cursor)
     cursor.execute("SELECT quote_ident(current_schema())")
     (schema,) = cursor.fetchone()
-    for heading, statement in recorded().items():
+    for heading, right in recorded().items():
         own = found.get(heading)
-        mending = _mending(heading, statement.replace(SCHEMA, schema))
+        mending = _mending(heading, right.statement.replace(SCHEMA, schema), right.fires)
         if own is None:
             yield Fault(f"{heading}: missing", mending)
-        elif own.statement.strip() != statement:
+        elif own.statement != right.statement:
             yield Fault(f"{heading}: another one than the migrations make", mending)
-        elif own.enabled != ALWAYS:
-            yield Fault(f"{heading}: fires {ENABLED[own.enabled]}", mending[-1:])
+        elif own.fires != right.fires:
+            yield Fault(f"{heading}: fires {FIRES[own.fires]}", mending[-1:])
 
 
 def _faults_of_keys(cursor: Any) -> Iterator[Fault]:
@@ -118,17 +137,12 @@ def _faults_of_keys(cursor: Any) -> Iterator[Fault]:
         )
 
 
-def _mending(heading: str, statement: str) -> tuple[str, ...]:
-    """Return what makes a function or a trigger anew; a trigger's last statement lets it fire always."""
-    kind, name, *rest = heading.split()
-    if kind == "function":
+def _mending(heading: str, statement: str, fires: str) -> tuple[str, ...]:
+    """Return what makes a function or a trigger anew; a trigger's last statement says when it fires."""
+    if heading.startswith("function"):
         return (statement,)
-    table = rest[-1]
-    return (
-        f"DROP TRIGGER IF EXISTS {name} ON {table}",
-        statement,
-        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}",
-    )
+    _, name, _, table = heading.split()
+    return f"DROP TRIGGER IF EXISTS {name} ON {table}", statement, _firing(heading, fires)
 
 
 def _without_schema(statement: str, schema: str) -> str:

@@ -151,6 +151,18 @@ BEGIN
     RAISE EXCEPTION '% is never emptied', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $function$
 
+-- function runs_note_words()
+CREATE OR REPLACE FUNCTION runs_note_words()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', '{schema}', 'pg_temp'
+AS $function$
+BEGIN
+    INSERT INTO runs_runwords (run_id, words)
+    VALUES (NEW.id, runs_words(concat_ws(' ', NEW.title, NEW.external_ref, NEW.started_by_name)));
+    RETURN NULL;
+END $function$
+
 -- function runs_protect_event()
 CREATE OR REPLACE FUNCTION runs_protect_event()
  RETURNS trigger
@@ -225,59 +237,92 @@ BEGIN
     RETURN NULL;
 END $function$
 
+-- function runs_words(text)
+CREATE OR REPLACE FUNCTION runs_words(text text)
+ RETURNS tsvector
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+    SELECT array_to_tsvector(array_remove(regexp_split_to_array(
+        lower(text), '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u007f]+'), ''))
+$function$
+
 -- trigger current_revision_is_its_own on procedures_procedure
-CREATE TRIGGER current_revision_is_its_own AFTER INSERT OR UPDATE OF current_id ON procedures_procedure FOR EACH ROW EXECUTE FUNCTION procedures_check_current()
+CREATE TRIGGER current_revision_is_its_own AFTER INSERT OR UPDATE OF current_id ON procedures_procedure FOR EACH ROW EXECUTE FUNCTION procedures_check_current();
+ALTER TABLE procedures_procedure ENABLE ALWAYS TRIGGER current_revision_is_its_own
 
 -- trigger event_is_append_only on runs_runevent
-CREATE TRIGGER event_is_append_only BEFORE DELETE OR UPDATE ON runs_runevent FOR EACH ROW EXECUTE FUNCTION runs_protect_event()
+CREATE TRIGGER event_is_append_only BEFORE DELETE OR UPDATE ON runs_runevent FOR EACH ROW EXECUTE FUNCTION runs_protect_event();
+ALTER TABLE runs_runevent ENABLE ALWAYS TRIGGER event_is_append_only
 
 -- trigger event_raises_version on runs_runevent
-CREATE CONSTRAINT TRIGGER event_raises_version AFTER INSERT OR DELETE OR UPDATE ON runs_runevent DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION runs_raise_version_of_event()
+CREATE CONSTRAINT TRIGGER event_raises_version AFTER INSERT OR DELETE OR UPDATE ON runs_runevent DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION runs_raise_version_of_event();
+ALTER TABLE runs_runevent ENABLE ALWAYS TRIGGER event_raises_version
 
 -- trigger event_truncation_raises_versions on runs_runevent
-CREATE TRIGGER event_truncation_raises_versions AFTER TRUNCATE ON runs_runevent FOR EACH STATEMENT EXECUTE FUNCTION runs_raise_all_versions()
+CREATE TRIGGER event_truncation_raises_versions AFTER TRUNCATE ON runs_runevent FOR EACH STATEMENT EXECUTE FUNCTION runs_raise_all_versions();
+ALTER TABLE runs_runevent ENABLE ALWAYS TRIGGER event_truncation_raises_versions
 
 -- trigger is_never_emptied on procedures_procedure
-CREATE TRIGGER is_never_emptied BEFORE TRUNCATE ON procedures_procedure FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncation()
+CREATE TRIGGER is_never_emptied BEFORE TRUNCATE ON procedures_procedure FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncation();
+ALTER TABLE procedures_procedure ENABLE ALWAYS TRIGGER is_never_emptied
 
 -- trigger is_never_emptied on procedures_receipt
-CREATE TRIGGER is_never_emptied BEFORE TRUNCATE ON procedures_receipt FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncation()
+CREATE TRIGGER is_never_emptied BEFORE TRUNCATE ON procedures_receipt FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncation();
+ALTER TABLE procedures_receipt ENABLE ALWAYS TRIGGER is_never_emptied
 
 -- trigger is_never_emptied on procedures_revision
-CREATE TRIGGER is_never_emptied BEFORE TRUNCATE ON procedures_revision FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncation()
+CREATE TRIGGER is_never_emptied BEFORE TRUNCATE ON procedures_revision FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncation();
+ALTER TABLE procedures_revision ENABLE ALWAYS TRIGGER is_never_emptied
 
 -- trigger is_never_emptied on procedures_step
-CREATE TRIGGER is_never_emptied BEFORE TRUNCATE ON procedures_step FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncation()
+CREATE TRIGGER is_never_emptied BEFORE TRUNCATE ON procedures_step FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncation();
+ALTER TABLE procedures_step ENABLE ALWAYS TRIGGER is_never_emptied
 
 -- trigger is_never_emptied on runs_run
-CREATE TRIGGER is_never_emptied BEFORE TRUNCATE ON runs_run FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncation()
+CREATE TRIGGER is_never_emptied BEFORE TRUNCATE ON runs_run FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncation();
+ALTER TABLE runs_run ENABLE ALWAYS TRIGGER is_never_emptied
 
 -- trigger is_never_emptied on runs_runevent
-CREATE TRIGGER is_never_emptied BEFORE TRUNCATE ON runs_runevent FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncation()
+CREATE TRIGGER is_never_emptied BEFORE TRUNCATE ON runs_runevent FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncation();
+ALTER TABLE runs_runevent ENABLE ALWAYS TRIGGER is_never_emptied
 
 -- trigger procedure_raises_versions on procedures_procedure
-CREATE CONSTRAINT TRIGGER procedure_raises_versions AFTER INSERT OR DELETE OR UPDATE ON procedures_procedure DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION procedures_raise_versions()
+CREATE CONSTRAINT TRIGGER procedure_raises_versions AFTER INSERT OR DELETE OR UPDATE ON procedures_procedure DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION procedures_raise_versions();
+ALTER TABLE procedures_procedure ENABLE ALWAYS TRIGGER procedure_raises_versions
 
 -- trigger procedure_stays_once_published on procedures_procedure
-CREATE TRIGGER procedure_stays_once_published BEFORE DELETE OR UPDATE ON procedures_procedure FOR EACH ROW EXECUTE FUNCTION procedures_protect_head()
+CREATE TRIGGER procedure_stays_once_published BEFORE DELETE OR UPDATE ON procedures_procedure FOR EACH ROW EXECUTE FUNCTION procedures_protect_head();
+ALTER TABLE procedures_procedure ENABLE ALWAYS TRIGGER procedure_stays_once_published
 
 -- trigger procedure_truncation_raises_versions on procedures_procedure
-CREATE TRIGGER procedure_truncation_raises_versions AFTER TRUNCATE ON procedures_procedure FOR EACH STATEMENT EXECUTE FUNCTION procedures_raise_all_versions()
+CREATE TRIGGER procedure_truncation_raises_versions AFTER TRUNCATE ON procedures_procedure FOR EACH STATEMENT EXECUTE FUNCTION procedures_raise_all_versions();
+ALTER TABLE procedures_procedure ENABLE ALWAYS TRIGGER procedure_truncation_raises_versions
 
 -- trigger receipt_is_append_only on procedures_receipt
-CREATE TRIGGER receipt_is_append_only BEFORE DELETE OR UPDATE ON procedures_receipt FOR EACH ROW EXECUTE FUNCTION procedures_protect_receipt()
+CREATE TRIGGER receipt_is_append_only BEFORE DELETE OR UPDATE ON procedures_receipt FOR EACH ROW EXECUTE FUNCTION procedures_protect_receipt();
+ALTER TABLE procedures_receipt ENABLE ALWAYS TRIGGER receipt_is_append_only
 
 -- trigger revision_is_immutable_once_published on procedures_revision
-CREATE TRIGGER revision_is_immutable_once_published BEFORE DELETE OR UPDATE ON procedures_revision FOR EACH ROW EXECUTE FUNCTION procedures_protect_revision()
+CREATE TRIGGER revision_is_immutable_once_published BEFORE DELETE OR UPDATE ON procedures_revision FOR EACH ROW EXECUTE FUNCTION procedures_protect_revision();
+ALTER TABLE procedures_revision ENABLE ALWAYS TRIGGER revision_is_immutable_once_published
+
+-- trigger run_has_words on runs_run
+CREATE TRIGGER run_has_words AFTER INSERT ON runs_run FOR EACH ROW EXECUTE FUNCTION runs_note_words();
+ALTER TABLE runs_run ENABLE TRIGGER run_has_words
 
 -- trigger run_keeps_its_origin on runs_run
-CREATE TRIGGER run_keeps_its_origin BEFORE DELETE OR UPDATE ON runs_run FOR EACH ROW EXECUTE FUNCTION runs_protect_origin()
+CREATE TRIGGER run_keeps_its_origin BEFORE DELETE OR UPDATE ON runs_run FOR EACH ROW EXECUTE FUNCTION runs_protect_origin();
+ALTER TABLE runs_run ENABLE ALWAYS TRIGGER run_keeps_its_origin
 
 -- trigger run_raises_version on runs_run
-CREATE CONSTRAINT TRIGGER run_raises_version AFTER INSERT OR DELETE OR UPDATE ON runs_run DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION runs_raise_version()
+CREATE CONSTRAINT TRIGGER run_raises_version AFTER INSERT OR DELETE OR UPDATE ON runs_run DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION runs_raise_version();
+ALTER TABLE runs_run ENABLE ALWAYS TRIGGER run_raises_version
 
 -- trigger run_truncation_raises_versions on runs_run
-CREATE TRIGGER run_truncation_raises_versions AFTER TRUNCATE ON runs_run FOR EACH STATEMENT EXECUTE FUNCTION runs_raise_all_versions()
+CREATE TRIGGER run_truncation_raises_versions AFTER TRUNCATE ON runs_run FOR EACH STATEMENT EXECUTE FUNCTION runs_raise_all_versions();
+ALTER TABLE runs_run ENABLE ALWAYS TRIGGER run_truncation_raises_versions
 
 -- trigger step_is_immutable_once_published on procedures_step
-CREATE TRIGGER step_is_immutable_once_published BEFORE INSERT OR DELETE OR UPDATE ON procedures_step FOR EACH ROW EXECUTE FUNCTION procedures_protect_step()
+CREATE TRIGGER step_is_immutable_once_published BEFORE INSERT OR DELETE OR UPDATE ON procedures_step FOR EACH ROW EXECUTE FUNCTION procedures_protect_step();
+ALTER TABLE procedures_step ENABLE ALWAYS TRIGGER step_is_immutable_once_published

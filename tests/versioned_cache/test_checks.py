@@ -202,6 +202,6 @@ def test_a_trigger_that_misses_an_event_is_an_error() -> None:
 def test_nothing_is_said_while_a_migration_may_bring_what_is_missing() -> None:
     """The command `migrate` runs the checks of the database first, and would refuse to mend it."""
     execute("DROP TRIGGER run_raises_version ON runs_run")
-    MigrationRecorder(connection).record_unapplied("runs", "0004_fixed_search_path")
+    MigrationRecorder(connection).record_unapplied("runs", "0007_fixed_search_path")
 
     assert found_in_database() == []

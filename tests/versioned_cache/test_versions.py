@@ -180,3 +180,36 @@ def test_a_snapshot_sees_nothing_that_is_committed_meanwhile(
 def test_nothing_can_be_written_in_a_snapshot(procedure: Procedure) -> None:
     with pytest.raises(DatabaseError), one_snapshot():
         procedure.save()
+
+
+@pytest.mark.parametrize("elsewhere", ["raised_since = raised_since - interval '1 day'", "raised_in = 0"])
+def test_on_another_server_or_in_another_table_the_next_version_is_the_clocks_and_then_it_counts_by_one(
+    procedure: Procedure, elsewhere: str
+) -> None:
+    def write() -> None:
+        Procedure.objects.update(tags=[])
+
+    execute(f"UPDATE resource_version SET version = version - 3600000, {elsewhere}")  # noqa: S608
+
+    _, jump = bumps_of(write)
+
+    assert jump > 3_600_000
+    assert bumps_of(write) == (1, 1)
+
+
+def test_a_transaction_bumps_although_one_of_another_server_with_its_number_bumped_before(procedure: Procedure) -> None:
+    def write() -> None:
+        with transaction.atomic():
+            execute(
+                "UPDATE resource_version SET raised_by = pg_current_xact_id(),"
+                " raised_since = raised_since - interval '1 day'"
+            )
+            Procedure.objects.update(tags=[])
+
+    assert min(bumps_of(write)) > 0
+
+
+def test_a_clock_that_is_behind_lets_no_version_go_back(procedure: Procedure) -> None:
+    execute("UPDATE resource_version SET version = version + 3600000, raised_in = 0")
+
+    assert bumps_of(lambda: Procedure.objects.update(tags=[])) == (1, 1)

@@ -5,6 +5,7 @@ from django.db import migrations
 from versioned_cache.search_path import FixSearchPath
 
 FUNCTIONS = [
+    "runs_note_words()",
     "runs_raise_version()",
     "runs_raise_version_of_event()",
     "runs_raise_all_versions()",
@@ -17,7 +18,7 @@ class Migration(migrations.Migration):
     """Fix the functions' paths."""
 
     dependencies = [
-        ("runs", "0003_ledger_is_append_only"),
+        ("runs", "0006_words_of_old_runs"),
         ("versioned_cache", "0002_versions_know_their_server"),
     ]
     operations = [FixSearchPath(FUNCTIONS)]
