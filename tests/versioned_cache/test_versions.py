@@ -210,6 +210,11 @@ def test_a_transaction_bumps_although_one_of_another_server_with_its_number_bump
 
 
 def test_a_clock_that_is_behind_lets_no_version_go_back(procedure: Procedure) -> None:
-    execute("UPDATE resource_version SET version = version + 3600000, raised_in = 0")
+    def write() -> None:
+        Procedure.objects.update(tags=[])
+        execute("SET CONSTRAINTS ALL IMMEDIATE")
 
-    assert bumps_of(lambda: Procedure.objects.update(tags=[])) == (1, 1)
+    with transaction.atomic():
+        execute("UPDATE resource_version SET version = version + 3600000, raised_in = 0, raised_by = '1'")
+        assert bumps_of(write) == (1, 1)
+        transaction.set_rollback(True)
