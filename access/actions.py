@@ -31,3 +31,12 @@ def revoke_token(*, token: ApiToken, now: datetime, actor: User | None = None) -
         token.revoked_at = now
         token.save(update_fields=["revoked_at"])
         history.record(token, token.user, actor=actor, what=f"Revoked the token {token}.")
+
+
+@transaction.atomic
+def revoke_tokens_of(user: User, *, now: datetime, actor: User | None = None) -> int:
+    """Revoke every token of `user` that is valid, and return how many these were."""
+    tokens = ApiToken.objects.filter(user=user, revoked_at__isnull=True)
+    for token in tokens:
+        revoke_token(token=token, now=now, actor=actor)
+    return len(tokens)

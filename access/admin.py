@@ -4,29 +4,47 @@ People with the role `admin` manage other people, but nobody with rights that th
 superusers and their tokens are not there for them.
 """
 
+from http import HTTPStatus
 from typing import Any, cast
 
 from axes.models import AccessAttempt
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.db.models import ForeignKey, ManyToManyField, QuerySet
-from django.forms import ModelChoiceField, ModelForm, ModelMultipleChoiceField
-from django.http import HttpRequest
+from django.forms import BooleanField, ModelChoiceField, ModelForm, ModelMultipleChoiceField
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from access.actions import assign_secret, revoke_token
+from access.actions import assign_secret, revoke_token, revoke_tokens_of
 from access.admin_lists import ListAdmin
 from access.history import has_acted
 from access.models import ApiToken
 from access.reach import groups_within_reach, people_within_reach, permissions_within_reach
 
+REVOKE_TOKENS = "revoke_tokens"
+
 admin.site.unregister([User, Group])
+
+
+class PasswordAndTokensForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
+    """A new password for somebody. Their tokens stay valid unless it is said otherwise: devices depend on them."""
+
+    revoke_tokens = BooleanField(
+        required=False,
+        label="Revoke this person's API tokens too",
+        help_text="A new password alone leaves them valid. What uses them stops working.",
+    )
 
 
 @admin.register(User)
 class PersonAdmin(UserAdmin[User], ListAdmin[User]):
     """People."""
+
+    change_password_form = PasswordAndTokensForm
+    change_user_password_template = "access/change_password.html"  # noqa: S105
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).filter(pk__in=people_within_reach(cast(User, request.user)))
@@ -35,6 +53,16 @@ class PersonAdmin(UserAdmin[User], ListAdmin[User]):
         # Rights come with groups; only superusers grant others.
         fields = super().get_readonly_fields(request, obj)
         return fields if cast(User, request.user).is_superuser else (*fields, "is_superuser", "user_permissions")
+
+    @transaction.atomic
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        """Change a person's password, and revoke their tokens with it if so asked."""
+        response = super().user_change_password(request, id, form_url)
+        if response.status_code == HTTPStatus.FOUND and REVOKE_TOKENS in request.POST:
+            user, actor = self.get_queryset(request).get(pk=id), cast(User, request.user)
+            count = revoke_tokens_of(user, now=timezone.now(), actor=actor)
+            self.message_user(request, f"Revoked tokens: {count}.")
+        return response
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return super().has_delete_permission(request, obj) and (obj is None or not has_acted(obj))
@@ -73,14 +101,14 @@ class RoleAdmin(GroupAdmin, ListAdmin[Group]):
 class ApiTokenAdmin(ListAdmin[ApiToken]):
     """API tokens."""
 
-    list_display = ["beginning", "name", "user", "created_at", "expires_at", "revoked_at"]
+    list_display = ["beginning", "name", "user", "created_at", "last_used_at", "expires_at", "revoked_at"]
     list_filter = [("user", admin.RelatedOnlyFieldListFilter)]
     search_fields = ["name", "beginning", "user__username"]
     autocomplete_fields = ["user"]
     actions = ["revoke"]
 
-    fields = ["beginning", "name", "user", "created_at", "expires_at", "revoked_at"]
-    readonly_fields = ["beginning", "created_at", "revoked_at"]
+    fields = ["beginning", "name", "user", "created_at", "last_used_at", "expires_at", "revoked_at"]
+    readonly_fields = ["beginning", "created_at", "last_used_at", "revoked_at"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
         return super().get_queryset(request).filter(user__in=people_within_reach(cast(User, request.user)))

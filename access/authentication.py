@@ -24,6 +24,7 @@ from rest_framework.request import Request
 
 from access.addresses import counted_address
 from access.models import ApiToken
+from access.token_uses import token_uses
 from access.wrong_tokens import wrong_tokens
 
 BEARER_TTL_SECONDS = 5.0
@@ -68,6 +69,7 @@ def bearer_of(authorization: str, now: datetime) -> Bearer | None:
     token = ApiToken.objects.with_secret(secret).valid_at(now).select_related("user").first()
     if token is None:
         return None
+    token_uses.note(token, now)
     # The user caches them, so that later checks do not ask PostgreSQL.
     rights = frozenset(token.user.get_all_permissions())
     return Bearer(token.user, token, rights, asked_at)

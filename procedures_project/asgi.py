@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping
 from typing import Any
 from wsgiref.types import WSGIApplication
@@ -14,7 +15,8 @@ from procedures_project.wsgi import django
 # The modules below need the apps, which the one above has loaded.
 # isort: split
 
-from procedures_project.django_pool import DjangoPool
+from access.token_uses import WRITE_SECONDS, token_uses
+from procedures_project.django_pool import DjangoPool, PoolExhausted
 from procedures_project.gate import Gate, Send
 from procedures_project.listener import drop_answers_that_nobody_takes
 from procedures_project.log_stream import LOG_STREAM
@@ -58,7 +60,11 @@ class Application:
         self._gate = Gate(pool, reader, readiness)
         await receive()
         await readiness.look()
-        tasks = [asyncio.create_task(readiness.keep_looking()), asyncio.create_task(drop_answers_that_nobody_takes())]
+        tasks = [
+            asyncio.create_task(readiness.keep_looking()),
+            asyncio.create_task(_keep_writing_uses(pool)),
+            asyncio.create_task(drop_answers_that_nobody_takes()),
+        ]
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for task in tasks:
@@ -69,6 +75,14 @@ class Application:
         readiness.close()
         await pool.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _keep_writing_uses(pool: DjangoPool) -> None:
+    """Write down every now and then which tokens were used."""
+    while True:
+        await asyncio.sleep(WRITE_SECONDS)
+        with contextlib.suppress(PoolExhausted):  # another time
+            await pool.ask(token_uses.write, time.monotonic())
 
 
 application = Application(django)
