@@ -67,7 +67,8 @@ class Stores:
     @property
     def redis(self) -> Redis:
         """A client of Valkey."""
-        return self.valkey.client
+        client: Redis = self.valkey.client
+        return client
 
     def workload(self, procedures: int, steps: int = 10) -> Workload:
         """Return a database of that size, made at the first call, beside an empty Redis."""

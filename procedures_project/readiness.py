@@ -18,7 +18,8 @@ from django.db import connection as django_connection
 from procedures_project.postgresql.inspection import missing_migrations
 from procedures_project.postgresql.objects import faults_of_objects
 from procedures_project.postgresql.waiting import PROBE_PATIENCE_SECONDS, ImpatientConnection, patience
-from versioned_cache.engine import RedisState, cache
+from versioned_cache.engine import cache
+from versioned_cache.health import RedisState
 
 logger = structlog.get_logger(__name__)
 
@@ -52,14 +53,15 @@ class Looker:
         """Return the state of the service, and of what it needs.
 
         `status` is `ok`; `degraded` without Redis, when everything works and is slower, and while PostgreSQL takes no
-        writes, when reads work; or `unavailable`.
+        writes, when reads work; or `unavailable`. `redis_reason` says why Redis refuses bumps.
         """
-        postgresql, redis = self._state_of_postgresql(), cache.state_of_redis()
+        postgresql, redis = self._state_of_postgresql(), cache.look()
         if postgresql not in {"ok", *READS_ALONE}:
             status = "unavailable"
         else:
-            status = "ok" if postgresql == "ok" and redis is RedisState.OK else "degraded"
-        return {"status": status, "postgresql": postgresql, "redis": redis.value}
+            status = "ok" if postgresql == "ok" and redis.state is RedisState.OK else "degraded"
+        reason = {"redis_reason": redis.reason} if redis.reason else {}
+        return {"status": status, "postgresql": postgresql, "redis": redis.state.value, **reason}
 
     def close(self) -> None:
         """Give up the connection."""

@@ -13,6 +13,7 @@ from procedures_project import environment_rules as rules
 from procedures_project.environment import Environment
 from procedures_project.logging_config import default_format, logging_config
 from procedures_project.metric_files import count_in
+from versioned_cache.addresses import Credentials
 from versioned_cache.configuration import checked_redis_url, redis_caches
 
 django_stubs_ext.monkeypatch()  # generic Django classes, before any app is imported
@@ -130,8 +131,18 @@ DATABASES = {
 
 # --- Redis or Valkey: the versioned cache ---
 
-REDIS_URL = env.required("REDIS_URL", checked_redis_url, stand_in="redis://")
-CACHES = redis_caches(REDIS_URL, client_name="procedures")
+REDIS_URL = env.required("REDIS_URL", checked_redis_url, stand_in="redis://localhost")
+CACHES = redis_caches(
+    REDIS_URL,
+    client_name="procedures",
+    credentials=Credentials(
+        env.optional("REDIS_USERNAME", rules.text, default=""), env.optional("REDIS_PASSWORD", rules.text, default="")
+    ),
+    sentinel_credentials=Credentials(
+        env.optional("REDIS_SENTINEL_USERNAME", rules.text, default=""),
+        env.optional("REDIS_SENTINEL_PASSWORD", rules.text, default=""),
+    ),
+)
 CACHE_METRIC_PREFIX = "backend_procedure_cache"
 CACHE_EVENT_PREFIX = "procedure_cache"
 # The lease X: how long a crash, a lost bump or a write past the service can go unnoticed at most.

@@ -47,7 +47,7 @@ def warm_up() -> None:
     from versioned_cache.engine import cache  # noqa: PLC0415  # its modules need the apps
 
     _ = get_resolver().url_patterns
-    cache.state_of_redis()
+    cache.look()
     # What is loaded stays. A collection that looked at it would take as long as Redis is waited for.
     gc.collect()
     gc.freeze()

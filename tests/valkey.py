@@ -28,7 +28,7 @@ class Valkey:
     ) -> None:
         self.binary = argv[0]
         self.port = port
-        self.client = Redis(host=HOST, port=port, socket_timeout=5)
+        self.client: Any = Redis(host=HOST, port=port, socket_timeout=5)  # whose execute_command has no types
         self._argv = argv
         self._dump = folder / "dump.rdb"
         self._process = process or _started(argv)

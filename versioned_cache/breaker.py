@@ -1,14 +1,24 @@
-"""A circuit breaker around Redis: after some failures in a row nobody waits for it, but one probe now and then.
+"""A circuit breaker around Redis: after some failures in a row nobody waits for it.
 
-What made somebody wait before it failed opens it at once, so that no request waits for the same Redis twice.
+What made somebody wait before it failed opens it at once, so that no request waits for the same Redis twice. So does an
+answer that says that this server takes no bumps. It is closed by a write that Redis has taken, and by nothing else: a
+server that answers reads and refuses bumps would be believed for ever (Note [Refused bumps]). While it is open somebody
+is asked for that proof now and then; no read waits for it.
 
-The libraries for it either hold a lock over the call, or let several probes through.
+The libraries for it either hold a lock over the call, or let reads be the probe.
 """
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+import structlog
+
+from versioned_cache import events
+from versioned_cache.refusals import Refusal, Scope, refusal_of
+
+logger = structlog.get_logger(__name__)
 
 FAILURES_TO_OPEN = 3
 OPEN_SECONDS = 1.0
@@ -20,7 +30,25 @@ class CacheUnavailable(Exception):
 
 
 class CommandRefused(CacheUnavailable):
-    """Redis answers, and refuses the command."""
+    """Redis answers, and refuses the command.
+
+    Args:
+        code: The first word of its answer.
+        text: The answer.
+
+    Attributes:
+        refusal: What the code means.
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{code}: {refusal_of(code).meaning} ({text.removeprefix(code).strip()})")
+        self.code = code
+        self.refusal: Refusal = refusal_of(code)
+
+
+def unavailable(error: Exception) -> CacheUnavailable:
+    """Return what to raise for an error of a driver, a resolver or TLS."""
+    return CacheUnavailable(f"{type(error).__name__}: {error}")
 
 
 class BreakerOpen(CacheUnavailable):
@@ -28,20 +56,33 @@ class BreakerOpen(CacheUnavailable):
 
 
 class Breaker:
-    """The state of one process's trust in Redis. Safe to share between threads; no lock is held over a call."""
+    """The state of one process's trust in Redis. Safe to share between threads; no lock is held over a call.
 
-    def __init__(self) -> None:
+    Args:
+        ask_for_proof: Called now and then while the breaker is open, by whoever was turned away: it should see to it
+            that a write is tried, and must not wait for that.
+    """
+
+    def __init__(self, ask_for_proof: Callable[[], object] = lambda: None) -> None:
+        self._ask_for_proof = ask_for_proof
         self._lock = threading.Lock()
         self._failures = 0
-        self._closed_again_at = 0.0
+        self._opened_at: float | None = None
+        self._next_proof_at = 0.0
         self._cause = ""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether Redis is not trusted at present."""
+        return self._opened_at is not None
+
     @contextmanager
-    def guard(self, *, bypass: bool = False) -> Iterator[None]:
-        """Run the block if Redis is trusted, or as the one probe, and learn from how it ends.
+    def guard(self, *, bypass: bool = False, proves: bool = False) -> Iterator[None]:
+        """Run the block if Redis is trusted, and learn from how it ends.
 
         Args:
             bypass: Whether to run the block in any case.
+            proves: Whether the block is a write, or several, as a bump is one: if it ends well, Redis is trusted.
 
         Raises:
             BreakerOpen: Redis is not trusted at present; nothing was tried.
@@ -52,38 +93,52 @@ class Breaker:
         try:
             yield
         except CacheUnavailable as error:
-            self.learn(time.monotonic() - started, error)
+            self.learn(time.monotonic() - started, error, proves=proves)
             raise
-        self.learn(time.monotonic() - started)
+        self.learn(time.monotonic() - started, proves=proves)
 
     def enter(self) -> None:
-        """Return if Redis is trusted, or if this caller is the one probe; it owes a call of `learn`.
+        """Return if Redis is trusted; the caller owes a call of `learn`.
 
         Raises:
             BreakerOpen: Redis is not trusted at present; nothing may be tried.
         """
-        if self._failures < FAILURES_TO_OPEN:
+        if self._opened_at is None:
             return
         with self._lock:
-            if time.monotonic() < self._closed_again_at:
-                raise BreakerOpen(f"not asked, since it failed: {self._cause}")
-            # This caller is the probe; whoever comes while it is under way is turned away.
-            self._closed_again_at = time.monotonic() + OPEN_SECONDS
+            is_due = time.monotonic() >= self._next_proof_at
+            if is_due:
+                self._next_proof_at = time.monotonic() + OPEN_SECONDS
+        if is_due:
+            self._ask_for_proof()
+        raise BreakerOpen(f"not asked, since it failed: {self._cause}")
 
-    def learn(self, seconds: float, error: CacheUnavailable | None = None) -> None:
+    def learn(self, seconds: float, error: CacheUnavailable | None = None, *, proves: bool = False) -> None:
         """Take note of how an operation ended, and of how long it took."""
         is_slow = seconds > SLOW_SECONDS
         if error is not None:
-            self._fail(FAILURES_TO_OPEN if is_slow else 1, str(error))
+            is_distrusted = isinstance(error, CommandRefused) and (proves or error.refusal.scope is Scope.SERVER)
+            self._fail(FAILURES_TO_OPEN if is_slow or is_distrusted else 1, str(error))
         elif is_slow:
             self._fail(1, "it answers slowly")
-        else:
+        elif self._opened_at is None:
             self._failures = 0
+        elif proves:
+            self._close()
 
     def _fail(self, failures: int, cause: str) -> None:
         with self._lock:
             self._cause = cause
-            # An open one keeps its probes: else bumps that fail more often than that would keep all reads out.
-            if self._failures < FAILURES_TO_OPEN:
-                self._closed_again_at = time.monotonic() + OPEN_SECONDS
             self._failures += failures
+            is_opened = self._opened_at is None and self._failures >= FAILURES_TO_OPEN
+            if is_opened:
+                self._opened_at = time.monotonic()
+                self._next_proof_at = self._opened_at + OPEN_SECONDS
+        if is_opened:
+            logger.warning(events.BREAKER_OPENED, error=cause)
+
+    def _close(self) -> None:
+        with self._lock:
+            opened_at, self._opened_at, self._failures = self._opened_at, None, 0
+        if opened_at is not None:
+            logger.info(events.BREAKER_CLOSED, seconds=round(time.monotonic() - opened_at, 3))

@@ -23,9 +23,16 @@ def bump_counters(store: Store, resources: Sequence[Resource], *, bypass_breaker
     Raises:
         CacheUnavailable: Redis is unusable, or this process was delayed each time for half a lease.
     """
+    versions: dict[Resource, int] = {}
+    for group in store.by_server(resources):
+        versions |= _bump_on_one_server(store, group, bypass_breaker=bypass_breaker)
+    return versions
+
+
+def _bump_on_one_server(store: Store, resources: Sequence[Resource], *, bypass_breaker: bool) -> dict[Resource, int]:
     for _ in range(TRIES):
         # Note [The fence]: the time is asked before the versions.
-        asked_at_ms = store.clock_ms(bypass_breaker=bypass_breaker)
+        asked_at_ms = store.clock_ms(resources[0], bypass_breaker=bypass_breaker)
         versions = committed_versions(resources)
         if store.bump(versions, asked_at_ms, bypass_breaker=bypass_breaker):
             return versions

@@ -1,69 +1,75 @@
 """What a project says about its cache in its settings. Everything has a default but where Redis is."""
 
-import re
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
-from redis import ConnectionPool
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from versioned_cache.addresses import NOBODY, Address, Credentials, parse, tls_context
 
 # Note [Redis timeouts]
 # redis-py's defaults (5 s, 10 retries) make one request wait a minute for a frozen server. A read takes
 # a tenth of a millisecond, so a server that needs a hundred is as good as down. A bump may wait longer, twice.
 READ_TIMEOUT_SECONDS = 0.1
 BUMP_TIMEOUT_SECONDS = 0.125
+CONNECT_TIMEOUT_SECONDS = 1.0  # each step of making a connection, which nobody waits for to its end
 
 READS, BUMPS = "default", "bumps"
 """The entries of `CACHES` over which the cache is read and filled, and over which counters are bumped after a write."""
 
 PARSER = "versioned_cache.connection.DeadlineParser"
-
-
-URL_FORM = "redis://[user:password@]host:6379/0, rediss://… for TLS, or unix:///path/of/the/socket"
+CONNECTION_FACTORY = "versioned_cache.servers.ConnectionFactory"
 
 
 def checked_redis_url(url: str) -> str:
-    """Return the URL of a Redis server, if redis-py can read it and takes all of it to heart.
+    """Return the URL, if it leads to one server, to Sentinels or to a cluster.
 
     Raises:
-        ValueError: it does not. The message holds nothing of the URL, which may have a password.
+        ValueError: it does not, or a file that it names cannot be used. The message, which goes on after the name of
+            what was read, tells no user and no password.
     """
-    if not re.match(r"(rediss?|unix)://", url):
-        raise ValueError(f"must be the address of a Redis server: {URL_FORM}")
-    try:
-        # Nothing is connected. Options of the URL are arguments of the connection, or nobody's.
-        ConnectionPool.from_url(url).make_connection()
-        parts = urlsplit(url)
-        is_whole = parts.scheme == "unix" or bool(re.fullmatch(r"/?\d*", parts.path) and parts.port != 0)
-    except (ValueError, TypeError, AttributeError):
-        is_whole = False
-    if not is_whole:
-        raise ValueError(f"cannot be read: write {URL_FORM}; percent-encode reserved characters in its password")
+    address = parse(url)
+    if address.tls is not None:
+        tls_context(address.tls)
     return url
 
 
-def redis_caches(url: str, client_name: str) -> dict[str, dict[str, Any]]:
-    """Return the setting `CACHES` for a Redis server.
+def redis_caches(
+    url: str, client_name: str, credentials: Credentials = NOBODY, sentinel_credentials: Credentials = NOBODY
+) -> dict[str, dict[str, Any]]:
+    """Return the setting `CACHES` for Redis.
 
     Args:
-        url: The server's, as redis-py reads it.
-        client_name: What the server calls this program's connections, followed by their purpose.
+        url: Where it is; `addresses.FORM` says what it looks like.
+        client_name: What servers call this program's connections, followed by their purpose.
+        credentials: Who connects, in place of those in the URL, where some characters must be encoded.
+        sentinel_credentials: The same for Sentinels.
+
+    Raises:
+        ValueError: see `checked_redis_url`.
     """
+    address = parse(checked_redis_url(url))
+    address = replace(
+        address,
+        credentials=credentials if credentials != NOBODY else address.credentials,
+        sentinel_credentials=sentinel_credentials if sentinel_credentials != NOBODY else address.sentinel_credentials,
+    )
     return {
-        READS: _redis_cache(f"{client_name}-reads", READ_TIMEOUT_SECONDS, url),
-        BUMPS: _redis_cache(f"{client_name}-bumps", BUMP_TIMEOUT_SECONDS, url),
+        READS: _redis_cache(f"{client_name}-reads", READ_TIMEOUT_SECONDS, address),
+        BUMPS: _redis_cache(f"{client_name}-bumps", BUMP_TIMEOUT_SECONDS, address),
     }
 
 
-def _redis_cache(client_name: str, timeout_seconds: float, url: str) -> dict[str, Any]:
-    """Return one entry; its URL names the client, since django-redis shares a pool by URL."""
+def _redis_cache(client_name: str, timeout_seconds: float, address: Address) -> dict[str, Any]:
     return {
         "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": f"{url}{'&' if '?' in url else '?'}client_name={client_name}",
+        "LOCATION": [client_name],  # what django-redis tells pools apart by
         "OPTIONS": {
-            "SOCKET_CONNECT_TIMEOUT": timeout_seconds / 2,
+            "CONNECTION_FACTORY": CONNECTION_FACTORY,
+            "ADDRESS": address,
+            "SOCKET_CONNECT_TIMEOUT": CONNECT_TIMEOUT_SECONDS,
             "SOCKET_TIMEOUT": timeout_seconds,
             "PARSER_CLASS": PARSER,
             "CONNECTION_POOL_KWARGS": {

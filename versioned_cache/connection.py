@@ -1,27 +1,36 @@
-"""What the engine needs of a connection to Redis beyond redis-py: a limit on a whole operation, and a cheap GET.
+"""What the engine needs of a connection to Redis beyond redis-py.
 
-redis-py's timeouts count from one piece of an answer to the next, so a server that trickles never times out. The
-parser here counts from the beginning of the operation, handshake included.
+A limit on a whole operation: redis-py's timeouts count from one piece of an answer to the next, so a server that
+trickles never times out. The parser here counts from the beginning of the operation.
 
-redis-py's client takes a connection from its pool for each command, looks whether it is still good, and gives it back:
-half of what a GET costs. Here each thread keeps one of its own. It is made as the pool's are, so timeouts, TLS,
-Sentinel and passwords are what the settings say.
+Connecting that costs no read its patience: a thread of its own makes a connection, within a budget of its own. A read
+waits for that as long as it may wait for anything; if it gives up, the connection is still made, for the next one.
+
+And a cheap GET. redis-py's client takes a connection from its pool for each command, looks whether it is still good,
+and gives it back: half of what a GET costs. Here each thread keeps one of its own.
 """
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, cast
 
-from redis import Redis
-from redis.connection import DefaultParser
+from redis.connection import AbstractConnection, Connection, DefaultParser, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.sentinel import SentinelManagedConnection
 from redis.utils import SENTINEL
 
+from versioned_cache.addresses import tls_context
+from versioned_cache.configuration import CONNECT_TIMEOUT_SECONDS
+
 NEGLIGIBLE_SECONDS = 0.001
+THREADS_IN_THE_BACKGROUND = 8
 
 _ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)
 
@@ -40,6 +49,12 @@ def time_limit(seconds: float) -> Iterator[None]:
         _ends_at.reset(token)
 
 
+@cache
+def background() -> ThreadPoolExecutor:
+    """Return the threads for what nobody waits for, or not to its end; begun at the first use."""
+    return ThreadPoolExecutor(THREADS_IN_THE_BACKGROUND, thread_name_prefix="redis")
+
+
 class DeadlineParser(DefaultParser):  # type: ignore[misc,valid-type]  # its type depends on what is installed
     """redis-py's parser, with a limit on the whole answer (setting `PARSER_CLASS` of django-redis)."""
 
@@ -56,11 +71,97 @@ class DeadlineParser(DefaultParser):  # type: ignore[misc,valid-type]  # its typ
             return super().read_from_socket(raise_on_timeout=raise_on_timeout)
         return super().read_from_socket(remaining_seconds, raise_on_timeout)
 
+    def set_timeout(self, seconds: float) -> None:
+        """Wait so long for a piece of an answer from now on."""
+        self._socket_timeout = seconds
 
-def new_connection(redis: Redis) -> Any:
-    """Return a connection like those of the client's pool, not connected yet and not of the pool."""
-    pool = cast(Any, redis.connection_pool)
-    return pool.connection_class(**pool.connection_kwargs)
+
+class _MadeAhead(AbstractConnection):
+    """What a connection does so that nobody waits for longer than they may while it is made."""
+
+    _making: "Future[None] | None" = None
+
+    def connect(self) -> None:
+        """Connect, unless that is done; in the time limit of the operation, if there is one."""
+        ends_at = _ends_at.get()
+        if self._making is None:
+            if self.is_connected:
+                return
+            if ends_at is None:
+                self._make()
+                return
+            self._making = background().submit(self._make)
+        making = self._making
+        try:
+            making.result(None if ends_at is None else max(0.0, ends_at - time.monotonic()))
+        except TimeoutError:
+            if making.done():
+                raise
+            raise RedisTimeoutError("The connection is not made in time; it is still being made.") from None
+        finally:
+            if making.done():
+                self._making = None
+
+    def _make(self) -> None:
+        """Connect within the budget for that, and give operations their own from then on."""
+        patience_seconds = self.socket_timeout
+        self.socket_timeout = CONNECT_TIMEOUT_SECONDS
+        try:
+            with time_limit(CONNECT_TIMEOUT_SECONDS):
+                cast(Any, super()).connect()
+        finally:
+            self.socket_timeout = patience_seconds
+        sock = self._get_socket()
+        if sock is not None:
+            sock.settimeout(patience_seconds)
+            cast(DeadlineParser, self._get_parser()).set_timeout(cast(float, patience_seconds))
+
+
+class TcpConnection(_MadeAhead, Connection):
+    """A connection over TCP."""
+
+
+class UnixConnection(_MadeAhead, UnixDomainSocketConnection):
+    """A connection over a Unix socket."""
+
+
+class PlainTlsConnection(SSLConnection):
+    """A connection over TLS, whose context all connections with the same options share.
+
+    Args:
+        tls: The options, as an address has them.
+    """
+
+    def __init__(self, tls: tuple[tuple[str, str], ...], **arguments: Any) -> None:
+        self._tls = tls
+        super().__init__(**arguments)
+
+    def _wrap_socket_with_ssl(self, sock: Any) -> Any:
+        return tls_context(self._tls).wrap_socket(sock, server_hostname=self.host)
+
+
+class TlsConnection(_MadeAhead, PlainTlsConnection):
+    """The same, made ahead."""
+
+
+class NamedMasterConnection(_MadeAhead, SentinelManagedConnection):
+    """A connection to the server that Sentinels name; they are asked whenever it is made."""
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        """Read an answer; READONLY stays what it is, which redis-py's own takes for a lost connection."""
+        return Connection.read_response(self, *arguments, **options)
+
+
+class NamedMasterTlsConnection(NamedMasterConnection, TlsConnection):
+    """The same over TLS."""
+
+
+def answered_error(error: RedisError) -> str:
+    """Return the text of an error that a server answered with; empty where it did not answer."""
+    code = getattr(error, "status_code", None)
+    if code:
+        return f"{code} {error}"
+    return str(error) if isinstance(error, ResponseError) else ""
 
 
 def get_command(key: str) -> bytes:
@@ -69,33 +170,52 @@ def get_command(key: str) -> bytes:
     return b"*2\r\n$3\r\nGET\r\n$%d\r\n%s\r\n" % (len(name), name)
 
 
-class ThreadConnection(threading.local):
-    """A connection to Redis for each thread that uses it.
+class ThreadConnections(threading.local):
+    """Connections of the thread that uses them, one for each server."""
 
-    Args:
-        redis: Whose pool says how connections are made.
-    """
+    def __init__(self) -> None:
+        self._connections: dict[str, tuple[int, Any]] = {}
 
-    def __init__(self, redis: Redis) -> None:
-        self._connection = new_connection(redis)
-
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, server: str, generation: int, new_connection: Callable[[str], Any]) -> bytes | None:
         """Return the text under a key, or None.
+
+        Args:
+            key: What to look under.
+            server: Which server has it.
+            generation: That of the servers; a connection of an earlier one may lead to a server that was replaced.
+            new_connection: Returns a connection to a server, not connected yet.
 
         Raises:
             RedisError: Redis is unusable.
         """
-        command = get_command(key)
-        was_connected = self._connection.is_connected
-        try:
-            self._connection.send_packed_command([command])
-            return self._answer()
-        except RedisConnectionError:
-            # An idle connection does not notice that the server has left and come back.
-            if not was_connected:
-                raise
-            self._connection.send_packed_command([command])
-            return self._answer()
+        connected_in, connection = self._connections.get(server, (generation, None))
+        if connected_in != generation:
+            connection.disconnect()
+            connection = None
+        if connection is None:
+            connection = new_connection(server)
+            self._connections[server] = (generation, connection)
+        return _get(connection, get_command(key))
 
-    def _answer(self) -> bytes | None:
-        return cast("bytes | None", self._connection.read_response(disable_decoding=True))
+    def close(self, server: str) -> None:
+        """Give up this thread's connection to a server."""
+        _, connection = self._connections.pop(server, (0, None))
+        if connection is not None:
+            connection.disconnect()
+
+
+def _get(connection: Any, command: bytes) -> bytes | None:
+    was_connected = connection.is_connected
+    try:
+        return _answer_to(connection, command)
+    except RedisConnectionError:
+        # An idle connection does not notice that the server has left and come back.
+        if not was_connected:
+            raise
+        return _answer_to(connection, command)
+
+
+def _answer_to(connection: Any, command: bytes) -> bytes | None:
+    connection.connect()
+    connection.send_packed_command([command])
+    return cast("bytes | None", connection.read_response(disable_decoding=True))

@@ -5,26 +5,46 @@ next, which goes out at the end of their turn of the loop: it is asked after eac
 as fresh as each needs. A read never takes an answer that was under way when it came, since that was asked before.
 Questions do not wait for one another's answers: Redis answers them in their order (RESP pipelining).
 
-The connection is made by redis-py, in a thread, as the settings say: TLS, passwords, Sentinel. From then on the loop
-reads and writes its socket, which costs a tenth of what redis-py's own asynchronous connection does.
+The connection is made by redis-py, in a thread, as the settings say: TLS, passwords, Sentinel. Reads do not wait for it
+for longer than for an answer; it is still made, for those that come later. From then on the loop reads and writes its
+socket, which costs a tenth of what redis-py's own asynchronous connection does.
 """
 
 import asyncio
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import hiredis
 
-from versioned_cache.breaker import Breaker, CacheUnavailable
+from versioned_cache.breaker import Breaker, CacheUnavailable, CommandRefused, unavailable
 from versioned_cache.configuration import READ_TIMEOUT_SECONDS
 from versioned_cache.connection import get_command
+from versioned_cache.refusals import NO_TEXT, Scope
 
 PIECE_BYTES = 65_536
 
 Waiter = asyncio.Future[bytes | None]
+
+
+class Servers(Protocol):
+    """Where counters are."""
+
+    @property
+    def breaker(self) -> Breaker:
+        """What the process has learned of them."""
+
+    @property
+    def generation(self) -> int:
+        """How often the process has left them; a connection that was made before has to be made anew."""
+
+    def connect(self, server: str) -> Any:
+        """Return a connection of redis-py to one of them, connected; it is called in a thread."""
+
+    def refused(self, text: str) -> CommandRefused:
+        """Return what to raise for an error that one of them answers with."""
 
 
 class _Question:
@@ -42,15 +62,17 @@ class CounterPipeline:
     """Reads counters over one connection, for one event loop.
 
     Args:
-        connect: Makes a connection of redis-py and connects it; it is called in a thread.
-        breaker: What the process has learned of Redis.
+        servers: All servers.
+        server: The name of the one that has these counters.
     """
 
-    def __init__(self, connect: Callable[[], Any], breaker: Breaker) -> None:
+    def __init__(self, servers: Servers, server: str) -> None:
         self._loop = asyncio.get_running_loop()
-        self._connect = connect
-        self._breaker = breaker
+        self._servers = servers
+        self._server = server
+        self._breaker = servers.breaker
         self._connection: Any = None
+        self._generation = 0
         self._connecting: asyncio.Task[None] | None = None
         self._reader = hiredis.Reader()
         self._waiting: dict[str, list[Waiter]] = {}
@@ -82,13 +104,16 @@ class CounterPipeline:
         """Give up the connection; whoever waits is told."""
         if self._connecting is not None:
             self._connecting.cancel()
-        self._give_up("closed")
-        _tell(_all(self._take_waiting()), "closed")
+        closed = CacheUnavailable("closed")
+        self._give_up(closed)
+        _tell(_all(self._take_waiting()), closed)
 
     def _ask(self) -> None:
         """Send one question for all who wait; without a connection, once there is one."""
         if not self._waiting:  # they were told meanwhile; an empty question would never be answered
             return
+        if self._connection is not None and self._generation != self._servers.generation:
+            self._leave()
         if self._connection is None:
             self._connecting = self._connecting or self._loop.create_task(self._open())
             return
@@ -100,25 +125,32 @@ class CounterPipeline:
         try:
             sent = self._connection._sock.send(command)
         except OSError as error:
-            self._give_up(f"{type(error).__name__}: {error}")
+            self._give_up(unavailable(error))
             return
         if sent < len(command):
-            self._give_up("it does not take what it is sent")
+            self._give_up(CacheUnavailable("it does not take what it is sent"))
 
     async def _open(self) -> None:
-        """Connect, and ask for those who came meanwhile."""
-        started = time.monotonic()
+        """Connect, and ask for those who came meanwhile, unless they have waited for too long."""
+        started, generation = time.monotonic(), self._servers.generation
+        making = asyncio.ensure_future(asyncio.to_thread(self._servers.connect, self._server))
         try:
-            async with asyncio.timeout(READ_TIMEOUT_SECONDS):
-                self._connection = await asyncio.to_thread(self._connect)
-        except Exception as error:  # noqa: BLE001  # whatever the driver, a resolver or TLS may raise
-            self._fail(_all(self._take_waiting()), started, f"{type(error).__name__}: {error}")
+            await asyncio.wait({making}, timeout=READ_TIMEOUT_SECONDS)
+            if not making.done():
+                late = CacheUnavailable("the connection is not made in time; it is still being made")
+                self._fail(_all(self._take_waiting()), started, late)
+            connection = await making
+        except CacheUnavailable as error:
+            self._fail(_all(self._take_waiting()), started, error)
+            return
+        except Exception as error:  # noqa: BLE001  # whatever the driver may raise beyond its own
+            self._fail(_all(self._take_waiting()), started, unavailable(error))
             return
         finally:
             self._connecting = None
-        self._reader = hiredis.Reader()
-        self._connection._sock.setblocking(False)
-        self._loop.add_reader(self._connection._sock.fileno(), self._read)
+        self._connection, self._generation, self._reader = connection, generation, hiredis.Reader()
+        connection._sock.setblocking(False)
+        self._loop.add_reader(connection._sock.fileno(), self._read)
         self._ask()
 
     def _read(self) -> None:
@@ -132,15 +164,27 @@ class CounterPipeline:
                 self._answer(reply)
         except (BlockingIOError, ssl.SSLWantReadError):
             return
+        except CacheUnavailable as error:
+            self._give_up(error)
         except (OSError, hiredis.HiredisError, LookupError) as error:
-            self._give_up(f"{type(error).__name__}: {error}")
+            self._give_up(unavailable(error))
 
     def _answer(self, reply: Any) -> None:
-        """Give the reply to those who wait for the next key of the oldest question."""
-        if isinstance(reply, Exception):
-            raise reply
+        """Give the reply to those who wait for the next key of the oldest question.
+
+        Raises:
+            CommandRefused: it is an error that goes for more than this key.
+        """
+        error = self._servers.refused(str(reply)) if isinstance(reply, hiredis.ReplyError) else None
+        if error is not None and error.refusal.scope is not Scope.KEY:
+            raise error
+        if error is not None and error.code == NO_TEXT:
+            error, reply = None, None  # what is there is no counter
         question = self._under_way[0]
-        for waiter in question.waiters[question.unanswered.popleft()]:
+        waiters = question.waiters[question.unanswered.popleft()]
+        if error is not None:
+            _tell(waiters, error)
+        for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(reply)
         if not question.unanswered:
@@ -156,23 +200,33 @@ class CounterPipeline:
         if remaining > 0:
             self._deadline = self._loop.call_later(remaining, self._look_at_deadline)
         else:
-            self._give_up("TimeoutError: the answer is not complete in time")
+            self._give_up(CacheUnavailable("TimeoutError: the answer is not complete in time"))
 
-    def _give_up(self, why: str) -> None:
+    def _leave(self) -> None:
+        """Drop the connection, since the servers were left; whoever waits for an answer over it gets none."""
+        waiters = self._drop_connection()
+        _tell(waiters, CacheUnavailable("the connection leads to a server that was left"))
+
+    def _give_up(self, error: CacheUnavailable) -> None:
         """Drop the connection; whoever waits for an answer gets none."""
+        asked_at = self._under_way[0].asked_at if self._under_way else None
+        waiters = self._drop_connection()
+        if asked_at is not None:
+            self._fail([*waiters, *_all(self._take_waiting())], asked_at, error)
+
+    def _drop_connection(self) -> list[Waiter]:
+        """Close the connection, and return those who waited for answers over it."""
         if self._connection is not None:
             self._loop.remove_reader(self._connection._sock.fileno())
             self._connection.disconnect()
             self._connection = None
-        if self._under_way:
-            asked_at = self._under_way[0].asked_at
-            waiters = [waiter for question in self._under_way for waiter in _all(question.waiters)]
-            self._under_way.clear()
-            self._fail([*waiters, *_all(self._take_waiting())], asked_at, why)
+        waiters = [waiter for question in self._under_way for waiter in _all(question.waiters)]
+        self._under_way.clear()
+        return waiters
 
-    def _fail(self, waiters: Iterable[Waiter], since: float, why: str) -> None:
-        self._breaker.learn(time.monotonic() - since, CacheUnavailable(why))
-        _tell(waiters, why)
+    def _fail(self, waiters: Iterable[Waiter], since: float, error: CacheUnavailable) -> None:
+        self._breaker.learn(time.monotonic() - since, error)
+        _tell(waiters, error)
 
     def _take_waiting(self) -> dict[str, list[Waiter]]:
         waiting, self._waiting = self._waiting, {}
@@ -183,8 +237,8 @@ def _all(waiters: dict[str, list[Waiter]]) -> list[Waiter]:
     return [waiter for each in waiters.values() for waiter in each]
 
 
-def _tell(waiters: Iterable[Waiter], why: str) -> None:
+def _tell(waiters: Iterable[Waiter], error: CacheUnavailable) -> None:
     """Tell those who wait that they get no answer."""
     for waiter in waiters:
         if not waiter.done():
-            waiter.set_exception(CacheUnavailable(why))
+            waiter.set_exception(error)

@@ -6,7 +6,6 @@ Notes named in brackets are explained, each with its race and its test, in docs/
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import structlog
 from django.conf import settings
@@ -17,9 +16,11 @@ from versioned_cache import events, metrics
 from versioned_cache.breaker import CacheUnavailable, CommandRefused
 from versioned_cache.bumps import bump_counters
 from versioned_cache.codings import Coding
+from versioned_cache.health import HealthLog, RedisHealth
 from versioned_cache.keys import Resource
 from versioned_cache.metrics import RedisOperation, Source
 from versioned_cache.outage import OutageLog
+from versioned_cache.owed_bumps import OwedBumps
 from versioned_cache.payload_loader import Fetcher, Payload, PayloadLoader, PayloadRequest
 from versioned_cache.store import Store
 from versioned_cache.versions import committed_version
@@ -48,20 +49,15 @@ class Representation:
     seconds: float
 
 
-class RedisState(StrEnum):
-    """What Redis is good for."""
-
-    OK = "ok"
-    REFUSES = "refuses bumps"  # it answers, and takes no writes: a replica, out of memory, an access list
-    DOWN = "down"
-
-
 class VersionedCache:
     """Cached reads of resources, and the bumping of their versions. Safe to share between threads."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._store.when_proof_is_due = self.look
         self._outage = OutageLog()
+        self._health = HealthLog()
+        self._owed = OwedBumps()
         self._loader = PayloadLoader(store, self._outage)
 
     def read(
@@ -128,21 +124,13 @@ class VersionedCache:
     def invalidate(self, resources: Sequence[Resource]) -> None:
         """Bump Redis's counters up to the committed versions of `resources`.
 
-        A failure is logged and counted and never raised: the leases bound what it can cost.
+        A failure is logged and counted and never raised: the leases bound what it can cost, and it is tried again.
         """
         started = time.perf_counter()
         try:
-            versions = self._bump(resources)
+            versions = self._bump_with_what_is_owed(resources)
         except (CacheUnavailable, DatabaseFailure) as error:
-            metrics.ERRORS.labels(RedisOperation.INVALIDATE).inc()
-            for resource in resources:
-                logger.warning(
-                    events.INVALIDATION_FAILED,
-                    resource=resource.kind.label,
-                    key=resource.counter_key,
-                    error=str(error),
-                    duration_ms=_milliseconds_since(started),
-                )
+            self._note_lost_bumps(resources, error, started)
             return
         for resource in resources:
             metrics.INVALIDATIONS.labels(resource.kind.label).inc()
@@ -164,15 +152,16 @@ class VersionedCache:
         """How many bytes of bodies are in this process's memory."""
         return self._loader.memory_bytes
 
-    def state_of_redis(self) -> RedisState:
-        """Tell whether Redis takes bumps right now."""
+    def look(self) -> RedisHealth:
+        """Find out what Redis is good for right now, over fresh connections; bump what is owed to it.
+
+        Asked once a second, a process notices soon that its server was demoted or replaced, though it only reads.
+        """
         try:
-            self._store.try_to_write()
-        except CommandRefused:
-            return RedisState.REFUSES
-        except CacheUnavailable:
-            return RedisState.DOWN
-        return RedisState.OK
+            self._store.prove(before_trust=self._bump_what_is_owed)
+        except CacheUnavailable as error:
+            return self._health.fell_ill(error)
+        return self._health.recovered()
 
     def _current_version(self, resource: Resource) -> tuple[int | None, bool]:
         """Return the current version, None where PostgreSQL has none, and whether Redis is usable."""
@@ -185,11 +174,45 @@ class VersionedCache:
             return committed_version(resource), False
         return version, True
 
+    def _bump_with_what_is_owed(self, resources: Sequence[Resource]) -> dict[Resource, int]:
+        wanted = list(dict.fromkeys([*resources, *self._owed.take()]))
+        try:
+            return self._bump(wanted)
+        except (CacheUnavailable, DatabaseFailure):
+            self._owed.add(wanted)
+            raise
+
     def _bump(self, resources: Sequence[Resource]) -> dict[Resource, int]:
         try:
             return bump_counters(self._store, resources, bypass_breaker=True)
         except CacheUnavailable:  # once more, on a fresh connection: a lost bump costs freshness
             return bump_counters(self._store, resources, bypass_breaker=True)
+
+    def _bump_what_is_owed(self) -> None:
+        """Bump what is owed, as far as that can be done now; it is done before Redis is trusted again."""
+        while owed := self._owed.take():
+            try:
+                bump_counters(self._store, owed, bypass_breaker=True)
+            except (CacheUnavailable, DatabaseFailure):
+                self._owed.add(owed)
+                return
+            finally:
+                if not connection.in_atomic_block:
+                    connection.close()  # this thread may need none for long
+
+    def _note_lost_bumps(self, resources: Sequence[Resource], error: Exception, started: float) -> None:
+        metrics.ERRORS.labels(RedisOperation.INVALIDATE).inc()
+        self._health.count_lost_bumps(len(resources))
+        if isinstance(error, CommandRefused):
+            self._health.fell_ill(error)
+        for resource in resources:
+            logger.warning(
+                events.INVALIDATION_FAILED,
+                resource=resource.kind.label,
+                key=resource.counter_key,
+                error=str(error),
+                duration_ms=_milliseconds_since(started),
+            )
 
 
 def _answer(resource: Resource, fingerprint: str, payload: Payload, started: float) -> Representation:

@@ -143,6 +143,16 @@ def known_names() -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
+def probe_key(number: int | None = None) -> str:
+    """Return a key that nothing is kept under, to try a write with, where the cached resources' keys are.
+
+    Args:
+        number: Decides the key's slot in a cluster.
+    """
+    beginning = next((kind.example for kind in kinds.values()), "versioned_cache")
+    return f"{beginning}:probe" if number is None else f"{beginning}:probe:{{{number}}}"
+
+
 def number_in(text: bytes | None) -> int | None:
     """Return the number that a counter's text is; None where there is no counter, or it is no number."""
     return int(text) if text is not None and text.isdigit() else None

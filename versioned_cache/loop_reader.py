@@ -35,7 +35,7 @@ class LoopReader:
 
     def __init__(self, cache: VersionedCache, database: Mapping[str, Any]) -> None:
         self._cache = cache
-        self._counters = CounterPipeline(cache.store.connect, cache.store.breaker)
+        self._counters: dict[str, CounterPipeline] = {}
         self._versions = SharedStatement(database)
 
     async def peek(
@@ -62,7 +62,8 @@ class LoopReader:
 
     async def close(self) -> None:
         """Give up the connections."""
-        self._counters.close()
+        for pipeline in self._counters.values():
+            pipeline.close()
         await self._versions.close()
 
     async def _current_version(self, resource: Resource) -> tuple[int | None, CacheUnavailable | None]:
@@ -71,13 +72,19 @@ class LoopReader:
         None where nobody tells: no lease runs, or there is no such thing, or PostgreSQL fails too.
         """
         try:
-            return number_in(await self._counters.get(resource.counter_key)), None
+            server = self._cache.store.server_of(resource)
+            pipeline = self._counters.get(server) or self._pipeline_to(server)
+            return number_in(await pipeline.get(resource.counter_key)), None
         except CacheUnavailable as error:
             outage = error
         try:
             return await self._versions.get(resource), outage
         except (psycopg.Error, OSError, TimeoutError):
             return None, outage
+
+    def _pipeline_to(self, server: str) -> CounterPipeline:
+        self._counters[server] = CounterPipeline(self._cache.store, server)
+        return self._counters[server]
 
 
 class _ImpatientConnection(psycopg.AsyncConnection[Any]):

@@ -5,7 +5,7 @@ Every child exists from the start, so that `rate()` of something that has not ha
 
 from enum import StrEnum
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from versioned_cache.configuration import metric_prefix
 
@@ -40,6 +40,11 @@ INVALIDATIONS = Counter(
 )
 STALE = Counter(f"{_PREFIX}_stale_total", "Cached bodies that an audit found wrong.", ["resource"])
 ERRORS = Counter(f"{_PREFIX}_errors_total", "Redis operations that failed.", ["operation"])
+BUMPS_REFUSED = Gauge(
+    f"{_PREFIX}_bumps_refused",
+    "Whether some process finds that Redis answers and refuses bumps.",
+    multiprocess_mode="livemax",
+)
 FETCH_SECONDS = Histogram(
     f"{_PREFIX}_fetch_seconds",
     "From asking the cache to having the body.",

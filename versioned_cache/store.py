@@ -3,20 +3,23 @@
 import math
 import random
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
-from django_redis import get_redis_connection
+from django.conf import settings
 from redis import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from versioned_cache import configuration
-from versioned_cache.breaker import Breaker, CacheUnavailable, CommandRefused
-from versioned_cache.connection import ThreadConnection, new_connection, time_limit
-from versioned_cache.keys import Resource, number_in
+from versioned_cache.breaker import Breaker, CacheUnavailable, CommandRefused, unavailable
+from versioned_cache.connection import ThreadConnections, answered_error, background, time_limit
+from versioned_cache.identity import Identity, Proof, proof_of
+from versioned_cache.keys import Resource, number_in, probe_key
+from versioned_cache.refusals import NO_TEXT, Scope, code_of
+from versioned_cache.servers import Servers, servers_of
 
 PAYLOAD_TTL_SECONDS = 300
 PAYLOAD_TTL_JITTER = 0.1  # spreads the expiries of payloads that were stored together
@@ -29,8 +32,9 @@ MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
 # may still bring it when the counter is gone. INCR is what the specification asks for; a jump of more than one
 # follows a lost bump. What has no expiry, or is no number, was not put there by this rule, and is put right: it would
 # be believed for ever. One call a key, since the keys of a cluster live in different slots; EVAL, since a script that a
-# restarted server has not seen cannot be missing.
-BUMP = """
+# restarted server has not seen cannot be missing. `allow-oom`, since a full server that evicts nothing takes it then
+# (Redis 7.0, Valkey): a counter is small, and a bump that is lost costs freshness (Note [Refused bumps]).
+BUMP = """#!lua flags=allow-oom
 local key, version, asked_at, lease = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local clock = redis.call('TIME')
 if clock[1] * 1000 + math.floor(clock[2] / 1000) - asked_at >= lease / 2 then
@@ -38,7 +42,7 @@ if clock[1] * 1000 + math.floor(clock[2] / 1000) - asked_at >= lease / 2 then
 end
 local deadline = string.format('%.0f', asked_at + lease)
 local is_lent = redis.call('PTTL', key) > 0
-local held = is_lent and tonumber(redis.call('GET', key))
+local held = is_lent and redis.call('TYPE', key).ok == 'string' and tonumber(redis.call('GET', key))
 if not held then
     redis.call('SET', key, ARGV[1], 'PXAT', deadline)
     return 1
@@ -52,8 +56,7 @@ redis.call('PEXPIREAT', key, deadline, 'GT')
 return 1
 """
 
-PROBE_KEY = "versioned_cache:readiness"
-PROBE_MS = 1  # gone at once: nothing is kept but counters and payloads
+MOST_TRIES_FOR_A_SLOT = 100_000  # a node may have one slot of 16,384
 NO_EXPIRY = -1  # what PTTL answers
 
 Result = TypeVar("Result")
@@ -82,43 +85,68 @@ class Store:
     """The counters and payloads in Redis. Every method raises `CacheUnavailable` when Redis is unusable."""
 
     def __init__(self) -> None:
-        self._breaker = Breaker()
+        self._breaker = Breaker(lambda: background().submit(self.when_proof_is_due))
+        self._connections = ThreadConnections()
+        self._identity = Identity()
+        self.when_proof_is_due: Callable[[], object] = self.prove
+        """What is done now and then while the breaker is open, in a thread of its own."""
 
     # Bound at the first use and not at import, so that no socket is inherited over a fork; and before the clock
     # of an operation starts, since making a client takes longer than many operations.
 
     @cached_property
-    def _client(self) -> Redis:
-        return cast(Redis, get_redis_connection(configuration.READS))
+    def _servers(self) -> Servers:
+        return servers_of(settings.CACHES[configuration.READS])
 
     @cached_property
-    def _client_for_bumps(self) -> Redis:
-        return cast(Redis, get_redis_connection(configuration.BUMPS))
-
-    @cached_property
-    def _connection(self) -> ThreadConnection:
-        return ThreadConnection(self._client)
+    def _servers_for_bumps(self) -> Servers:
+        return servers_of(settings.CACHES[configuration.BUMPS])
 
     @property
     def breaker(self) -> Breaker:
         """What this process has learned of Redis."""
         return self._breaker
 
-    def connect(self) -> Any:
+    @property
+    def generation(self) -> int:
+        """How often this process has left the servers; see `Servers.generation`."""
+        return self._servers.generation
+
+    def server_of(self, resource: Resource) -> str:
+        """Return the name of the server that has a resource's counter. Asks nobody."""
+        with self._told_apart(is_bump=False):
+            return self._servers.server_of(resource.counter_key)
+
+    def by_server(self, resources: Sequence[Resource]) -> list[list[Resource]]:
+        """Part resources by the server that has their counters: a clock and a script belong together."""
+        groups: dict[str, list[Resource]] = {}
+        for resource in resources:
+            groups.setdefault(self.server_of(resource), []).append(resource)
+        return list(groups.values())
+
+    def connect(self, server: str) -> Any:
         """Return a new connection of redis-py, connected; not to be called in an event loop."""
-        connection = new_connection(self._client)
-        with time_limit(configuration.READ_TIMEOUT_SECONDS):
+        with self._told_apart(is_bump=False):
+            connection = self._servers.new_connection(server)
             connection.connect()
-        return connection
+            return connection
 
     def counter(self, resource: Resource) -> int | None:
         """Return the leased copy of the resource's version; None where no lease runs, or what is there is no number."""
-        connection = self._connection
-        return number_in(self._run(lambda _client: connection.get(resource.counter_key)))
+        servers, key = self._servers, resource.counter_key
+        with self._guarded(configuration.READ_TIMEOUT_SECONDS):
+            try:
+                server = servers.server_of(key)
+                return number_in(self._connections.get(key, server, servers.generation, servers.new_connection))
+            except ResponseError as error:
+                if code_of(str(error)) == NO_TEXT:
+                    return None
+                raise
 
-    def clock_ms(self, *, bypass_breaker: bool = False) -> int:
-        """Return the time by Redis's clock, the only one that leases are measured by."""
-        seconds, microseconds = self._run(lambda client: client.time(), bypass_breaker=bypass_breaker)
+    def clock_ms(self, resource: Resource, *, bypass_breaker: bool = False) -> int:
+        """Return the time by the clock of the server of a resource, the only one that its lease is measured by."""
+        key = resource.counter_key
+        seconds, microseconds = self._run(key, lambda client: client.time(), bypass_breaker=bypass_breaker)
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     def bump(self, versions: Mapping[Resource, int], asked_at_ms: int, *, bypass_breaker: bool = False) -> bool:
@@ -128,18 +156,21 @@ class Store:
         the time and the versions asked anew.
 
         Args:
-            versions: As PostgreSQL told them after `asked_at_ms`.
-            asked_at_ms: What `clock_ms` told before.
+            versions: As PostgreSQL told them after `asked_at_ms`, of resources of one server.
+            asked_at_ms: What `clock_ms` of that server told before.
             bypass_breaker: Whether to try even while the breaker is open, and to wait for longer.
         """
+        if not versions:
+            return True
 
         def evaluate(client: Redis) -> bool:
             pipeline = client.pipeline(transaction=False)
             for resource, version in versions.items():
                 pipeline.eval(BUMP, 1, resource.counter_key, version, asked_at_ms, configuration.lease_ms())
-            return all(pipeline.execute())
+            return all(_results_of(pipeline))
 
-        return self._run(evaluate, bypass_breaker=bypass_breaker)
+        key = next(iter(versions)).counter_key
+        return self._run(key, evaluate, bypass_breaker=bypass_breaker, proves=True)
 
     def payload(self, resource: Resource, version: int, fingerprint: str) -> bytes | None:
         """Return the stored body of `version`, or None.
@@ -147,7 +178,8 @@ class Store:
         Raises:
             DamagedPayload: there is one, of another fingerprint or damaged.
         """
-        stored = self._run(lambda client: cast("bytes | None", client.get(resource.payload_key(version))))
+        key = resource.payload_key(version)
+        stored = self._run(key, lambda client: cast("bytes | None", client.get(key)))
         return None if stored is None else _unwrapped(stored, fingerprint)
 
     def store_payload(self, resource: Resource, version: int, fingerprint: str, body: bytes) -> bool:
@@ -156,24 +188,26 @@ class Store:
             return False
         spread = random.uniform(1 - PAYLOAD_TTL_JITTER, 1 + PAYLOAD_TTL_JITTER)  # noqa: S311  # no secret
         ttl_ms = int(PAYLOAD_TTL_SECONDS * 1000 * spread)
-        self._run(lambda client: client.set(resource.payload_key(version), _wrapped(body, fingerprint), px=ttl_ms))
+        key = resource.payload_key(version)
+        self._run(key, lambda client: client.set(key, _wrapped(body, fingerprint), px=ttl_ms))
         return True
 
     def claim_fill(self, resource: Resource, version: int, fingerprint: str, seconds: float) -> bool:
         """Claim to be the one who builds this version, for at most `seconds`; tell whether nobody else does."""
         key = resource.fill_key(version, fingerprint)
-        return self._run(lambda client: bool(client.set(key, 1, nx=True, px=int(seconds * 1000))))
+        return self._run(key, lambda client: bool(client.set(key, 1, nx=True, px=int(seconds * 1000))))
 
     def release_fill(self, resource: Resource, version: int, fingerprint: str) -> None:
         """Give up the claim: the payload is there now, or will not be."""
-        self._run(lambda client: client.delete(resource.fill_key(version, fingerprint)))
+        key = resource.fill_key(version, fingerprint)
+        self._run(key, lambda client: client.delete(key))
 
     def lease_left_ms(self, resource: Resource) -> float | None:
         """Return for how long the counter will still be believed, or None where there is none.
 
         Infinity where somebody has taken its expiry away: such a counter is believed until the next bump.
         """
-        left = self._run(lambda client: client.pttl(resource.counter_key))
+        left = self._run(resource.counter_key, lambda client: client.pttl(resource.counter_key))
         if left == NO_EXPIRY:
             return math.inf
         return left if left >= 0 else None
@@ -185,38 +219,113 @@ class Store:
             pipeline = client.pipeline(transaction=False)
             pipeline.get(resource.payload_key(version))
             pipeline.pttl(resource.payload_key(version))
-            stored, left_ms = pipeline.execute()
+            stored, left_ms = _results_of(pipeline)
             if stored is None:
                 return None
             head, _, body = stored.partition(b"\n")
             age_ms = max(0, PAYLOAD_TTL_SECONDS * 1000 - left_ms)
             return StoredPayload(head.decode(errors="replace").split(" ")[0], body, age_ms)
 
-        return self._run(get)
+        return self._run(resource.payload_key(version), get)
 
-    def try_to_write(self) -> None:
-        """Return if Redis takes a write, as a bump is one."""
-        probe: tuple[object, ...] = ("PSETEX", PROBE_KEY, PROBE_MS, 1)
-        self._run(lambda client: cast(Any, client).execute_command(*probe), bypass_breaker=True)
+    def prove(self, before_trust: Callable[[], object] = lambda: None) -> None:
+        """Return if every server takes a write, as a bump is one; Redis is trusted then (Note [Refused bumps]).
 
-    def _run(self, operation: Callable[[Redis], Result], *, bypass_breaker: bool = False) -> Result:
-        """Run the operation unless the breaker is open; one that bypasses it serves as its probe."""
+        Looks where Redis is at the moment, over fresh connections, and leaves those that lead elsewhere.
+
+        Args:
+            before_trust: What is to be done once the writes were taken, before anything is believed that is there.
+        """
+        try:
+            with self._told_apart(is_bump=True):
+                for servers in (self._servers, self._servers_for_bumps):
+                    servers.look()
+                proofs = {name: self._proof_of(servers, name) for name in servers.primaries()}
+        except CacheUnavailable as error:
+            self._breaker.learn(0.0, error, proves=True)
+            raise
+        if self._identity.has_changed({name: proof.identity for name, proof in proofs.items()}):
+            self.renew()
+        before_trust()
+        self._breaker.learn(max(proof.seconds for proof in proofs.values()), proves=True)
+
+    def renew(self) -> None:
+        """Let no connection be used again that there is now."""
+        self._servers.renew()
+        self._servers_for_bumps.renew()
+
+    def refused(self, text: str, *, is_bump: bool = False) -> CommandRefused:
+        """Return what to raise for an error that a server answers with; other connections may lead elsewhere."""
+        error = CommandRefused(code_of(text), text)
+        if is_bump or error.refusal.scope is Scope.SERVER or error.code == "MOVED":
+            self.renew()
+        return error
+
+    @staticmethod
+    def _proof_of(servers: Servers, server: str) -> Proof:
+        connection = servers.new_connection(server)
+        try:
+            connection.connect()
+            with time_limit(configuration.BUMP_TIMEOUT_SECONDS):
+                return proof_of(connection, _probe_key_of(servers, server), is_cluster=servers.is_cluster)
+        finally:
+            connection.disconnect()
+
+    @contextmanager
+    def _guarded(self, seconds: float, *, bypass_breaker: bool = False, proves: bool = False) -> Iterator[None]:
+        """Run the block in a time limit, unless the breaker is open."""
+        with (
+            self._breaker.guard(bypass=bypass_breaker, proves=proves),
+            self._told_apart(is_bump=proves),
+            time_limit(seconds),
+        ):
+            yield
+
+    @contextmanager
+    def _told_apart(self, *, is_bump: bool) -> Iterator[None]:
+        """Turn the errors of redis-py into the two that the engine knows."""
+        try:
+            yield
+        except RedisError as error:
+            if text := answered_error(error):
+                raise self.refused(text, is_bump=is_bump) from error
+            for servers in (self._servers, self._servers_for_bumps):
+                servers.look_soon()
+            raise unavailable(error) from error
+        except (RedisClusterException, OSError, ValueError, TypeError) as error:
+            raise unavailable(error) from error
+
+    def _run(
+        self,
+        key: str,
+        operation: Callable[[Redis], Result],
+        *,
+        bypass_breaker: bool = False,
+        proves: bool = False,
+    ) -> Result:
+        """Run an operation on the server that has a key."""
         if bypass_breaker:
-            client, seconds = self._client_for_bumps, configuration.BUMP_TIMEOUT_SECONDS
+            servers, seconds = self._servers_for_bumps, configuration.BUMP_TIMEOUT_SECONDS
         else:
-            client, seconds = self._client, configuration.READ_TIMEOUT_SECONDS
-        with self._breaker.guard(bypass=bypass_breaker), time_limit(seconds), _translated_errors():
-            return operation(client)
+            servers, seconds = self._servers, configuration.READ_TIMEOUT_SECONDS
+        with self._guarded(seconds, bypass_breaker=bypass_breaker, proves=proves):
+            return operation(servers.client_of(servers.server_of(key)))
 
 
-@contextmanager
-def _translated_errors() -> Iterator[None]:
-    try:
-        yield
-    except ResponseError as error:
-        raise CommandRefused(f"{type(error).__name__}: {error}") from error
-    except (RedisError, OSError, ValueError, TypeError) as error:
-        raise CacheUnavailable(f"{type(error).__name__}: {error}") from error
+def _probe_key_of(servers: Servers, server: str) -> str:
+    if not servers.is_cluster:
+        return probe_key()
+    keys = map(probe_key, range(MOST_TRIES_FOR_A_SLOT))
+    return next(key for key in keys if servers.server_of(key) == server)
+
+
+def _results_of(pipeline: Any) -> list[Any]:
+    """Send a pipeline, and return its results; the first error is raised as the server told it."""
+    results: list[Any] = pipeline.execute(raise_on_error=False)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    return results
 
 
 def _wrapped(body: bytes, fingerprint: str) -> bytes:

@@ -70,6 +70,10 @@ class Proxy:
         """Cut every connection, and lead new ones to another server."""
         self._command(f"switch {upstream_port}")
 
+    def lead_to(self, upstream_port: int) -> None:
+        """Lead new connections to another server, and keep those that there are."""
+        self._command(f"lead to {upstream_port}")
+
     def _command(self, command: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{command}\n")
@@ -99,6 +103,8 @@ class _Relay:
         if command.startswith("switch "):
             self._upstream_port = int(command.removeprefix("switch "))
             self._cut_all()
+        elif command.startswith("lead to "):
+            self._upstream_port = int(command.removeprefix("lead to "))
         else:
             await self._enter(Mode(command))
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from django_redis import get_redis_connection
 from prometheus_client import REGISTRY
 from pytest_django import Settings
 from structlog.testing import capture_logs
@@ -22,6 +21,7 @@ from tests.peeking import peek
 from versioned_cache.configuration import redis_caches
 from versioned_cache.engine import VersionedCache
 from versioned_cache.metrics import Source
+from versioned_cache.servers import servers_of
 from versioned_cache.store import Store
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -116,8 +116,8 @@ def redis_at(url: str, settings: Settings) -> Iterator[VersionedCache]:
     try:
         yield VersionedCache(Store())
     finally:
-        for name in settings.CACHES:
-            get_redis_connection(name).connection_pool.disconnect()
+        for entry in settings.CACHES.values():
+            servers_of(entry).renew()
         settings.CACHES = healthy
 
 
@@ -157,7 +157,9 @@ def test_a_bump_that_fails_is_logged_and_raises_nothing(fault: str, settings: Se
     with server(FAULTS[fault]) as url, redis_at(url, settings) as cache, capture_logs() as logs:
         cache.invalidate([GIBSON])
 
-    assert [log["event"] for log in logs] == ["procedure_cache_invalidation_failed"]
+    events = [log["event"] for log in logs]
+    assert events.count("procedure_cache_invalidation_failed") == 1
+    assert max(map(events.count, events)) == 1
 
 
 @contextmanager
@@ -209,9 +211,9 @@ def test_a_failure_that_a_peek_met_is_counted_and_its_cause_is_named(
         read(cache)
 
     (warning,) = [log for log in logs if log["event"] == "procedure_cache_unavailable"]
-    assert tried == {"hang": 1, "READONLY": 3}[fault]
+    assert tried == 1  # an error that goes for everything is as good as a failure that made somebody wait
     assert "circuit breaker" not in warning["error"]
-    assert {"hang": "Timeout", "READONLY": "ReadOnlyError"}[fault] in warning["error"]
+    assert {"hang": "not made in time", "READONLY": "READONLY: it is a replica"}[fault] in warning["error"]
     assert warning["reads"] == 1
 
 

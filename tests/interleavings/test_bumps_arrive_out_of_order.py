@@ -21,7 +21,7 @@ def test_a_late_bump_never_lowers_the_counter(
     stage.read(process())
     stage.write_without_bump("first")
     first_version = stage.version
-    asked_at_ms = store.clock_ms(bypass_breaker=True)
+    asked_at_ms = store.clock_ms(RESOURCE, bypass_breaker=True)
     stage.write("Second")
 
     store.bump({RESOURCE: first_version}, asked_at_ms, bypass_breaker=True)

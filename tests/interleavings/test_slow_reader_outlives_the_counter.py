@@ -14,7 +14,7 @@ from versioned_cache.store import Store
 
 def test_a_bump_outlives_every_lease_that_was_taken_before_it(stage: Stage, store: Store) -> None:
     old_version = stage.version
-    asked_ms = store.clock_ms(bypass_breaker=False)
+    asked_ms = store.clock_ms(RESOURCE, bypass_breaker=False)
     store.bump({RESOURCE: old_version}, asked_ms - 800, bypass_breaker=False)
     early_end_ms = stage.redis.pexpiretime(RESOURCE.counter_key)
 

@@ -112,7 +112,12 @@ def test_readyz_is_degraded_while_redis_refuses_writes(anonymous: ApiClient, red
 
     assert (answer.status_code, answer.json()) == (
         200,
-        {"status": "degraded", "postgresql": "ok", "redis": "refuses bumps"},
+        {
+            "status": "degraded",
+            "postgresql": "ok",
+            "redis": "refuses bumps",
+            "redis_reason": "NOREPLICAS: it waits for its replicas",
+        },
     )
 
 

@@ -38,7 +38,7 @@ def stale() -> float:
 def plant(store: Store, version: int) -> None:
     """Store a wrong body under a version, and make sure that it is believed."""
     store.store_payload(GIBSON, version, FINGERPRINT, b"wrong")
-    store.bump({GIBSON: version}, store.clock_ms(bypass_breaker=True) + 60_000, bypass_breaker=True)
+    store.bump({GIBSON: version}, store.clock_ms(GIBSON, bypass_breaker=True) + 60_000, bypass_breaker=True)
 
 
 def test_what_is_right_matches(cached: int, store: Store) -> None:
@@ -87,7 +87,7 @@ def test_a_body_that_differs_under_its_own_version_is_stale(
 
 
 def test_a_counter_that_outlives_its_lease_is_stale(cached: int, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.bump({GIBSON: cached}, store.clock_ms(bypass_breaker=True) + 60_000, bypass_breaker=True)
+    store.bump({GIBSON: cached}, store.clock_ms(GIBSON, bypass_breaker=True) + 60_000, bypass_breaker=True)
     Procedure.objects.update(tags=["unseen"])
     monkeypatch.setattr("versioned_cache.audit.time.sleep", lambda _: None)
 

@@ -1,11 +1,20 @@
 """The circuit breaker, with a clock that the test moves."""
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
+from structlog.testing import capture_logs
 
 from versioned_cache import breaker as breaker_module
-from versioned_cache.breaker import FAILURES_TO_OPEN, OPEN_SECONDS, Breaker, BreakerOpen, CacheUnavailable
+from versioned_cache.breaker import (
+    FAILURES_TO_OPEN,
+    OPEN_SECONDS,
+    Breaker,
+    BreakerOpen,
+    CacheUnavailable,
+    CommandRefused,
+)
 
 
 class Clock:
@@ -51,9 +60,15 @@ def hang_on_a_bypass(breaker: Breaker, clock: Clock) -> None:
         raise CacheUnavailable("timed out")
 
 
-def opened(clock: Clock) -> Breaker:
+def fail_though_open(breaker: Breaker) -> None:
+    """Let one operation fail that bypasses the breaker."""
+    with pytest.raises(CacheUnavailable), breaker.guard(bypass=True):
+        raise CacheUnavailable("refused again")
+
+
+def opened(clock: Clock, ask_for_proof: Callable[[], object] = lambda: None) -> Breaker:
     """Return a breaker that has just opened."""
-    breaker = Breaker()
+    breaker = Breaker(ask_for_proof)
     for _ in range(FAILURES_TO_OPEN):
         fail(breaker)
     return breaker
@@ -102,49 +117,97 @@ def test_a_call_that_waited_and_failed_opens_it_at_once(clock: Clock) -> None:
         pytest.fail("the operation was tried")
 
 
-def test_it_lets_one_probe_through_after_a_while(clock: Clock) -> None:
-    breaker = opened(clock)
-    clock.now += OPEN_SECONDS
-
-    with breaker.guard(), pytest.raises(BreakerOpen), breaker.guard():
-        pytest.fail("a second probe was tried")
-
-
-def test_a_successful_probe_closes_it(clock: Clock) -> None:
-    breaker = opened(clock)
-    clock.now += OPEN_SECONDS
-    with breaker.guard():
-        pass
-
-    with breaker.guard():
-        pass
-
-
-def test_a_failed_probe_keeps_it_open(clock: Clock) -> None:
-    breaker = opened(clock)
-    clock.now += OPEN_SECONDS
-    fail(breaker)
-
-    with pytest.raises(BreakerOpen), breaker.guard():
-        pytest.fail("the operation was tried")
-
-
-def test_watched_operations_that_fail_keep_no_probe_out(clock: Clock) -> None:
+def test_an_answer_that_goes_for_everything_opens_it_at_once(clock: Clock) -> None:
     breaker = Breaker()
-    probes = 0
+    with pytest.raises(CommandRefused), breaker.guard():
+        raise CommandRefused("READONLY", "READONLY You can't write against a read only replica.")
+
+    assert breaker.is_open
+
+
+def test_an_answer_about_one_key_is_a_failure_like_any_other(clock: Clock) -> None:
+    breaker = Breaker()
+    with pytest.raises(CommandRefused), breaker.guard():
+        raise CommandRefused("WRONGTYPE", "WRONGTYPE Operation against a key holding the wrong kind of value")
+
+    assert not breaker.is_open
+
+
+def test_a_write_that_is_refused_opens_it_at_once_whatever_the_reason(clock: Clock) -> None:
+    breaker = Breaker()
+    with pytest.raises(CommandRefused), breaker.guard(proves=True):
+        raise CommandRefused("OOM", "OOM command not allowed when used memory > 'maxmemory'.")
+
+    assert breaker.is_open
+
+
+def test_it_asks_for_a_proof_now_and_then_and_lets_nobody_wait_for_it(clock: Clock) -> None:
+    asked: list[float] = []
+    breaker = opened(clock, lambda: asked.append(clock.now))
+    for _ in range(5):
+        with pytest.raises(BreakerOpen), breaker.guard():
+            pytest.fail("the operation was tried")
+        clock.now += OPEN_SECONDS / 2
+
+    assert [round(at - asked[0], 3) for at in asked] == [0, OPEN_SECONDS]
+
+
+def test_a_read_does_not_close_it(clock: Clock) -> None:
+    breaker = opened(clock)
+    with breaker.guard(bypass=True):
+        pass
+
+    assert breaker.is_open
+
+
+def test_a_write_that_fails_keeps_it_open(clock: Clock) -> None:
+    breaker = opened(clock)
+    with pytest.raises(CacheUnavailable), breaker.guard(bypass=True, proves=True):
+        raise CacheUnavailable("refused")
+
+    assert breaker.is_open
+
+
+def test_a_slow_write_keeps_it_open(clock: Clock) -> None:
+    breaker = opened(clock)
+    with breaker.guard(bypass=True, proves=True):
+        clock.now += 0.2
+
+    assert breaker.is_open
+
+
+def test_each_change_is_told_once_with_how_long_it_was_open(clock: Clock) -> None:
+    with capture_logs() as logs:
+        breaker = opened(clock)
+        fail_though_open(breaker)
+        clock.now += 7
+        for _ in range(2):
+            with breaker.guard(bypass=True, proves=True):
+                pass
+
+    assert [(log["event"], log.get("seconds")) for log in logs] == [
+        ("procedure_cache_breaker_opened", None),
+        ("procedure_cache_breaker_closed", 7),
+    ]
+    assert logs[0]["error"] == "refused"
+
+
+def test_operations_that_bypass_it_and_fail_keep_no_proof_out(clock: Clock) -> None:
+    proofs: list[float] = []
+    breaker = Breaker(lambda: proofs.append(clock.now))
     for _ in range(10):
         with suppress(CacheUnavailable):
             hang_on_a_bypass(breaker, clock)
         clock.now += OPEN_SECONDS * 0.8
-        with suppress(BreakerOpen), breaker.guard():
-            probes += 1
+        with suppress(BreakerOpen):
+            breaker.enter()
 
-    assert probes >= 4
+    assert len(proofs) >= 4
 
 
-def test_an_operation_that_bypasses_it_is_tried_though_it_is_open_and_closes_it(clock: Clock) -> None:
+def test_a_write_is_tried_though_it_is_open_and_closes_it(clock: Clock) -> None:
     breaker = opened(clock)
-    with breaker.guard(bypass=True):
+    with breaker.guard(bypass=True, proves=True):
         pass
 
     with breaker.guard():

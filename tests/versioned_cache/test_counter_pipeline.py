@@ -12,6 +12,7 @@ from procedures.caches import procedure_resource
 from tests.faults.test_redis_errors import FAULTS, redis_at, server
 from versioned_cache.breaker import BreakerOpen, CacheUnavailable
 from versioned_cache.counter_pipeline import CounterPipeline
+from versioned_cache.servers import THE_ONLY_ONE
 from versioned_cache.store import Store
 
 Result = TypeVar("Result")
@@ -22,7 +23,7 @@ def with_pipeline(play: Callable[[CounterPipeline], Awaitable[Result]], store: S
     """Return what comes of `play` in an event loop, over a pipeline of its own."""
 
     async def run() -> Result:
-        pipeline = CounterPipeline(store.connect, store.breaker)
+        pipeline = CounterPipeline(store, THE_ONLY_ONE)
         try:
             return await play(pipeline)
         finally:

@@ -31,14 +31,14 @@ def test_a_version_that_nobody_leased_is_absent(store: Store) -> None:
 def test_the_clock_is_that_of_redis(store: Store, redis: Redis) -> None:
     before, _ = redis.time()
 
-    clock_ms = store.clock_ms(bypass_breaker=False)
+    clock_ms = store.clock_ms(PROCEDURE_LIST)
 
     assert before * 1000 <= clock_ms <= (redis.time()[0] + 1) * 1000
 
 
 @pytest.mark.parametrize("bypass_breaker", [True, False])
 def test_a_bump_creates_the_counter_and_lends_it_for_a_lease(store: Store, redis: Redis, bypass_breaker: bool) -> None:
-    asked_at_ms = store.clock_ms(bypass_breaker=bypass_breaker)
+    asked_at_ms = store.clock_ms(PROCEDURE_LIST, bypass_breaker=bypass_breaker)
 
     assert store.bump({PROCEDURE_LIST: 8}, asked_at_ms, bypass_breaker=bypass_breaker)
 
@@ -51,7 +51,7 @@ def test_a_bump_creates_the_counter_and_lends_it_for_a_lease(store: Store, redis
 def test_a_bump_brings_the_counter_up_and_never_down(
     store: Store, redis: Redis, held: int, bumped_to: int, after: bytes
 ) -> None:
-    asked_at_ms = store.clock_ms(bypass_breaker=False)
+    asked_at_ms = store.clock_ms(PROCEDURE_LIST)
     store.bump({PROCEDURE_LIST: held}, asked_at_ms, bypass_breaker=False)
 
     store.bump({PROCEDURE_LIST: bumped_to}, asked_at_ms, bypass_breaker=False)
@@ -60,7 +60,7 @@ def test_a_bump_brings_the_counter_up_and_never_down(
 
 
 def test_a_bump_keeps_numbers_of_thirteen_digits_exact(store: Store, redis: Redis) -> None:
-    asked_at_ms = store.clock_ms(bypass_breaker=False)
+    asked_at_ms = store.clock_ms(PROCEDURE_LIST)
     store.bump({PROCEDURE_LIST: 1795423410473}, asked_at_ms, bypass_breaker=False)
 
     store.bump({PROCEDURE_LIST: 1795423410474}, asked_at_ms, bypass_breaker=False)
@@ -70,7 +70,7 @@ def test_a_bump_keeps_numbers_of_thirteen_digits_exact(store: Store, redis: Redi
 
 @pytest.mark.parametrize("bumped_to", [7, 8, 12, 3])
 def test_a_bump_lets_the_lease_grow_whatever_the_value(store: Store, redis: Redis, bumped_to: int) -> None:
-    asked_at_ms = store.clock_ms(bypass_breaker=False)
+    asked_at_ms = store.clock_ms(PROCEDURE_LIST)
     redis.set(COUNTER, 7, pxat=asked_at_ms + 1000)
 
     store.bump({PROCEDURE_LIST: bumped_to}, asked_at_ms, bypass_breaker=False)
@@ -80,7 +80,7 @@ def test_a_bump_lets_the_lease_grow_whatever_the_value(store: Store, redis: Redi
 
 @pytest.mark.parametrize("bumped_to", [8, 12])
 def test_a_bump_never_shortens_a_lease(store: Store, redis: Redis, bumped_to: int) -> None:
-    asked_at_ms = store.clock_ms(bypass_breaker=False)
+    asked_at_ms = store.clock_ms(PROCEDURE_LIST)
     redis.set(COUNTER, 7, pxat=asked_at_ms + LEASE_MS + 1000)
 
     store.bump({PROCEDURE_LIST: bumped_to}, asked_at_ms, bypass_breaker=False)
@@ -89,7 +89,7 @@ def test_a_bump_never_shortens_a_lease(store: Store, redis: Redis, bumped_to: in
 
 
 def test_whoever_comes_half_a_lease_late_is_refused(store: Store, redis: Redis) -> None:
-    late_ms = store.clock_ms(bypass_breaker=False) - LEASE_MS // 2
+    late_ms = store.clock_ms(PROCEDURE_LIST) - LEASE_MS // 2
 
     assert not store.bump({PROCEDURE_LIST: 8}, late_ms, bypass_breaker=False)
 
@@ -97,7 +97,7 @@ def test_whoever_comes_half_a_lease_late_is_refused(store: Store, redis: Redis) 
 
 
 def test_whoever_comes_a_little_earlier_than_half_a_lease_is_not_refused(store: Store) -> None:
-    nearly_late_ms = store.clock_ms(bypass_breaker=False) - LEASE_MS // 2 + 10_000
+    nearly_late_ms = store.clock_ms(PROCEDURE_LIST) - LEASE_MS // 2 + 10_000
 
     assert store.bump({PROCEDURE_LIST: 8}, nearly_late_ms, bypass_breaker=False)
 
@@ -153,7 +153,7 @@ def test_only_one_may_claim_a_fill(store: Store) -> None:
 @pytest.mark.parametrize("held", [7, 8, 9_999_999_999_999, "nonsense", ""])
 def test_a_bump_replaces_what_would_be_believed_for_ever(store: Store, redis: Redis, held: int | str) -> None:
     redis.set(COUNTER, held)
-    asked_at_ms = store.clock_ms(bypass_breaker=False)
+    asked_at_ms = store.clock_ms(PROCEDURE_LIST)
 
     store.bump({PROCEDURE_LIST: 8}, asked_at_ms, bypass_breaker=False)
 
@@ -164,7 +164,7 @@ def test_a_bump_replaces_what_would_be_believed_for_ever(store: Store, redis: Re
 def test_a_bump_replaces_what_is_no_number_though_it_expires(store: Store, redis: Redis) -> None:
     redis.set(COUNTER, "nonsense", px=10_000)
 
-    store.bump({PROCEDURE_LIST: 8}, store.clock_ms(bypass_breaker=False), bypass_breaker=False)
+    store.bump({PROCEDURE_LIST: 8}, store.clock_ms(PROCEDURE_LIST), bypass_breaker=False)
 
     assert redis.get(COUNTER) == b"8"
 
