@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.urls import Resolver404, resolve, reverse
@@ -10,6 +11,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.vary import vary_on_headers
 
+from console.views import SignIn, home
 from procedures_project.operations import safe_only
 from procedures_project.refusals import wants_page
 from rest.problems import Problem, problem_types
@@ -18,9 +20,9 @@ from rest.problems import Problem, problem_types
 @safe_only
 @vary_on_headers("Accept")
 def start(request: HttpRequest) -> HttpResponse:
-    """Lead people to the documentation, and tell programs where things are."""
+    """Show people what is running, and tell programs where things are."""
     if wants_page(request.META):
-        return redirect("docs")
+        return home(request)
     paths = {name: reverse(name) for name in ("openapi", "docs", "healthz", "readyz")}
     return JsonResponse(paths | {"admin": reverse("admin:index")})
 
@@ -52,8 +54,15 @@ def problem_type(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 def login(request: HttpRequest) -> HttpResponse:
     """Log in to the admin; afterwards, go on only to a page that exists here."""
-    request.GET, request.POST = _with_known_next(request.GET), _with_known_next(request.POST)  # type: ignore[assignment]
+    _take_known_next(request, otherwise="admin:index")
     return admin.site.login(request)
+
+
+@never_cache
+def sign_in(request: HttpRequest) -> HttpResponseBase:
+    """Sign in to the console; afterwards, go on only to a page that exists here."""
+    _take_known_next(request, otherwise="start")
+    return SignIn.as_view()(request)
 
 
 def _description(kind: type[Problem]) -> dict[str, object]:
@@ -66,17 +75,21 @@ def _description(kind: type[Problem]) -> dict[str, object]:
     }
 
 
-def _with_known_next(parameters: QueryDict) -> QueryDict:
-    """Return the parameters, without a `next` that leads elsewhere or nowhere."""
-    if REDIRECT_FIELD_NAME not in parameters or _is_page_of_ours(str(parameters[REDIRECT_FIELD_NAME])):
-        return parameters
-    remaining = parameters.copy()
-    del remaining[REDIRECT_FIELD_NAME]
-    return remaining
+def _take_known_next(request: HttpRequest, *, otherwise: str) -> None:
+    """Let a login lead to the page that it names if that is one of ours, else to another one."""
+    wanted = request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME) or ""
+    known = wanted if _is_page_of_ours(wanted) else reverse(otherwise)
+    request.GET, request.POST = _leading_to(known, request.GET), _leading_to(known, request.POST)  # type: ignore[assignment]
+
+
+def _leading_to(page: str, parameters: QueryDict) -> QueryDict:
+    changed = parameters.copy()
+    changed[REDIRECT_FIELD_NAME] = page
+    return changed
 
 
 def _is_page_of_ours(url: str) -> bool:
-    """Tell whether a URL is a path to one of the admin's pages."""
+    """Tell whether a URL is a path to a page of the admin or of the console."""
     path = url.partition("?")[0].partition("#")[0]
     if not url.startswith("/") or not url_has_allowed_host_and_scheme(url, allowed_hosts=None):
         return False
@@ -85,4 +98,4 @@ def _is_page_of_ours(url: str) -> bool:
     except Resolver404:
         return False
     # The admin has a route without a name for whatever does not exist.
-    return match.namespace == "admin" and match.url_name is not None
+    return match.view_name == "start" or (match.namespace in {"admin", "console"} and match.url_name is not None)

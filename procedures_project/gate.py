@@ -49,7 +49,7 @@ MIDDLEWARES = (SecurityMiddleware, SecurityHeadersMiddleware, CommonMiddleware, 
 TAKE_SECONDS = 30.0  # in which a client must take a piece of the answer
 WHOLE_BYTES = 512 * 1024  # a longer answer is sent in pieces
 PIECE_BYTES = 64 * 1024
-LOGIN = ("POST", "/admin/login/")
+LOGINS = {("POST", "/admin/login/"), ("POST", "/console/sign-in")}
 
 
 class Gate:
@@ -143,7 +143,7 @@ class Gate:
         record_of(meta)
         try:
             await self._bodies.add(meta, receive)
-            if (meta["REQUEST_METHOD"], meta["PATH_INFO"]) != LOGIN:
+            if (meta["REQUEST_METHOD"], meta["PATH_INFO"]) not in LOGINS:
                 return await self._django.answer(meta)
             async with self._logins.one(meta[ARRIVED_AT]):
                 return await self._django.answer(meta)

@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 15.0
 LEAST_BYTES_PER_SECOND = 32 * 1024  # what earns a long body more time than that
 
 GRACE_SECONDS = 0.05  # for a body that came with its head, from whomever it is
-FORMS = ("/admin/",)
+FORMS = ("/admin/", "/console/")
 """Where bodies are forms of people who are logged in, and not of programs with tokens."""
 
 Receive = Callable[[], Awaitable[Any]]

@@ -75,6 +75,8 @@ INSTALLED_APPS = [
     "versioned_cache",
     "procedures",
     "runs",
+    "django_htmx",  # htmx's script, for the console
+    "console",
     "procedures_project",
 ]
 
@@ -209,7 +211,8 @@ SESSION_COOKIE_SECURE = not INSECURE_HTTP
 CSRF_COOKIE_SECURE = not INSECURE_HTTP
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "procedures_project.refusals.csrf_failure"
-LOGIN_REDIRECT_URL = "admin:index"
+LOGIN_URL = "console:sign-in"
+LOGIN_REDIRECT_URL = "console:home"
 MAX_BODY_BYTES = 64 * 1024
 # The admin's forms are larger than an API body: a revision of 200 steps has 2,000 fields.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024

@@ -18,6 +18,8 @@ urlpatterns = [
     path("admin", entrances.admin_without_slash),
     path("admin/login/", entrances.login, name="login"),
     path("admin/", admin.site.urls),
+    path("console/sign-in", entrances.sign_in),
+    path("", include("console.urls")),
 ]
 
 handler400 = "procedures_project.refusals.bad_request"

@@ -5,7 +5,9 @@ The row that a request creates is also its record, written in the same transacti
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rest_framework.request import Request
 
@@ -47,9 +49,13 @@ def identity_of(request: Request) -> RequestIdentity:
     header = header.strip()
     if not re.fullmatch(KEY, header):
         raise MALFORMED_REQUEST("Idempotency-Key must be 1 to 255 printable ASCII characters, bare or in quotes.")
-    content = [request.method, request.path, body_of(request)]
     key = header[1:-1] if header.startswith('"') else header
-    return RequestIdentity(key, hashlib.sha256(exact_json.dumps(content, sort_keys=True)).hexdigest())
+    return RequestIdentity(key, fingerprint_of(str(request.method), request.path, body_of(request)))
+
+
+def fingerprint_of(method: str, path: str, body: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a request's method, path and canonical body."""
+    return hashlib.sha256(exact_json.dumps([method, path, body], sort_keys=True)).hexdigest()
 
 
 def check_same_request(identity: RequestIdentity, fingerprint: str) -> None:

@@ -20,7 +20,7 @@ def person_with_password(db: None) -> User:
 
 @pytest.mark.parametrize(
     ("path", "destination"),
-    [("/", "/docs"), ("/admin", "/admin/"), ("/favicon.ico", "/static/pages/icon.svg")],
+    [("/", "/console/sign-in?next=/"), ("/admin", "/admin/"), ("/favicon.ico", "/static/pages/icon.svg")],
 )
 def test_a_browser_that_comes_in_is_led_somewhere(anonymous: ApiClient, path: str, destination: str) -> None:
     answer = anonymous.get(path, headers={"Accept": BROWSER})

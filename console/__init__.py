@@ -1,0 +1,1 @@
+"""People's pages: operators execute runs here, supervisors look after them. No JSON, no terminal."""

@@ -1,0 +1,51 @@
+"""What every page of the console has in common: who may see it, and how a refusal is shown.
+
+A page refuses what the API refuses, in the same words: both raise the same problems.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, cast
+
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+
+from access.rights import Right, require
+from rest.problems import Problem
+
+View = Callable[..., HttpResponse]
+
+
+def page(*, right: Right) -> Callable[[View], View]:
+    """Make a view a page: for people who are signed in and have a right; its problems are shown as a page."""
+
+    def decorate(view: View) -> View:
+        @never_cache  # the Back button asks again, so that no old form is sent twice
+        @login_required
+        @wraps(view)
+        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            try:
+                require(actor_of(request), right)
+                return view(request, *args, **kwargs)
+            except Problem as problem:
+                return problem_page(request, problem)
+
+        return answer
+
+    return decorate
+
+
+def actor_of(request: HttpRequest) -> User:
+    """Return who is signed in."""
+    return cast(User, request.user)
+
+
+def problem_page(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """Show a refusal."""
+    response = render(request, "console/problem.html", {"problem": problem}, status=problem.status)
+    for name, value in problem.headers.items():
+        response[name] = value
+    return response

@@ -1,0 +1,79 @@
+"""How the console writes instants, durations, values and instructions."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from console.markdown import html_of
+
+register = template.Library()
+
+NONE = "–"  # noqa: RUF001  # a dash of the right length for a table
+
+
+@register.filter
+def instant(value: datetime | str | None) -> SafeString | str:
+    """Write an instant to the second in UTC; the page's script adds the time of the browser's zone."""
+    if value is None:
+        return ""
+    at = (value if isinstance(value, datetime) else datetime.fromisoformat(value)).astimezone(UTC)
+    return format_html('<time datetime="{}">{} UTC</time>', at.isoformat(), at.strftime("%Y-%m-%d %H:%M:%S"))
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """Write a duration such as `1 h 05 min`, `3 min 20 s` or `12 s`."""
+    if seconds is None:
+        return NONE
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+@register.filter
+def markdown(text: str) -> SafeString:
+    """Write instructions as HTML."""
+    return html_of(text)
+
+
+@register.simple_tag
+def recorded(slot: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    """Write what was recorded for a slot, with its unit, as a person says it."""
+    value = values.get(slot["key"])
+    if value is None:
+        return NONE
+    labels = {option["value"]: option["label"] for option in slot.get("options", ())}
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(labels.get(chosen, str(chosen)) for chosen in value)
+        case Decimal():
+            text = f"{value:f}"
+        case _:
+            text = labels.get(value, str(value))
+    return f"{text} {slot['unit']}" if "unit" in slot else text
+
+
+@register.filter
+def limits(slot: Mapping[str, Any]) -> str:
+    """Write the limits of a number, such as `15 to 65`; empty where there are none."""
+    least, most = slot.get("min"), slot.get("max")
+    if least is not None and most is not None:
+        return f"{least} to {most}"
+    if least is not None:
+        return f"at least {least}"
+    return "" if most is None else f"at most {most}"
+
+
+@register.filter
+def status_name(status: str) -> str:
+    """Write the state of a run or of a step for people."""
+    return status.replace("_", " ")

@@ -1,0 +1,125 @@
+"""Forms as JSON, and back."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.http import QueryDict
+
+from console.step_forms import body_of, form_of_event, refused_form
+from tests.factories import item, slot, step
+
+OPTIONS = [{"value": "a", "label": "Alpha"}, {"value": "b", "label": "Beta"}]
+
+
+def of(slot_type: str, **members: Any) -> dict[str, Any]:
+    """Return a step with one slot, as the API serves it."""
+    return {**step(slots=[slot("it", slot_type, **members)], checklist=[]), "role": None}
+
+
+@pytest.mark.parametrize(
+    ("slot_type", "typed", "value"),
+    [
+        ("integer", "value.it=12", 12),
+        ("integer", "value.it=+12", 12),
+        ("integer", "value.it=-3", -3),
+        ("integer", "value.it=12.0", "12.0"),
+        ("integer", "value.it=1e3", "1e3"),
+        ("decimal", "value.it=12.50", Decimal("12.50")),
+        ("decimal", "value.it=12,5", "12,5"),
+        ("decimal", "value.it=7", 7),
+        ("decimal", "value.it=NaN", "NaN"),
+        ("decimal", "value.it=٣", "٣"),
+        ("boolean", "value.it=true", True),
+        ("boolean", "value.it=false", False),
+        ("boolean", "value.it=perhaps", "perhaps"),
+        ("text", "value.it=+a%20b+", " a b "),
+        ("choice", "value.it=a", "a"),
+        ("date", "value.it=2026-11-26", "2026-11-26"),
+        ("datetime", "value.it=2026-11-26T09:14", "2026-11-26T09:14:00Z"),
+        ("datetime", "value.it=2026-11-26T09:14:05&value.it.offset=%2B02:00", "2026-11-26T09:14:05+02:00"),
+        ("duration", "value.it.h=1&value.it.m=&value.it.s=30", "PT1H30S"),
+        ("duration", "value.it.h=1&value.it.m=x&value.it.s=", "PT1HxM"),
+    ],
+)
+def test_a_field_becomes_the_value_that_a_program_would_send(slot_type: str, typed: str, value: Any) -> None:
+    body = body_of(QueryDict(typed), of(slot_type, options=OPTIONS))
+
+    assert body["values"] == {"it": value}
+    assert type(body["values"]["it"]) is type(value)
+
+
+@pytest.mark.parametrize("slot_type", ["integer", "text", "boolean", "multi_choice", "duration", "datetime"])
+def test_an_empty_field_is_no_value(slot_type: str) -> None:
+    typed = "value.it=&value.it.h=&value.it.m=&value.it.s="
+    if slot_type == "multi_choice":
+        typed = ""
+
+    assert body_of(QueryDict(typed), of(slot_type, options=OPTIONS))["values"] == {}
+
+
+def test_several_choices_are_a_list() -> None:
+    typed = QueryDict("value.it=a&value.it=b")
+
+    assert body_of(typed, of("multi_choice", options=OPTIONS))["values"] == {"it": ["a", "b"]}
+
+
+def test_ticks_reasons_and_times_are_taken_along() -> None:
+    asked = {**of("integer", max=5, out_of_range="deviation"), "checklist": [item("on_ice"), item("labelled")]}
+    typed = QueryDict("check.on_ice=on&deviation.it=Hot+day&note=n&performed_at=2026-11-26T09:14&reason=r")
+
+    body = body_of(typed, asked, amends=3)
+
+    assert body == {
+        "values": {}, "checklist": {"on_ice": True}, "deviations": [{"slot": "it", "reason": "Hot day"}],
+        "note": "n", "performed_at": "2026-11-26T09:14:00Z", "amends": 3, "reason": "r",
+    }  # fmt: skip
+
+
+def test_what_is_wrong_stands_beside_its_field_and_the_rest_above_the_form() -> None:
+    asked = {**of("integer", max=5, out_of_range="deviation"), "checklist": [item("on_ice")]}
+    typed = QueryDict("value.it=9&note=n")
+    findings = [
+        {"pointer": "/values/it", "code": "max", "detail": "Must be at most 5."},
+        {"pointer": "/checklist/on_ice", "code": "required_true", "detail": "This item must be checked."},
+        {"pointer": "/values/other", "code": "unknown", "detail": "This step has no such slot."},
+    ]
+
+    form = refused_form(asked, typed, body_of(typed, asked), findings, "key")
+
+    assert (form.inputs[0].typed, form.inputs[0].errors) == ("9", ["Must be at most 5."])
+    assert form.inputs[0].asks_for_deviation
+    assert form.checks[0].errors == ["This item must be checked."]
+    assert (form.errors, form.note) == (["This step has no such slot."], "n")
+
+
+def test_a_wrong_reason_for_a_deviation_stands_beside_its_value() -> None:
+    asked = of("integer", max=5, out_of_range="deviation")
+    typed = QueryDict("value.it=4&deviation.it=Why")
+    findings = [
+        {"pointer": "/deviations/0/slot", "code": "not_applicable", "detail": "The value is within the limits."}
+    ]
+
+    form = refused_form(asked, typed, body_of(typed, asked), findings, "key")
+
+    assert (form.inputs[0].errors, form.inputs[0].deviation) == (["The value is within the limits."], "Why")
+
+
+@pytest.mark.parametrize(
+    ("slot_type", "value"),
+    [("integer", 12), ("decimal", Decimal("12.50")), ("boolean", False), ("text", " a "), ("choice", "b"),
+     ("multi_choice", ["a", "b"]), ("date", "2026-11-26"), ("duration", "PT1H1M30S"),
+     ("datetime", "2026-11-26T09:14:05Z")],
+)  # fmt: skip
+def test_a_recorded_value_survives_an_amendment_that_changes_nothing(slot_type: str, value: Any) -> None:
+    asked = of(slot_type, options=OPTIONS)
+    event: dict[str, Any] = {"values": {"it": value}, "checklist": {}, "deviations": [], "note": None}
+
+    form = form_of_event(asked, event, "key")
+    (shown,) = form.inputs
+    sent = QueryDict(mutable=True)
+    sent.setlist("value.it", list(shown.chosen) if slot_type == "multi_choice" else [shown.typed])
+    for part, _, typed in shown.parts:
+        sent[f"value.it.{part}"] = typed
+
+    assert body_of(sent, asked)["values"] == {"it": value}
