@@ -55,8 +55,8 @@ class Snapshot:
     steps: Sequence[tuple[int, int]]  # of each step in the content: its row in the database, and its position
 
     def sealed(self) -> str:
-        """Return it as a text for a form to carry; the signature makes what comes back ours."""
-        return signing.dumps(self.as_json(), salt=SALT, compress=True)
+        """Return it as a text for a form to carry, equal for equal drafts; the signature makes what comes back ours."""
+        return signing.Signer(salt=SALT).sign_object(self.as_json(), compress=True)
 
     def as_json(self) -> str:
         """Return it as JSON, which is equal for equal drafts: 12.50 is not 12.5 here."""
@@ -101,7 +101,7 @@ def snapshot_of(draft: Revision) -> Snapshot:
 def unsealed(text: str) -> Snapshot | None:
     """Return the snapshot that a form carried; None if it carried none of ours."""
     try:
-        members: Any = exact_json.loads(signing.loads(text, salt=SALT))
+        members: Any = exact_json.loads(signing.Signer(salt=SALT).unsign_object(text))
     except signing.BadSignature:
         return None
     content = Definition(key="", tags=[], **members["content"])

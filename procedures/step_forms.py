@@ -1,5 +1,6 @@
 """The admin's forms for the steps of a draft: they apply the API's rules and say in its words what is wrong, where."""
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -8,14 +9,37 @@ from django import forms
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
+from django.urls import reverse_lazy
 from rest_framework.serializers import ListSerializer
 
 from procedures.models import Revision, Step
-from procedures.serializers import ChecklistItemSerializer, SlotSerializer
+from procedures.serializers import EXTRA_MEMBERS, ChecklistItemSerializer, SlotSerializer
+from procedures.slots import SlotType
 from rest import exact_json
 from rest.findings import Finding, findings_of
 
+TRY_PATTERN = "admin:procedures_try_pattern"
+MEMBER_ORDER = ["unit", "min", "max", "decimals", "out_of_range", "options", "pattern", "min_length", "max_length"]
 SHOWN_CHARACTERS = 80  # of a line that cannot be read
+
+
+SLOT_RULES = {
+    "types": {slot_type: sorted(EXTRA_MEMBERS.get(slot_type, ()), key=MEMBER_ORDER.index) for slot_type in SlotType},
+    "choices": {"out_of_range": ["reject", "deviation"]},
+    "words": {
+        "": "is refused, unless said otherwise",
+        "reject": "is refused",
+        "deviation": "is a deviation, with a reason",
+    },
+}
+
+
+class MembersWidget(forms.Textarea):
+    """JSON as text, which members.js shows as rows of fields: `rules` says which fields each type has."""
+
+    def __init__(self, what: str, rules: dict[str, Any]) -> None:
+        data = {"data-what": what, "data-rules": json.dumps(rules), "data-try-url": reverse_lazy(TRY_PATTERN)}
+        super().__init__({"rows": 6, "cols": 100, **data})
 
 
 class MembersField(forms.JSONField):
@@ -53,7 +77,7 @@ class StepForm(forms.ModelForm[Step]):
             "position", "key", "title", "instructions", "caution", "role", "skippable", "expected_duration_s",
             "slots", "checklist",
         ]  # fmt: skip
-        widgets = {name: forms.Textarea(attrs={"rows": 6, "cols": 100}) for name in ("slots", "checklist")}
+        widgets = {"slots": MembersWidget("slot", SLOT_RULES), "checklist": MembersWidget("item", {})}
         field_classes = dict.fromkeys(("slots", "checklist"), MembersField)
 
     def __init__(self, *args: Any, context: dict[str, Any] | None = None, **kwargs: Any) -> None:

@@ -22,6 +22,7 @@ from procedures.draft_edits import (
 from procedures.models import Procedure, Revision
 
 BASE = "base"
+RESUME = "resume"  # in a form that is not to be saved, but to be shown again
 PREFIX = "steps"
 
 
@@ -30,11 +31,13 @@ class Conflict:
     """What stands between a form and the draft.
 
     Attributes:
+        heading: The short of it.
         told: What happened meanwhile, who did it, and when.
         changes: What it changed; None if nobody knows what the form was opened on.
         merge: What was typed, on top of it.
     """
 
+    heading: str
     told: str
     changes: list[Change] | None
     merge: Merge
@@ -49,14 +52,21 @@ class Conflict:
 
 
 def conflict_in(request: HttpRequest, saved: Snapshot) -> Conflict | None:
-    """Return the conflict between the form that was sent and the saved draft; None if the form was opened on that."""
+    """Return what keeps the form that was sent from being saved; None if it was opened on what is saved.
+
+    A form that resumes what was typed earlier is not saved either.
+    """
     base = unsealed(request.POST.get(BASE, ""))
-    if base is not None and base.as_json() == saved.as_json():
+    is_current = base is not None and base.as_json() == saved.as_json()
+    if is_current and RESUME not in request.POST:
         return None
     merge = merged(base, saved, typed_in(request.POST))
     if base is None:
-        return Conflict("It is not known what this form was opened on.", None, merge)
-    return Conflict(_told(request, base, saved), changes_between(base.content, saved.content), merge)
+        return Conflict("Not saved yet", "It is not known what this form was opened on.", None, merge)
+    if is_current:
+        return Conflict("Not saved yet", "This is what you typed before.", [], merge)
+    changes = changes_between(base.content, saved.content)
+    return Conflict("Somebody was faster", _told(request, base, saved), changes, merge)
 
 
 def procedure_of(form: QueryDict) -> Procedure | None:

@@ -9,13 +9,14 @@ from django.contrib.auth.models import User
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 
 from access.admin_lists import ListAdmin
 from access.rights import Right
 from procedures.admin.conflicts import Conflict, conflict_in, procedure_of, with_merge
 from procedures.admin.findings import Obstacle, mark, obstacles_of
 from procedures.admin.heads import DRAFTING
+from procedures.admin.patterns import try_pattern
 from procedures.differences import changes_between
 from procedures.draft_edits import snapshot_of
 from procedures.drafts import (
@@ -30,7 +31,7 @@ from procedures.drafts import (
 )
 from procedures.forms import RevisionForm, TextWidget
 from procedures.models import Revision, Step, content_of
-from procedures.step_forms import StepForm, StepFormSet
+from procedures.step_forms import TRY_PATTERN, StepForm, StepFormSet
 from rest import timestamps
 from rest.problems import FORBIDDEN, VALIDATION_FAILED
 
@@ -82,6 +83,11 @@ class RevisionAdmin(ListAdmin[Revision]):
 
     class Media:
         css = {"all": [STYLESHEET]}
+        js = ["procedures/members.js", "procedures/steps.js", "procedures/typing.js"]
+
+    def get_urls(self) -> list[URLPattern]:
+        trying = self.admin_site.admin_view(try_pattern)
+        return [path("try-pattern/", trying, name=TRY_PATTERN.partition(":")[2]), *super().get_urls()]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a draft is started from its procedure
@@ -123,8 +129,8 @@ class RevisionAdmin(ListAdmin[Revision]):
         if procedure is None or not request.user.has_perms(DRAFTING):
             return None
         draft = open_draft(procedure=procedure, actor=cast(User, request.user), now=timestamps.now())
-        path = reverse("admin:procedures_revision_change", args=[draft.pk])
-        return HttpResponseRedirect(path, status=HTTPStatus.TEMPORARY_REDIRECT)
+        new_page = reverse("admin:procedures_revision_change", args=[draft.pk])
+        return HttpResponseRedirect(new_page, status=HTTPStatus.TEMPORARY_REDIRECT)
 
     def response_change(self, request: HttpRequest, obj: Revision) -> HttpResponse:
         if "_publish" not in request.POST:

@@ -252,6 +252,45 @@ def test_a_form_with_an_ordinary_error_is_no_conflict(admin_client: Client, draf
     assert right.status_code == 302
 
 
+def test_what_was_typed_earlier_comes_back_without_being_saved(admin_client: Client, draft: Revision) -> None:
+    form = with_step(edited(opened(admin_client, draft), title="Typed"), "mine", 4)
+
+    shown = save(admin_client, draft, {**form, "resume": "1"})
+    draft.refresh_from_db()
+    title = draft.title
+    saved = save(admin_client, draft, form_on(shown.text, "revision_form"))
+
+    assert title == "Gibson"
+    assert "This is what you typed before." in shown.text
+    assert saved.status_code == 302
+    assert steps_of(draft)[-1] == ("mine", "Mine")
+
+
+def test_what_was_typed_earlier_goes_on_top_of_what_is_saved_now(
+    admin_client: Client, colleague: Client, draft: Revision
+) -> None:
+    form = edited(opened(admin_client, draft), title="Typed")
+    save(colleague, draft, edited(opened(colleague, draft), description="Theirs"))
+
+    shown = save(admin_client, draft, {**form, "resume": "1"})
+
+    assert "This draft was saved by mkoch" in shown.text
+    assert (form_on(shown.text, "revision_form")["title"], form_on(shown.text, "revision_form")["description"]) == (
+        "Typed",
+        "Theirs",
+    )
+
+
+def test_two_forms_of_one_state_say_the_same_of_what_they_were_opened_on(
+    admin_client: Client, colleague: Client, draft: Revision
+) -> None:
+    before = opened(admin_client, draft)["base"]
+
+    assert opened(colleague, draft)["base"] == before
+    save(colleague, draft, edited(opened(colleague, draft), title="Other"))
+    assert opened(admin_client, draft)["base"] != before
+
+
 def test_tags_that_somebody_else_changed_are_not_overwritten(
     admin_client: Client, colleague: Client, procedure: Procedure
 ) -> None:
