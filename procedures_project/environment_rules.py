@@ -154,6 +154,17 @@ def origin(text: str) -> str:
     return text
 
 
+def exact_origin(text: str) -> str:
+    """Read one origin as browsers send it: in lower case, and without the port that goes without saying."""
+    is_usual_port = re.fullmatch(r"http://.*:80|https://.*:443", text) is not None
+    if "*" in text or text != text.lower() or is_usual_port or not ORIGIN.fullmatch(text):
+        raise ValueError(
+            "must have origins as browsers send them, such as https://dashboard.example.com, in lower case and without "
+            f"*, path or usual port, not {_shown(text)}"
+        )
+    return text
+
+
 def proxy(text: str) -> IPv4Network | IPv6Network | None:
     """Read the address or network of a proxy; None is `unix`, whoever connects to a Unix socket."""
     if text == "unix":

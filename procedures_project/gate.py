@@ -12,11 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
+from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.http import HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
 from django.middleware.security import SecurityMiddleware
+from django.utils.cache import patch_vary_headers
 
 from access import limits
 from access.authentication import Bearer, remembered_bearer
@@ -44,7 +46,13 @@ logger = structlog.get_logger(__name__)
 Send = Callable[[Any], Awaitable[None]]
 
 # Those of settings.MIDDLEWARE that have a say in a read by token, in their order.
-MIDDLEWARES = (SecurityMiddleware, SecurityHeadersMiddleware, CommonMiddleware, XFrameOptionsMiddleware)
+MIDDLEWARES = (
+    *([CorsMiddleware] if settings.CORS_ALLOWED_ORIGINS else []),
+    SecurityMiddleware,
+    SecurityHeadersMiddleware,
+    CommonMiddleware,
+    XFrameOptionsMiddleware,
+)
 
 TAKE_SECONDS = 30.0  # in which a client must take a piece of the answer
 WHOLE_BYTES = 512 * 1024  # a longer answer is sent in pieces
@@ -76,10 +84,10 @@ class Gate:
         try:
             answer = await self._answer_to(meta, receive)
         except Problem as problem:
-            answer = _refusal(meta, problem)
+            answer = self._refusal(meta, problem)
         except Exception:  # the server would answer without a record, and say nothing
             logger.exception("gate_failed")
-            answer = _refusal(meta, INTERNAL_ERROR())
+            answer = self._refusal(meta, INTERNAL_ERROR())
         if self._readiness.is_draining:  # or a proxy would send its next request over a connection that is about to end
             answer = replace(answer, headers=[*answer.headers, (b"connection", b"close")])
         try:
@@ -154,6 +162,17 @@ class Gate:
         except PoolExhausted:
             raise UNAVAILABLE("Too many requests wait already; nothing was done.") from None
 
+    def _refusal(self, meta: dict[str, Any], problem: Problem) -> WholeAnswer:
+        """Answer a problem from outside Django. There may be a body that nobody has read, so the connection ends."""
+        response = refusal(problem, meta)
+        if settings.CORS_ALLOWED_ORIGINS:
+            patch_vary_headers(response, ["origin"])
+            for name, value in self.fast_path.headers_for(meta):
+                if name.lower().startswith("access-control-"):
+                    response[name] = value
+        response["Connection"] = "close"
+        return _recorded(meta, None, response)
+
 
 async def send_answer(send: Send, meta: Mapping[str, Any], answer: WholeAnswer) -> None:
     """Send an answer, to HEAD its head; a long one in pieces, so that no connection holds a copy of it.
@@ -174,13 +193,6 @@ async def send_answer(send: Send, meta: Mapping[str, Any], answer: WholeAnswer) 
 
 def _options_of_the_server() -> HttpResponse:
     return HttpResponse(content_type="text/plain", headers={"Allow": ANSWERED})
-
-
-def _refusal(meta: dict[str, Any], problem: Problem) -> WholeAnswer:
-    """Answer a problem from outside Django. There may be a body that nobody has read, so the connection ends."""
-    response = refusal(problem, meta)
-    response["Connection"] = "close"
-    return _recorded(meta, None, response)
 
 
 def _recorded(meta: dict[str, Any], route: str | None, response: HttpResponse) -> WholeAnswer:

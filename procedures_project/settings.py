@@ -53,6 +53,17 @@ SECRET_KEY = env.required("SECRET_KEY", key, stand_in="")
 SECRET_KEY_FALLBACKS: list[str] = env.optional("SECRET_KEY_FALLBACKS", rules.comma_separated(key), default=[])
 ALLOWED_HOSTS: list[str] = env.required("ALLOWED_HOSTS", rules.comma_separated(rules.allowed_host), stand_in=[])
 CSRF_TRUSTED_ORIGINS: list[str] = env.optional("CSRF_TRUSTED_ORIGINS", rules.comma_separated(rules.origin), default=[])
+# Pages of other origins whose scripts may use the API; nobody's cookies count there, only tokens.
+CORS_ALLOWED_ORIGINS: list[str] = env.optional(
+    "CORS_ALLOWED_ORIGINS", rules.comma_separated(rules.exact_origin), default=[]
+)
+CORS_URLS_REGEX = r"^/(?!admin(/|$))"
+CORS_ALLOW_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE"]
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "if-match", "if-none-match"]
+CORS_EXPOSE_HEADERS = [
+    "ETag", "Location", "Retry-After", "Server-Timing", "X-Request-ID", "Idempotent-Replayed", "RateLimit",
+    "RateLimit-Policy", "Content-Disposition",
+]  # fmt: skip
 DEBUG = False
 ROOT_URLCONF = "procedures_project.urls"
 WSGI_APPLICATION = "procedures_project.wsgi.application"
@@ -70,6 +81,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    *(["corsheaders"] if CORS_ALLOWED_ORIGINS else []),
     "axes",  # before access, which logs what axes has counted
     "access",
     "versioned_cache",
@@ -82,6 +94,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "procedures_project.request_records.RequestRecordMiddleware",
+    *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
     "django.middleware.security.SecurityMiddleware",
     "procedures_project.security_headers.SecurityHeadersMiddleware",
     "procedures_project.static_files.StaticFilesMiddleware",

@@ -334,9 +334,9 @@ def _last_lines(log: Path) -> str:
 
 
 @contextlib.contextmanager
-def running_demo(data_dir: Path, *options: str) -> Iterator[Demo]:
+def running_demo(data_dir: Path, *options: str, **environment: str) -> Iterator[Demo]:
     """Run a demo inside the block."""
-    demo = Demo(data_dir, *options)
+    demo = Demo(data_dir, *options, **environment)
     try:
         yield demo.wait_until_ready()
     finally:

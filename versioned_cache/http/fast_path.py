@@ -25,7 +25,15 @@ from django.urls import Resolver404, resolve
 from rest_framework.settings import api_settings
 
 from versioned_cache.codings import Coding
-from versioned_cache.http.answers import CONTENT_TYPE, CachedReadMixin, Head, coding_for, head_of, server_timing
+from versioned_cache.http.answers import (
+    CONTENT_TYPE,
+    HEADERS,
+    CachedReadMixin,
+    Head,
+    coding_for,
+    head_of,
+    server_timing,
+)
 from versioned_cache.http.validators import known_versions
 from versioned_cache.loop_reader import LoopReader
 from versioned_cache.reads import CachedRead
@@ -33,8 +41,9 @@ from versioned_cache.reads import CachedRead
 PLAIN_METHODS = frozenset({"GET", "HEAD"})
 PLAIN_ACCEPT = frozenset({None, "*/*", "application/json"})
 
-# What Django judges the host and the scheme of a request by, in its WSGI environment; the proxy's header comes to it.
-ORIGIN = ("HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme")
+# What middlewares judge a request by, in its WSGI environment: its host, its scheme, and the origin of the page that
+# sends it. The proxy's header comes to it.
+ORIGIN = ("HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme", "HTTP_ORIGIN")
 HEADERS_OF_THE_BODY = {"content-type", "content-length"}
 MAX_PATH_LENGTH = 100  # no cached read's is longer; and so what is remembered is bounded
 MAX_PATHS = 4_096
@@ -152,6 +161,10 @@ class FastPath(Generic[SenderT]):
             return None
         return FastRequest(destination, sender, coding, headers)
 
+    def headers_for(self, meta: Meta) -> tuple[tuple[str, str], ...]:
+        """Return the headers that the middlewares add to an answer to this request; none where they refuse it."""
+        return self._headers_for(*map(meta.get, self._origin)) or ()
+
     def _ask_middlewares(self, *origin: str | None) -> tuple[tuple[str, str], ...] | None:
         """Return the headers that the middlewares add for this origin; None where they refuse it, or redirect."""
         environ = {name: value for name, value in zip(self._origin, origin, strict=True) if value is not None}
@@ -217,4 +230,4 @@ def _attribute(view: Any, name: str) -> Any:
 
 
 def _blank(_request: HttpRequest) -> HttpResponse:
-    return HttpResponse(content_type=CONTENT_TYPE)
+    return HttpResponse(content_type=CONTENT_TYPE, headers=HEADERS)  # a middleware may add to `Vary`
