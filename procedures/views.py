@@ -33,6 +33,10 @@ FOR_EVER = "private, max-age=31536000, immutable"  # RFC 8246; a year stands for
 class ProcedureListParameters(Parameters):
     """The filters of the list."""
 
+    status = serializers.ChoiceField(
+        choices=ProcedureStatus.values, required=False, help_text="`archived` for those that take no new runs."
+    )
+
     tag = serializers.CharField(required=False, max_length=63, help_text="Only procedures with this tag.")
     q = serializers.CharField(
         required=False, max_length=200, help_text="Only procedures with this text in their key, title or description."
@@ -57,7 +61,7 @@ class ProcedureViewSet(CachedReadMixin, ApiViewSet):
     query_parameters: ClassVar[dict[str, type[Parameters]]] = {"list": ProcedureListParameters}
 
     def list(self, request: Request, **path: object) -> HttpResponse:
-        """Answer the complete list of active procedures with their steps, or those that the filters select."""
+        """Answer the complete list of active procedures with their steps, or the procedures that filters select."""
         if self.parameters:
             return Response([represent(procedure) for procedure in _filtered(**self.parameters)])
         return self.answer_cached_read(request, **path)
@@ -122,8 +126,8 @@ class RevisionViewSet(ApiViewSet):
         return Response(RevisionSerializer(revision).data, headers={"Cache-Control": FOR_EVER, "Vary": "Authorization"})
 
 
-def _filtered(tag: str | None = None, q: str | None = None) -> list[Procedure]:
-    procedures = Procedure.objects.published().filter(status=ProcedureStatus.ACTIVE)
+def _filtered(status: str = ProcedureStatus.ACTIVE, tag: str | None = None, q: str | None = None) -> list[Procedure]:
+    procedures = Procedure.objects.published().filter(status=status)
     if tag is not None:
         procedures = procedures.filter(tags__contains=[tag])
     if q is not None:

@@ -255,6 +255,7 @@ SPECTACULAR_SETTINGS = {
     "TAGS": [
         {"name": "procedures", "description": "What is to be done: ordered steps, published as immutable revisions."},
         {"name": "runs", "description": "What was done: a run executes one revision; its history is never rewritten."},
+        {"name": "me", "description": "Who you are, and what you may do."},
     ],
     "COMPONENT_SPLIT_REQUEST": True,  # what is taken is stricter than what is answered
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,

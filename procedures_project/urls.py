@@ -10,6 +10,7 @@ urlpatterns = [
     path("", entrances.start, name="start"),
     path("favicon.ico", entrances.favicon, name="favicon"),
     path("problems/<slug:slug>", entrances.problem_type, name="problem-type"),
+    path("", include("access.urls")),
     path("", include("procedures.urls")),
     path("", include("runs.urls")),
     path("openapi.json", documentation.openapi, name="openapi"),

@@ -17,6 +17,7 @@ from django.urls import URLPattern
 from jsonschema import Draft202012Validator
 
 import access.problems
+import access.urls
 import procedures.problems
 import procedures.urls
 import rest.problems
@@ -65,7 +66,7 @@ def routes() -> set[tuple[str, str]]:
     """Return the method and the path of every route of the API."""
     return {
         (method, "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", str(pattern.pattern)))
-        for pattern in (*procedures.urls.urlpatterns, *runs.urls.urlpatterns)
+        for pattern in (*access.urls.urlpatterns, *procedures.urls.urlpatterns, *runs.urls.urlpatterns)
         if isinstance(pattern, URLPattern)
         for method in getattr(pattern.callback, "actions", {})
         if method in METHODS

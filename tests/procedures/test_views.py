@@ -374,3 +374,23 @@ def test_a_later_revision_changes_no_earlier_one(author: ApiClient, viewer: ApiC
     put(author, "gibson", body(title="Second", tags=["new"]))
 
     assert viewer.get("/procedures/gibson/revisions/1").content == before
+
+
+def test_archived_procedures_are_listed_for_whoever_asks_for_them(viewer: ApiClient, author: ApiClient) -> None:
+    publish(body("kept"))
+    publish(body("gone"))
+    archive(author, "gone")
+
+    assert [one["key"] for one in viewer.get("/procedures").json()] == ["kept"]
+    assert [one["key"] for one in viewer.get("/procedures?status=active").json()] == ["kept"]
+    archived = viewer.get("/procedures?status=archived")
+    assert [(one["key"], one["status"]) for one in archived.json()] == [("gone", "archived")]
+    assert "ETag" not in archived
+    assert viewer.get("/procedures?status=archived&q=kept").json() == []
+
+
+@pytest.mark.parametrize("status", ["", "draft", "archived,active"])
+def test_a_status_that_procedures_do_not_have_is_refused(viewer: ApiClient, status: str) -> None:
+    answer = viewer.get(f"/procedures?status={status}")
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/status")

@@ -336,7 +336,7 @@ def _last_lines(log: Path) -> str:
 @contextlib.contextmanager
 def running_demo(data_dir: Path, *options: str, **environment: str) -> Iterator[Demo]:
     """Run a demo inside the block."""
-    demo = Demo(data_dir, *options, **environment)
+    demo = Demo(data_dir, *options, port=None, **environment)
     try:
         yield demo.wait_until_ready()
     finally:

@@ -77,6 +77,22 @@ def test_a_run_is_typed(call: Call, models: Any, procedure_key: str) -> None:
     assert run.status is models.RunStatus.IN_PROGRESS
 
 
+def test_whoever_asks_is_typed(call: Call, models: Any) -> None:
+    status, me = call("me.get_me")
+
+    assert (status, me.roles) == (HTTPStatus.OK, ["operator"])
+    assert isinstance(me, models.Me)
+    assert (me.rights.execute_runs, me.rights.abort_runs) == (True, False)
+
+
+def test_pages_of_runs_are_followed_without_taking_a_path_apart(call: Call, models: Any, run_id: str) -> None:
+    _, page = call("runs.list_runs", limit=1, started_by="me", status="in_progress,paused")
+    _, following = call("runs.list_runs", limit=1, cursor=page.next_cursor or page.runs[0].id)
+
+    assert isinstance(following, models.RunPage)
+    assert [run.id for run in page.runs if run.id in {other.id for other in following.runs}] == []
+
+
 def test_a_page_of_runs_is_typed(call: Call, models: Any, run_id: str) -> None:
     status, page = call("runs.list_runs", limit=1)
 

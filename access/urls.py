@@ -1,0 +1,7 @@
+"""The path of whoever asks: no prefix, no trailing slash."""
+
+from django.urls import path
+
+from access.views import MeViewSet
+
+urlpatterns = [path("me", MeViewSet.as_view({"get": "retrieve"}), name="me")]
