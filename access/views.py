@@ -18,7 +18,7 @@ HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 class MeViewSet(ApiViewSet):
     """Who sends the request. It needs a token, and no right."""
 
-    permission_classes = [IsAuthenticated]  # noqa: RUF012  # as REST framework declares it
+    permission_classes = [IsAuthenticated]  # as REST framework declares it
     operations = ME_OPERATIONS
 
     def retrieve(self, request: Request) -> Response:
