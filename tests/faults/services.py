@@ -27,13 +27,13 @@ class Service:
     def __init__(self, granian: Granian, port: int, tokens: dict[str, str], environment: dict[str, str]) -> None:
         self.granian = granian
         self.environment = environment
-        self._base_url = f"http://{HOST}:{port}"
+        self.base_url = f"http://{HOST}:{port}"
         self._tokens = tokens
 
     def request(self, method: str, path: str, role: str | None = "admin", **options: Any) -> httpx.Response:
         """Send a request over a connection of its own."""
         headers = {"If-Match": "*"} | ({"Authorization": f"Bearer {self._tokens[role]}"} if role else {})
-        url = f"{self._base_url}{path}"
+        url = f"{self.base_url}{path}"
         return httpx.request(method, url, headers=headers, timeout=30, trust_env=False, **options)
 
     def get(self, path: str) -> httpx.Response:
