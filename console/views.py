@@ -89,7 +89,7 @@ def start(request: HttpRequest, key: str) -> HttpResponse:
         )
     except Problem as problem:
         return _procedure_page(request, key, problem)
-    return HttpResponseRedirect(reverse("console:run", args=[outcome.head.run.pk]))
+    return HttpResponseRedirect(reverse("console:run", args=[outcome.event.run_id]))
 
 
 def _procedure_page(request: HttpRequest, key: str, refusal: Problem | None = None) -> HttpResponse:

@@ -16,15 +16,17 @@ from django.db.models import prefetch_related_objects
 
 from access import history
 from access.rights import Right, require
-from procedures.caches import procedure_resource
+from procedures.caches import FINGERPRINT, procedure_resource
 from procedures.definitions import Definition
 from procedures.models import Procedure, ProcedureStatus, Receipt
 from procedures.problems import PROCEDURE_KEY_TAKEN
 from procedures.publishing import check_roles, publish, reactivate, retag, touch
+from procedures.serializers import represent
 from procedures.submissions import Submission
-from rest.idempotency import UNKEYED, RequestIdentity, check_same_request
+from rest import exact_json
+from rest.idempotency import UNKEYED, Answer, RequestIdentity, check_same_request
 from rest.problems import IDEMPOTENCY_KEY_REUSED, PRECONDITION_REQUIRED
-from versioned_cache.http.validators import ExpectedVersions
+from versioned_cache.http.validators import ExpectedVersions, etag
 from versioned_cache.versions import committed_version, settled_version
 
 
@@ -34,13 +36,11 @@ class Outcome:
 
     Attributes:
         procedure: The procedure right after the write.
-        version: The version of its representation; None if an earlier answer is repeated.
-        is_replayed: Whether the request was carried out before.
+        answer: What the request is answered.
     """
 
     procedure: Procedure
-    version: int | None
-    is_replayed: bool = False
+    answer: Answer
 
 
 @transaction.atomic
@@ -65,8 +65,7 @@ def create_procedure(
         if replay := _replay(actor, identity):
             return replay
         raise
-    _keep_receipt(procedure, actor, identity)
-    return _outcome(procedure)
+    return _keep_receipt(_outcome(procedure), actor, identity)
 
 
 @transaction.atomic
@@ -109,8 +108,7 @@ def publish_revision(
     _require_precondition(has_precondition)
     _check_expected(procedure, expected)
     _revise(procedure, submission.definition(key), actor, now)
-    _keep_receipt(procedure, actor, identity)
-    return _outcome(procedure)
+    return _keep_receipt(_outcome(procedure), actor, identity)
 
 
 @transaction.atomic
@@ -198,7 +196,8 @@ def _replay(actor: User, identity: RequestIdentity) -> Outcome | None:
     procedure.status = ProcedureStatus.ACTIVE
     procedure.tags = receipt.tags
     procedure.updated_at = receipt.updated_at
-    return Outcome(procedure, version=None, is_replayed=True)
+    body = exact_json.dumps(represent(procedure)) if receipt.body is None else bytes(receipt.body)
+    return Outcome(procedure, Answer(body, receipt.entity_tag, is_replayed=True))
 
 
 def _require_precondition(has_precondition: bool) -> None:
@@ -212,9 +211,11 @@ def _check_expected(procedure: Procedure, expected: ExpectedVersions | None) -> 
         expected.check(committed_version(procedure_resource(procedure.key)))
 
 
-def _keep_receipt(procedure: Procedure, actor: User, identity: RequestIdentity) -> None:
+def _keep_receipt(outcome: Outcome, actor: User, identity: RequestIdentity) -> Outcome:
+    """Keep the answer if the request has a key, and return the outcome."""
     if identity.key is None:
-        return
+        return outcome
+    procedure = outcome.procedure
     receipt = Receipt(
         author=actor,
         idempotency_key=identity.key,
@@ -222,6 +223,8 @@ def _keep_receipt(procedure: Procedure, actor: User, identity: RequestIdentity) 
         revision=procedure.current,
         tags=procedure.tags,
         updated_at=procedure.updated_at,
+        body=outcome.answer.body,
+        entity_tag=outcome.answer.entity_tag,
     )
     try:
         with transaction.atomic():
@@ -229,12 +232,14 @@ def _keep_receipt(procedure: Procedure, actor: User, identity: RequestIdentity) 
     except IntegrityError:
         # A concurrent write used the key for another procedure; a repetition of this would have waited for the lock.
         raise IDEMPOTENCY_KEY_REUSED from None
+    return outcome
 
 
 def _outcome(procedure: Procedure) -> Outcome:
     """Return the outcome: the procedure as written, with its steps."""
     prefetch_related_objects([procedure], "current__steps")
-    return Outcome(procedure, settled_version(procedure_resource(procedure.key)))
+    entity_tag = etag(settled_version(procedure_resource(procedure.key)), FINGERPRINT)
+    return Outcome(procedure, Answer(exact_json.dumps(represent(procedure)), entity_tag))
 
 
 def _create(definition: Definition, actor: User | None, now: datetime) -> Procedure:

@@ -168,6 +168,9 @@ class Receipt(models.Model):
     revision = models.ForeignKey(Revision, models.PROTECT, related_name="+")
     tags = ArrayField(models.CharField(max_length=63), default=list, blank=True)
     updated_at = models.DateTimeField()
+    # The answer to the byte; receipts from before answers were kept have none.
+    body = models.BinaryField(null=True)
+    entity_tag = models.CharField(max_length=63, null=True)  # noqa: DJ001  # null is "not kept"
 
     class Meta:
         default_permissions = ()  # nobody sees or changes them

@@ -7,6 +7,7 @@ compile, and on what an operator's submission costs to match. Costs are in instr
 compile, and about 10 ns for each byte of a text at worst.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -84,11 +85,15 @@ class Compiling:
         self._seen.add(pattern)
 
 
+@dataclass(slots=True)
 class Matching:
-    """The matching of one submission's texts."""
+    """The matching of one submission's texts.
 
-    def __init__(self) -> None:
-        self._left = MAX_MATCHING_COST
+    Attributes:
+        left: What further texts may cost.
+    """
+
+    left: int = MAX_MATCHING_COST
 
     def matches(self, pattern: str, text: str) -> bool:
         """Tell whether a pattern matches the whole of one more text.
@@ -98,8 +103,8 @@ class Matching:
             TextTooLong: the text costs too much to match.
         """
         compiled = _compiled(pattern)
-        self._left -= compiled.programsize * len(text.encode())
-        if self._left < 0:
+        self.left -= compiled.programsize * len(text.encode())
+        if self.left < 0:
             raise TextTooLong
         return compiled.fullmatch(text) is not None
 

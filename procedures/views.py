@@ -13,16 +13,15 @@ from rest_framework.response import Response
 from access.authentication import actor_of
 from access.rights import Right
 from procedures import actions, caches
-from procedures.actions import Outcome
 from procedures.models import Procedure, ProcedureStatus
 from procedures.schema import PROCEDURE_OPERATIONS, REVISION_OPERATIONS
 from procedures.serializers import RevisionHeadSerializer, RevisionSerializer, represent
 from procedures.submissions import Submission
-from rest import exact_json, timestamps
-from rest.idempotency import REPLAYED, identity_of
+from rest import timestamps
+from rest.idempotency import identity_of
 from rest.parameters import Parameters
 from rest.views import ApiViewSet, body_of
-from versioned_cache.http.answers import CachedReadMixin, written_response
+from versioned_cache.http.answers import CachedReadMixin
 from versioned_cache.http.validators import expected_versions
 from versioned_cache.reads import CachedRead
 
@@ -74,33 +73,31 @@ class ProcedureViewSet(CachedReadMixin, ApiViewSet):
             now=timestamps.now(),
             identity=identity_of(request),
         )
-        return _answer(outcome, HTTPStatus.CREATED, location=f"/procedures/{outcome.procedure.key}")
+        return outcome.answer.response(HTTPStatus.CREATED, location=f"/procedures/{outcome.procedure.key}")
 
     def update(self, request: Request, key: str) -> HttpResponse:
         """Publish a new revision, unless the content is unchanged."""
-        return _answer(
-            actions.publish_revision(
-                key=key,
-                submission=Submission(body_of(request)),
-                actor=actor_of(request),
-                now=timestamps.now(),
-                expected=expected_versions(request, caches.FINGERPRINT),
-                has_precondition="If-Match" in request.headers,
-                identity=identity_of(request),
-            )
+        outcome = actions.publish_revision(
+            key=key,
+            submission=Submission(body_of(request)),
+            actor=actor_of(request),
+            now=timestamps.now(),
+            expected=expected_versions(request, caches.FINGERPRINT),
+            has_precondition="If-Match" in request.headers,
+            identity=identity_of(request),
         )
+        return outcome.answer.response()
 
     def destroy(self, request: Request, key: str) -> HttpResponse:
         """Archive the procedure; it stays readable."""
-        return _answer(
-            actions.archive_procedure(
-                key=key,
-                actor=actor_of(request),
-                now=timestamps.now(),
-                expected=expected_versions(request, caches.FINGERPRINT),
-                has_precondition="If-Match" in request.headers,
-            )
+        outcome = actions.archive_procedure(
+            key=key,
+            actor=actor_of(request),
+            now=timestamps.now(),
+            expected=expected_versions(request, caches.FINGERPRINT),
+            has_precondition="If-Match" in request.headers,
         )
+        return outcome.answer.response()
 
 
 class RevisionViewSet(ApiViewSet):
@@ -136,12 +133,3 @@ def _filtered(status: str = ProcedureStatus.ACTIVE, tag: str | None = None, q: s
             condition |= Q(**{f"{field}__icontains": q})
         procedures = procedures.filter(condition)
     return list(procedures.with_steps())
-
-
-def _answer(outcome: Outcome, status: HTTPStatus = HTTPStatus.OK, location: str = "") -> HttpResponse:
-    """Answer a write with the procedure right after it."""
-    body = exact_json.dumps(represent(outcome.procedure))
-    response = written_response(body, caches.FINGERPRINT, outcome.version, status, location)
-    if outcome.is_replayed:
-        response[REPLAYED] = "true"
-    return response

@@ -60,7 +60,7 @@ def _start_sample_runs(operator: User) -> None:
 
 def _start_sample_run(sample: dict[str, Any], operator: User) -> None:
     content = {name: sample[name] for name in ("procedure", "title", "external_ref")}
-    run = start_run(submission=StartSubmission(**content), actor=operator, now=timestamps.now()).head.run
+    run = start_run(submission=StartSubmission(**content), actor=operator, now=timestamps.now()).event.run
     for commit in sample["commits"]:
         step_key = commit.pop("step")
         submission = submission_from(commit, CommitBodySerializer)

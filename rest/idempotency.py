@@ -1,14 +1,16 @@
 """Idempotency keys: a client that lost an answer can repeat its request without doing it twice.
 
-The row that a request creates is also its record, written in the same transaction. There is no separate store.
+The row that a request creates is also its record. Its receipt, written in the same transaction, has the answer.
 """
 
 import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
+from django.http import HttpResponse
 from rest_framework.request import Request
 
 from rest import exact_json
@@ -35,6 +37,32 @@ class RequestIdentity:
 
 
 UNKEYED = RequestIdentity()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a write is answered: the same bytes now and whenever the request is repeated.
+
+    Attributes:
+        body: The body.
+        entity_tag: The tag of the version that was written; None in answers from before they were kept.
+        is_replayed: Whether the request was carried out before.
+    """
+
+    body: bytes
+    entity_tag: str | None
+    is_replayed: bool = False
+
+    def response(self, status: HTTPStatus = HTTPStatus.OK, location: str = "") -> HttpResponse:
+        """Return the response; `location` is the path of what was created."""
+        headers = {"Cache-Control": "private, no-cache"}
+        if self.entity_tag is not None:
+            headers["ETag"] = self.entity_tag
+        if location:
+            headers["Location"] = location
+        if self.is_replayed:
+            headers[REPLAYED] = "true"
+        return HttpResponse(self.body, "application/json", status, headers=headers)
 
 
 def identity_of(request: Request) -> RequestIdentity:

@@ -9,7 +9,6 @@ cached body (`runs.signals`).
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -19,11 +18,11 @@ from django.db import IntegrityError, transaction
 from access.rights import Right, require, require_role
 from procedures.models import Ordering, Procedure, ProcedureStatus, Revision, Step
 from rest.findings import Finding
-from rest.idempotency import UNKEYED, RequestIdentity, check_same_request
+from rest.idempotency import UNKEYED, Answer, RequestIdentity, check_same_request
 from rest.problems import Problem, validation_failed
-from runs.caches import run_resource
+from runs.caches import FINGERPRINT, run_resource
 from runs.ledger import hash_of, origin_of
-from runs.models import Run, RunEvent
+from runs.models import Receipt, Run, RunEvent
 from runs.problems import (
     AMEND_TARGET_STALE,
     PROCEDURE_ARCHIVED,
@@ -34,31 +33,25 @@ from runs.problems import (
     STEP_NOT_SKIPPABLE,
     STEP_OUT_OF_ORDER,
 )
-from runs.records import RunHead, RunRecord, head_of, new_record, record_of
-from runs.serializers import CommitSerializer
+from runs.records import RunHead, head_of, new_record, record_of
+from runs.serializers import CommitSerializer, answer_to
 from runs.states import EventKind, RunStatus
 from runs.submissions import EMPTY, StartSubmission, Submission
-from versioned_cache.http.validators import ExpectedVersions
+from versioned_cache.http.validators import ExpectedVersions, etag
 from versioned_cache.versions import committed_version, settled_version
-
-Head_co = TypeVar("Head_co", bound=RunHead, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[Head_co]):
+class Outcome:
     """What a write led to.
 
     Attributes:
-        event: The event that was recorded.
-        head: The run right after it; for a start, the whole record.
-        version: The version of the run's representation; None if an earlier answer is repeated.
-        is_replayed: Whether the request was carried out before.
+        event: The event that was recorded, now or before.
+        answer: What the request is answered.
     """
 
     event: RunEvent
-    head: Head_co
-    version: int | None
-    is_replayed: bool = False
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +74,7 @@ class VerbRequest:
 @transaction.atomic
 def start_run(
     *, submission: StartSubmission, actor: User, now: datetime, identity: RequestIdentity = UNKEYED
-) -> Outcome[RunRecord]:
+) -> Outcome:
     """Start a run of a published revision, by default the current one.
 
     Raises:
@@ -118,10 +111,10 @@ def start_run(
             return replay
         raise
     event.save(force_insert=True)
-    return Outcome(event, new_record(run, [event]), settled_version(run_resource(run.pk)))
+    return _answered(event, new_record(run, [event]), identity)
 
 
-def commit_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
+def commit_step(*, request: VerbRequest, step_key: str) -> Outcome:
     """Commit a step; the commit that resolves the last one completes the run.
 
     Raises:
@@ -143,7 +136,7 @@ def commit_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
     return _record_about_step(request, step_key, EventKind.COMMIT, check)
 
 
-def skip_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
+def skip_step(*, request: VerbRequest, step_key: str) -> Outcome:
     """Skip a skippable step, for a reason.
 
     Raises:
@@ -160,7 +153,7 @@ def skip_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
     return _record_about_step(request, step_key, EventKind.SKIP, check)
 
 
-def amend_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
+def amend_step(*, request: VerbRequest, step_key: str) -> Outcome:
     """Correct a commit or a skip, for a reason; the original stays in the ledger.
 
     Raises:
@@ -184,7 +177,7 @@ def amend_step(*, request: VerbRequest, step_key: str) -> Outcome[RunHead]:
     return _record_about_step(request, step_key, EventKind.AMEND, check)
 
 
-def pause_run(*, request: VerbRequest) -> Outcome[RunHead]:
+def pause_run(*, request: VerbRequest) -> Outcome:
     """Pause a run: until it is resumed, it takes no commits.
 
     Raises:
@@ -194,7 +187,7 @@ def pause_run(*, request: VerbRequest) -> Outcome[RunHead]:
     return _record_about_run(request, EventKind.PAUSE, [RunStatus.IN_PROGRESS], Right.EXECUTE_RUNS)
 
 
-def resume_run(*, request: VerbRequest) -> Outcome[RunHead]:
+def resume_run(*, request: VerbRequest) -> Outcome:
     """Resume a paused run.
 
     Raises:
@@ -203,7 +196,7 @@ def resume_run(*, request: VerbRequest) -> Outcome[RunHead]:
     return _record_about_run(request, EventKind.RESUME, [RunStatus.PAUSED], Right.EXECUTE_RUNS)
 
 
-def abort_run(*, request: VerbRequest) -> Outcome[RunHead]:
+def abort_run(*, request: VerbRequest) -> Outcome:
     """End a run for good before its steps are resolved, for a reason.
 
     Raises:
@@ -235,7 +228,7 @@ def _checked_early(request: VerbRequest, step_key: str) -> Callable[[Step], Sequ
 @transaction.atomic
 def _record_about_step(
     request: VerbRequest, step_key: str, kind: EventKind, check: Callable[[RunHead, Step], Sequence[Finding]]
-) -> Outcome[RunHead]:
+) -> Outcome:
     """Record an event about a step if every check passes; `check` raises a problem or returns findings."""
     run = _locked_run(request.run_id)
     if replay := _replay(run, request.identity):
@@ -252,9 +245,7 @@ def _record_about_step(
 
 
 @transaction.atomic
-def _record_about_run(
-    request: VerbRequest, kind: EventKind, allowed_in: list[RunStatus], right: Right
-) -> Outcome[RunHead]:
+def _record_about_run(request: VerbRequest, kind: EventKind, allowed_in: list[RunStatus], right: Right) -> Outcome:
     """Record an event about the run as a whole if every check passes."""
     run = _locked_run(request.run_id)
     if replay := _replay(run, request.identity):
@@ -271,7 +262,7 @@ def _record_about_run(
     return _record(request, head, kind, step=None)
 
 
-def _record(request: VerbRequest, head: RunHead, kind: EventKind, step: Step | None) -> Outcome[RunHead]:
+def _record(request: VerbRequest, head: RunHead, kind: EventKind, step: Step | None) -> Outcome:
     event = _next_event(head.run, kind, request, head.newest_hash, step)
     event.save(force_insert=True)
     after = head.with_event(event)
@@ -280,7 +271,16 @@ def _record(request: VerbRequest, head: RunHead, kind: EventKind, step: Step | N
     run.ended_at = after.progress.ended_at
     run.end_reason = after.progress.end_reason
     run.save(update_fields=["last_seq", "status", "ended_at", "end_reason"])
-    return Outcome(event, after, settled_version(run_resource(run.pk)))
+    return _answered(event, after, request.identity)
+
+
+def _answered(event: RunEvent, head: RunHead, identity: RequestIdentity) -> Outcome:
+    """Return the outcome of a write that led to `head`, and keep its answer if the request has a key."""
+    entity_tag = etag(settled_version(run_resource(event.run_id)), FINGERPRINT)
+    outcome = Outcome(event, Answer(answer_to(event, head), entity_tag))
+    if identity.key is not None:
+        Receipt.objects.create(event=event, body=outcome.answer.body, entity_tag=entity_tag)
+    return outcome
 
 
 def _next_event(
@@ -332,7 +332,7 @@ def _locked_run(run_id: UUID) -> Run:
     return Run.objects.select_for_update(of=("self",)).with_head().get_existing(run_id)
 
 
-def _replay_of_start(actor: User, identity: RequestIdentity) -> Outcome[RunRecord] | None:
+def _replay_of_start(actor: User, identity: RequestIdentity) -> Outcome | None:
     """Return the earlier outcome if this request started a run before: the run as it was right after.
 
     Raises:
@@ -344,22 +344,26 @@ def _replay_of_start(actor: User, identity: RequestIdentity) -> Outcome[RunRecor
     if run is None:
         return None
     check_same_request(identity, run.request_sha256)
-    return _repeated(run, run.events.get(kind=EventKind.START))
+    return _repeated(run, run.events.select_related("receipt").get(kind=EventKind.START))
 
 
-def _replay(run: Run, identity: RequestIdentity) -> Outcome[RunRecord] | None:
+def _replay(run: Run, identity: RequestIdentity) -> Outcome | None:
     """Return the earlier outcome if this request was carried out before: the run as it was right after."""
     if identity.key is None:
         return None
-    event = run.events.select_related("step").filter(idempotency_key=identity.key).first()
+    event = run.events.select_related("step", "receipt").filter(idempotency_key=identity.key).first()
     if event is None:
         return None
     check_same_request(identity, event.request_sha256)
     return _repeated(run, event)
 
 
-def _repeated(run: Run, event: RunEvent) -> Outcome[RunRecord]:
-    return Outcome(event, record_of(run).as_of(event.seq), version=None, is_replayed=True)
+def _repeated(run: Run, event: RunEvent) -> Outcome:
+    """Return the outcome again; an answer that was not kept is made again, of the run as it was right after."""
+    if hasattr(event, "receipt"):
+        return Outcome(event, Answer(bytes(event.receipt.body), event.receipt.entity_tag, is_replayed=True))
+    body = answer_to(event, record_of(run).as_of(event.seq))
+    return Outcome(event, Answer(body, entity_tag=None, is_replayed=True))
 
 
 def _step_with_key(key: str, head: RunHead) -> Step:

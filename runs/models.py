@@ -183,3 +183,20 @@ class RunEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.seq} {self.kind}"
+
+
+class Receipt(models.Model):
+    """What a request with an Idempotency-Key was answered, so that its repetition is answered so again, to the byte.
+
+    Events from before answers were kept have none.
+    """
+
+    event = models.OneToOneField(RunEvent, models.PROTECT, primary_key=True, related_name="receipt")
+    body = models.BinaryField()
+    entity_tag = models.CharField(max_length=63)
+
+    class Meta:
+        default_permissions = ()  # nobody sees or changes them
+
+    def __str__(self) -> str:
+        return f"{self.event} for {self.event.idempotency_key}"

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from procedures.serializers import MAX_OPTION_LENGTH, MAX_OPTIONS, StepSerializer
 from procedures.slots import MAX_TEXT_LENGTH
+from rest import exact_json
 from rest.fields import (
     InstantField,
     NameField,
@@ -18,6 +19,7 @@ from rest.fields import (
     StrictSerializer,
 )
 from rest.findings import findings_of
+from runs.models import RunEvent
 from runs.progress import StepState
 from runs.records import RunHead
 from runs.states import STEP_KINDS, EventKind, RunStatus
@@ -213,6 +215,21 @@ class CurrentSerializer(RunAfterEventSerializer):
         """Return the steps that come next."""
         next_steps = set(head.progress.next_steps)
         return [dict(StepSerializer(step).data) for step in head.pinned_steps if step.key in next_steps]
+
+
+def answer_to(event: RunEvent, head: RunHead) -> bytes:
+    """Return the body that answers a write: what it recorded, and where that left the run.
+
+    `head` is the run right after the event; for a start, the whole record.
+    """
+    content: Any
+    if event.kind == EventKind.START:
+        content = RunSerializer(head).data
+    elif event.kind in STEP_KINDS:
+        content = {"commit": CommitSerializer(event).data, "run": RunAfterEventSerializer(head).data}
+    else:
+        content = RunHeadSerializer(head).data
+    return exact_json.dumps(content)
 
 
 def start_submission_from(body: dict[str, Any]) -> StartSubmission:

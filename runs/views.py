@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -13,38 +13,33 @@ from access.authentication import actor_of
 from access.rights import Right
 from rest import exact_json, timestamps
 from rest.fields import StrictSerializer
-from rest.idempotency import REPLAYED, identity_of
+from rest.idempotency import identity_of
 from rest.parameters import Parameters
 from rest.views import ApiViewSet, body_of
 from runs import actions, caches
-from runs.actions import Outcome, VerbRequest
+from runs.actions import VerbRequest
 from runs.exports import EXPORTS, finished_run
 from runs.pages import RunListParameters, page_of_runs
-from runs.records import RunRecord, head_with_id
+from runs.records import head_with_id
 from runs.schema import RUN_OPERATIONS
 from runs.serializers import (
     AmendBodySerializer,
     CommitBodySerializer,
-    CommitSerializer,
     CurrentSerializer,
     PauseBodySerializer,
     ReasonBodySerializer,
     ResumeBodySerializer,
-    RunAfterEventSerializer,
     RunHeadSerializer,
-    RunSerializer,
     start_submission_from,
     submission_from,
 )
-from versioned_cache.http.answers import CachedReadMixin, derived_response, written_response
+from versioned_cache.http.answers import CachedReadMixin, derived_response
 from versioned_cache.http.fingerprints import fingerprint_of
-from versioned_cache.http.validators import etag, expected_versions
+from versioned_cache.http.validators import expected_versions
 from versioned_cache.reads import CachedRead
 from versioned_cache.versions import one_snapshot
 
 CURRENT_FINGERPRINT = fingerprint_of(CurrentSerializer)
-
-Answer = TypeVar("Answer", bound=HttpResponse)
 
 
 class RunViewSet(CachedReadMixin, ApiViewSet):
@@ -88,44 +83,40 @@ class RunViewSet(CachedReadMixin, ApiViewSet):
 
     def create(self, request: Request) -> HttpResponse:
         """Start a run."""
-        return _answer_started(
-            actions.start_run(
-                submission=start_submission_from(body_of(request)),
-                actor=actor_of(request),
-                now=timestamps.now(),
-                identity=identity_of(request),
-            )
+        outcome = actions.start_run(
+            submission=start_submission_from(body_of(request)),
+            actor=actor_of(request),
+            now=timestamps.now(),
+            identity=identity_of(request),
         )
+        return outcome.answer.response(HTTPStatus.CREATED, location=f"/runs/{outcome.event.run_id}")
 
-    def commit(self, request: Request, run_id: UUID, step_key: str) -> Response:
+    def commit(self, request: Request, run_id: UUID, step_key: str) -> HttpResponse:
         """Commit a step."""
-        return _answer_commit(
-            actions.commit_step(request=_verb_request(request, run_id, CommitBodySerializer), step_key=step_key)
-        )
+        asked = _verb_request(request, run_id, CommitBodySerializer)
+        return actions.commit_step(request=asked, step_key=step_key).answer.response(HTTPStatus.CREATED)
 
-    def skip(self, request: Request, run_id: UUID, step_key: str) -> Response:
+    def skip(self, request: Request, run_id: UUID, step_key: str) -> HttpResponse:
         """Skip a step."""
-        return _answer_commit(
-            actions.skip_step(request=_verb_request(request, run_id, ReasonBodySerializer), step_key=step_key)
-        )
+        asked = _verb_request(request, run_id, ReasonBodySerializer)
+        return actions.skip_step(request=asked, step_key=step_key).answer.response(HTTPStatus.CREATED)
 
-    def amend(self, request: Request, run_id: UUID, step_key: str) -> Response:
+    def amend(self, request: Request, run_id: UUID, step_key: str) -> HttpResponse:
         """Correct a commit or a skip."""
-        return _answer_commit(
-            actions.amend_step(request=_verb_request(request, run_id, AmendBodySerializer), step_key=step_key)
-        )
+        asked = _verb_request(request, run_id, AmendBodySerializer)
+        return actions.amend_step(request=asked, step_key=step_key).answer.response(HTTPStatus.CREATED)
 
-    def pause(self, request: Request, run_id: UUID) -> Response:
+    def pause(self, request: Request, run_id: UUID) -> HttpResponse:
         """Pause the run."""
-        return _answer_head(actions.pause_run(request=_verb_request(request, run_id, PauseBodySerializer)))
+        return actions.pause_run(request=_verb_request(request, run_id, PauseBodySerializer)).answer.response()
 
-    def resume(self, request: Request, run_id: UUID) -> Response:
+    def resume(self, request: Request, run_id: UUID) -> HttpResponse:
         """Resume the run."""
-        return _answer_head(actions.resume_run(request=_verb_request(request, run_id, ResumeBodySerializer)))
+        return actions.resume_run(request=_verb_request(request, run_id, ResumeBodySerializer)).answer.response()
 
-    def abort(self, request: Request, run_id: UUID) -> Response:
+    def abort(self, request: Request, run_id: UUID) -> HttpResponse:
         """Abort the run."""
-        return _answer_head(actions.abort_run(request=_verb_request(request, run_id, ReasonBodySerializer)))
+        return actions.abort_run(request=_verb_request(request, run_id, ReasonBodySerializer)).answer.response()
 
 
 def _verb_request(request: Request, run_id: UUID, serializer_class: type[StrictSerializer]) -> VerbRequest:
@@ -137,38 +128,6 @@ def _verb_request(request: Request, run_id: UUID, serializer_class: type[StrictS
         expected=expected_versions(request, caches.FINGERPRINT),
         identity=identity_of(request),
     )
-
-
-def _answer_started(outcome: Outcome[RunRecord]) -> HttpResponse:
-    response = written_response(
-        exact_json.dumps(RunSerializer(outcome.head).data),
-        caches.FINGERPRINT,
-        outcome.version,
-        HTTPStatus.CREATED,
-        location=f"/runs/{outcome.head.run.pk}",
-    )
-    return _marked(response, outcome)
-
-
-def _answer_commit(outcome: Outcome[Any]) -> Response:
-    content = {
-        "commit": CommitSerializer(outcome.event).data,
-        "run": RunAfterEventSerializer(outcome.head).data,
-    }
-    return _marked(Response(content, HTTPStatus.CREATED), outcome)
-
-
-def _answer_head(outcome: Outcome[Any]) -> Response:
-    return _marked(Response(RunHeadSerializer(outcome.head).data), outcome)
-
-
-def _marked(response: Answer, outcome: Outcome[Any]) -> Answer:
-    """Add the headers that name the run's version, or say that the answer is repeated."""
-    if outcome.version is not None:
-        response["ETag"] = etag(outcome.version, caches.FINGERPRINT)
-    if outcome.is_replayed:
-        response[REPLAYED] = "true"
-    return response
 
 
 def _next_page(request: Request, cursor: UUID) -> str:

@@ -22,6 +22,8 @@ def assert_repeated(again: Any, first: Any) -> None:
     assert "Idempotent-Replayed" not in first.headers
     assert again.headers["Idempotent-Replayed"] == "true"
     assert (again.status_code, again.content) == (first.status_code, first.content)
+    for header in ("ETag", "Location", "Content-Type", "Cache-Control"):
+        assert again.headers.get(header) == first.headers.get(header)
 
 
 def assert_reused(answer: Any) -> None:

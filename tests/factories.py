@@ -17,7 +17,6 @@ from procedures.submissions import Submission
 from rest import timestamps
 from runs.actions import Outcome, VerbRequest, commit_step, start_run
 from runs.models import Run
-from runs.records import RunHead
 from runs.serializers import CommitBodySerializer, submission_from
 from runs.submissions import StartSubmission
 
@@ -49,7 +48,7 @@ def archive(key: str = "gibson", now: datetime | None = None) -> Procedure:
 def start(actor: Any, definition: dict[str, Any] | None = None) -> Run:
     """Start a run of a freshly published procedure."""
     procedure = publish(definition or body())
-    return start_run(submission=StartSubmission(procedure.key), actor=actor, now=timestamps.now()).head.run
+    return start_run(submission=StartSubmission(procedure.key), actor=actor, now=timestamps.now()).event.run
 
 
 def slot(key: str, slot_type: str, **members: Any) -> dict[str, Any]:
@@ -69,7 +68,7 @@ def verb_request(run: Run, actor: Any, now: datetime | None = None, **submission
     )
 
 
-def commit(run: Run, step_key: str, actor: Any, now: datetime | None = None, **members: Any) -> Outcome[RunHead]:
+def commit(run: Run, step_key: str, actor: Any, now: datetime | None = None, **members: Any) -> Outcome:
     """Commit a step of `run`; `members` are the members of the request's body."""
     submission = submission_from(members, CommitBodySerializer)
     request = VerbRequest(run_id=run.pk, actor=actor, now=now or timestamps.now(), submission=submission)

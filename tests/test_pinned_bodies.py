@@ -90,7 +90,7 @@ def publish(definition: dict[str, Any]) -> None:
 
 
 def start(actor: User, key: str, **content: Any) -> Run:
-    return start_run(submission=StartSubmission(key, **content), actor=actor, now=BEGINNING).head.run
+    return start_run(submission=StartSubmission(key, **content), actor=actor, now=BEGINNING).event.run
 
 
 def aborted_run(actor: User) -> Run:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 
 from access.actions import issue_token
 from access.roles import Role
@@ -165,6 +165,21 @@ def test_a_receipt_never_changes(author: ApiClient, change: dict[str, Any] | Non
 
     with pytest.raises(IntegrityError, match="never changes"):
         Receipt.objects.update(**change) if change else Receipt.objects.all().delete()
+
+
+def test_a_receipt_from_before_answers_were_kept_is_answered_with_the_procedure_as_it_was(author: ApiClient) -> None:
+    first = post(author, body(tags=["lab"]))
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE procedures_receipt DISABLE TRIGGER receipt_is_append_only")
+        cursor.execute("UPDATE procedures_receipt SET body = NULL, entity_tag = NULL")
+        cursor.execute("ALTER TABLE procedures_receipt ENABLE ALWAYS TRIGGER receipt_is_append_only")
+    change_everything(author)
+
+    again = post(author, body(tags=["lab"]))
+
+    assert (again.status_code, again.json(), again.headers.get("ETag")) == (201, first.json(), None)
+    assert again["Idempotent-Replayed"] == "true"
 
 
 def test_a_receipt_is_shown_by_what_it_is_for(author: ApiClient) -> None:

@@ -1,5 +1,6 @@
 """Writing runs: one test for each way that starting or committing can end."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -65,7 +66,7 @@ def test_start_run_pins_the_current_revision(mkoch: User) -> None:
     recorded = actions.start_run(submission=StartSubmission("gibson"), actor=mkoch, now=NOW)
 
     run = Run.objects.get()
-    assert recorded.head.run == run
+    assert recorded.event.run == run
     assert (run.revision, run.title, run.external_ref) == (procedure.current, "Second", None)
     assert (run.status, run.last_seq, run.started_at, run.ended_at) == ("in_progress", 1, NOW, None)
     assert (run.started_by, run.started_by_name) == (mkoch, "Maria Koch")
@@ -155,9 +156,9 @@ def test_commit_step_writes_the_next_event(mkoch: User) -> None:
 def test_commit_step_returns_where_the_run_stands_after_it(mkoch: User) -> None:
     run = start(mkoch)
 
-    record = commit(run, "measure", mkoch).head
+    answered = json.loads(commit(run, "measure", mkoch).answer.body)["run"]
 
-    assert (record.last_seq, record.progress.resolved, record.progress.next_steps) == (2, 1, ["incubate"])
+    assert (answered["last_seq"], answered["progress"]["resolved"], answered["next_steps"]) == (2, 1, ["incubate"])
     run.refresh_from_db()
     assert (run.last_seq, run.status, run.ended_at) == (2, "in_progress", None)
 
@@ -218,7 +219,7 @@ def test_commit_step_refuses_a_step_of_another_role(mkoch: User, person: Callabl
 
     assert refusal.value.extensions == {"role": "supervisor"}
     assert unchanged(run)
-    assert commit(run, "approve", person(Role.SUPERVISOR)).head.last_seq == 2
+    assert commit(run, "approve", person(Role.SUPERVISOR)).event.seq == 2
 
 
 def test_commit_step_refuses_an_actor_who_may_only_read(mkoch: User, person: Callable[[Role], User]) -> None:

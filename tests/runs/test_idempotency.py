@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import IntegrityError, connection
 
 from access.roles import Role
-from runs.models import Run, RunEvent
+from runs.models import Receipt, Run, RunEvent
 from tests import factories
 from tests.answers import assert_repeated, assert_reused
 from tests.conftest import ApiClient
@@ -66,6 +67,15 @@ def bring_to_its_end(client: ApiClient, run: Run) -> None:
         send(client, run, verb, key=None)
     run.refresh_from_db()
     assert run.status in {"completed", "aborted"}
+
+
+def forget_receipts() -> None:
+    """Leave the receipts as they were when answers were not kept: there were none."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE runs_receipt DISABLE TRIGGER receipt_is_append_only")
+        cursor.execute("DELETE FROM runs_receipt")
+        cursor.execute("ALTER TABLE runs_receipt ENABLE ALWAYS TRIGGER receipt_is_append_only")
 
 
 def start_one(client: ApiClient, key: str = KEY, **members: Any) -> Any:
@@ -231,3 +241,49 @@ def test_a_twin_of_a_start_is_answered_like_the_other_though_the_procedure_was_a
     first, twin = meet(start_and_archive, lambda: start_one(operator))
 
     assert_repeated(twin, first)
+
+
+@each_verb
+def test_a_verb_from_before_answers_were_kept_is_answered_with_the_run_as_it_was(
+    supervisor: ApiClient, run: Run, verb: Verb
+) -> None:
+    prepare(supervisor, run, verb)
+    first = send(supervisor, run, verb)
+    forget_receipts()
+    bring_to_its_end(supervisor, run)
+
+    again = send(supervisor, run, verb)
+
+    assert (again.status_code, again.json(), again.headers.get("ETag")) == (first.status_code, first.json(), None)
+    assert again["Idempotent-Replayed"] == "true"
+
+
+def test_a_start_from_before_answers_were_kept_is_answered_with_the_run_as_it_was(operator: ApiClient) -> None:
+    publish(body(steps=STEPS))
+    first = start_one(operator)
+    forget_receipts()
+    bring_to_its_end(operator, Run.objects.get())
+
+    again = start_one(operator)
+
+    assert (again.status_code, again.json(), again.headers.get("ETag")) == (201, first.json(), None)
+
+
+@pytest.mark.parametrize("change", [{"entity_tag": "other"}, None], ids=["update", "delete"])
+def test_a_receipt_never_changes(supervisor: ApiClient, run: Run, change: dict[str, str] | None) -> None:
+    send(supervisor, run, COMMIT)
+
+    with pytest.raises(IntegrityError, match="never changes"):
+        Receipt.objects.update(**change) if change else Receipt.objects.all().delete()
+
+
+def test_without_a_key_no_receipt_is_written(supervisor: ApiClient, run: Run) -> None:
+    send(supervisor, run, COMMIT, key=None)
+
+    assert not Receipt.objects.exists()
+
+
+def test_a_receipt_is_shown_by_what_it_is_for(supervisor: ApiClient, run: Run) -> None:
+    send(supervisor, run, COMMIT)
+
+    assert str(Receipt.objects.get()) == "2 commit for b0f4c9e2"

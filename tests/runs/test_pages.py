@@ -96,7 +96,7 @@ def test_runs_are_filtered_by_the_exact_reference(mkoch: User) -> None:
     publish(body())
     run = start_run(
         submission=StartSubmission("gibson", external_ref="ELN-1"), actor=mkoch, now=timestamps.now()
-    ).head.run
+    ).event.run
 
     assert asked(external_ref="ELN-1") == ([run.pk], None)
     assert asked(external_ref="eln-1") == ([], None)
@@ -152,7 +152,7 @@ def titled(mkoch: User, title: str, external_ref: str | None = None) -> UUID:
     """Start a run with a title, and return its id."""
     publish(body())
     submission = StartSubmission("gibson", title=title, external_ref=external_ref)
-    return start_run(submission=submission, actor=mkoch, now=timestamps.now()).head.run.pk
+    return start_run(submission=submission, actor=mkoch, now=timestamps.now()).event.run_id
 
 
 @pytest.mark.parametrize(

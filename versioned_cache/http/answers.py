@@ -131,18 +131,6 @@ def head_of(representation: Representation, meta: Mapping[str, Any], coding: Cod
     return Head(HTTPStatus.OK, etag(version, fingerprint, coding) if version else None, coding)
 
 
-def written_response(
-    body: bytes, fingerprint: str, version: int | None, status: HTTPStatus = HTTPStatus.OK, location: str = ""
-) -> HttpResponse:
-    """Answer a write with what it made, under exactly the version that it made."""
-    headers = {"Cache-Control": HEADERS["Cache-Control"]}
-    if version is not None:
-        headers["ETag"] = etag(version, fingerprint)
-    if location:
-        headers["Location"] = location
-    return HttpResponse(body, CONTENT_TYPE, status, headers=headers)
-
-
 def server_timing(representation: Representation) -> str:
     """Tell where the body came from, and how long that took (W3C Server Timing)."""
     return f'cache;desc="{representation.source}";dur={representation.seconds * 1000:.3f}'
