@@ -43,7 +43,7 @@ class Output:
         self._descriptor = descriptor
         self._target: tuple[int, int] | None = None
         self._write: Write = self._write_plainly
-        self._opened: int | socket.socket | None = None
+        self._opened: int | None = None
         self._has_given_up = False
         self._is_torn = False
 
@@ -96,8 +96,7 @@ class Output:
         terminal can be opened once more; a socket has an option for each call. Others do not stand still.
         """
         if stat.S_ISSOCK(mode):
-            self._opened = connection = socket.socket(fileno=os.dup(self._descriptor))
-            return lambda data: connection.send(data, socket.MSG_DONTWAIT)
+            return self._send
         if stat.S_ISFIFO(mode) or os.isatty(self._descriptor):
             own = os.open(f"/proc/self/fd/{self._descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
             self._opened = own
@@ -107,9 +106,11 @@ class Output:
     def _write_plainly(self, data: memoryview) -> int:
         return os.write(self._descriptor, data)
 
+    def _send(self, data: memoryview) -> int:
+        with socket.socket(fileno=os.dup(self._descriptor)) as connection:
+            return connection.send(data, socket.MSG_DONTWAIT)
+
     def _close_opened(self) -> None:
-        if isinstance(self._opened, socket.socket):
-            self._opened.close()
-        elif self._opened is not None:
+        if self._opened is not None:
             os.close(self._opened)
         self._opened = None

@@ -142,6 +142,20 @@ class VersionedCache:
                 duration_ms=_milliseconds_since(started),
             )
 
+    def bump(self, resources: Sequence[Resource]) -> None:
+        """Bump Redis's counters like `invalidate`, for whoever has time to try again: it counts, and logs nothing.
+
+        Raises:
+            CacheUnavailable: Redis is unusable; perhaps some of the counters are bumped.
+        """
+        try:
+            self._bump(resources)
+        except CacheUnavailable:
+            metrics.ERRORS.labels(RedisOperation.INVALIDATE).inc()
+            raise
+        for resource in resources:
+            metrics.INVALIDATIONS.labels(resource.kind.label).inc()
+
     @property
     def store(self) -> Store:
         """Redis."""

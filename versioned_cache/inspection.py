@@ -10,6 +10,9 @@ from versioned_cache.keys import Resource, kind_of
 from versioned_cache.store import Store, StoredPayload
 from versioned_cache.versions import committed_version
 
+NAMES_PER_FETCH = 5_000
+NEXT_RESOURCES = "SELECT resource FROM resource_version WHERE resource > %s ORDER BY resource LIMIT %s"
+
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
@@ -47,11 +50,24 @@ def inspect(resource: Resource, store: Store) -> Inspection:
 
 def known_resources() -> Iterator[Resource]:
     """Yield every resource that has a version, but those whose kind the project has given up."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT resource FROM resource_version ORDER BY resource")
-        for (name,) in cursor.fetchall():
+    after, is_rest = "", True
+    while is_rest:
+        with connection.cursor() as cursor:
+            cursor.execute(NEXT_RESOURCES, [after, NAMES_PER_FETCH])
+            names = [name for (name,) in cursor.fetchall()]
+        for name in names:
             if kind := kind_of(name):
                 yield Resource(kind, name)
+        is_rest = len(names) == NAMES_PER_FETCH
+        after = names[-1] if names else ""
+
+
+def count_of_known_resources() -> int:
+    """Return how many resources have a version, with those whose kind the project has given up."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM resource_version")
+        (count,) = cursor.fetchone()
+    return int(count)
 
 
 def sampled_resources(count: int) -> list[Resource]:
@@ -65,7 +81,7 @@ def sampled_resources(count: int) -> list[Resource]:
 def bump_versions(resources: list[Resource]) -> None:
     """Bump the versions of `resources` in PostgreSQL to the clock at least, so that no number is used twice.
 
-    To be followed by `cache.invalidate(resources)` once it is committed.
+    To be followed by `cache.bump(resources)` once it is committed.
     """
     with connection.cursor() as cursor:
         cursor.execute(
