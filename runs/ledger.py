@@ -11,17 +11,20 @@ This form must never change: old hashes were made with it (docs/adr/0007).
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import groupby, pairwise
 from typing import Any
+from uuid import UUID
 
 import rfc8785
-from django.db.models import prefetch_related_objects
+from django.db.models import QuerySet, prefetch_related_objects
 
 from procedures.models import content_of
 from rest import exact_json
 from runs.models import Run, RunEvent
-from runs.records import progress_of_run
+from runs.progress import LedgerLine
+from runs.records import line_of, progress_of_lines
 from runs.states import EventKind
 
 EVENTS_PER_FETCH = 200
@@ -36,12 +39,47 @@ def hash_of(event: RunEvent, previous_hash: str) -> str:
 def faults_in(run: Run) -> list[str]:
     """Return what is wrong with a run's ledger, in words.
 
-    Call it within one snapshot. It takes three statements, and never has the values of all events in memory.
+    Call it within one snapshot. It takes two statements, and never has the values of all events in memory.
     """
     prefetch_related_objects([run], "revision__steps")
+    return _faults_in_run(run, _checked_columns(run.events.all()).order_by("seq").iterator(EVENTS_PER_FETCH))
+
+
+def faults_in_each(run_ids: Sequence[UUID]) -> list[tuple[UUID, list[str]]]:
+    """Return what is wrong with each of some runs, by id; likewise, in three statements for all of them."""
+    runs = list(Run.objects.with_head().filter(pk__in=run_ids).order_by("pk"))
+    prefetch_related_objects(runs, "revision__steps")
+    events = _checked_columns(RunEvent.objects.filter(run__in=runs)).order_by("run_id", "seq")
+    by_run = groupby(events.iterator(EVENTS_PER_FETCH), key=lambda event: event.run_id)
+    found = []
+    run_id, group = next(by_run, (None, iter(())))
+    for run in runs:
+        has_events = run.pk == run_id
+        found.append((run.pk, _faults_in_run(run, group if has_events else ())))
+        if has_events:
+            run_id, group = next(by_run, (None, iter(())))
+    return found
+
+
+def _checked_columns(events: "QuerySet[RunEvent]") -> "QuerySet[RunEvent]":
+    """Return events with all that is hashed, and no more of their steps than is looked at."""
+    own = [field.name for field in RunEvent._meta.concrete_fields]
+    return events.select_related("step").only(*own, "step__key", "step__revision_id")
+
+
+def _faults_in_run(run: Run, events: Iterable[RunEvent]) -> list[str]:
+    """Return what is wrong with a run that has these events, by seq, and comes with the steps of its revision."""
+    lines: list[LedgerLine] = []
+    faults = list(_faults_in_chain(run, _noted(events, lines)))
     # Events that are incomplete or changed do not tell what the run's columns should be.
-    faults = list(_faults_in_chain(run)) or list(_faults_in_columns(run))
-    return [*_faults_in_revision(run), *faults]
+    faults = faults or list(_faults_in_columns(run, lines))
+    return [*_faults_in_revision(run), *faults, *_faults_in_time(lines)]
+
+
+def _noted(events: Iterable[RunEvent], lines: list[LedgerLine]) -> Iterator[RunEvent]:
+    for event in events:
+        lines.append(line_of(event))
+        yield event
 
 
 def _faults_in_revision(run: Run) -> Iterator[str]:
@@ -49,9 +87,9 @@ def _faults_in_revision(run: Run) -> Iterator[str]:
         yield f"the content of {run.revision} does not match its hash"
 
 
-def _faults_in_chain(run: Run) -> Iterator[str]:
+def _faults_in_chain(run: Run, events: Iterable[RunEvent]) -> Iterator[str]:
     previous_hash, previous_seq = "", 0
-    for event in run.events.order_by("seq").select_related("step").iterator(EVENTS_PER_FETCH):
+    for event in events:
         if event.seq != previous_seq + 1:
             # The hash of this event was made with that of a missing one, so it cannot be checked.
             yield f"{_events(previous_seq + 1, event.seq - 1)} missing"
@@ -84,13 +122,21 @@ def _faults_in_start(run: Run, start: RunEvent) -> Iterator[str]:
             yield f"the run's {name} is {stored}, but its first event says {recorded}"
 
 
-def _faults_in_columns(run: Run) -> Iterator[str]:
+def _faults_in_columns(run: Run, lines: Sequence[LedgerLine]) -> Iterator[str]:
     """Yield which columns of the run differ from what its events say."""
-    progress = progress_of_run(run, run.events.lines().order_by("seq"))
+    progress = progress_of_lines(run, lines)
     for name in ("status", "ended_at", "end_reason"):
         stored, derived = getattr(run, name), getattr(progress, name)
         if stored != derived:
             yield f"the run's {name} is {stored}, but its events make it {derived}"
+
+
+def _faults_in_time(lines: Sequence[LedgerLine]) -> Iterator[str]:
+    """Yield where time goes back: nothing was changed, but a clock was off."""
+    for before, line in pairwise(lines):
+        if line.recorded_at < before.recorded_at:
+            seconds = (before.recorded_at - line.recorded_at).total_seconds()
+            yield f"event {line.seq} ({line.kind}) is recorded {seconds:.3f} s before the one before it"
 
 
 def origin_of(run: Run) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class RunHead:
 
     def with_event(self, event: RunEvent) -> "RunHead":
         """Return where the run stands after one more event."""
-        return RunHead(self.run, self.progress.after(_line(event)), event.hash)
+        return RunHead(self.run, self.progress.after(line_of(event)), event.hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,13 @@ def new_record(run: Run, events: Sequence[RunEvent]) -> RunRecord:
 
 def progress_of_run(run: Run, events: Iterable[RunEvent]) -> Progress:
     """Derive where a run stands from its ledger, by seq; it must come with its revision."""
+    return progress_of_lines(run, [line_of(event) for event in events])
+
+
+def progress_of_lines(run: Run, lines: Sequence[LedgerLine]) -> Progress:
+    """Derive where a run stands from the lines of its ledger, likewise."""
     steps = [PinnedStep(step.key, step.title) for step in run.revision.steps.all()]
-    return progress_of(run.revision.ordering, steps, [_line(event) for event in events])
+    return progress_of(run.revision.ordering, steps, lines)
 
 
 def _head(run: Run, newest: Iterable[RunEvent]) -> RunHead:
@@ -132,7 +137,7 @@ def _head(run: Run, newest: Iterable[RunEvent]) -> RunHead:
     return RunHead(run, replace(progress_of_run(run, events), completed_at=completed_at), events[-1].hash)
 
 
-def _line(event: RunEvent) -> LedgerLine:
+def line_of(event: RunEvent) -> LedgerLine:
     """Return the ledger line of a saved event; it reads no column that `RunEventQuerySet.lines` does not fetch."""
     step_key = event.step.key if event.step else None
     return LedgerLine(event.seq, event.kind, step_key, bool(event.deviations), event.reason, event.recorded_at)

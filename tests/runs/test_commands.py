@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from io import StringIO
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,8 +12,12 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from access.roles import Role
+from runs import ledger
+from runs.management.commands import verify_ledger
+from runs.management.commands.verify_ledger import EVENTS_PER_BATCH, RUNS_PER_FETCH
 from runs.models import Run
 from tests.factories import body, commit, start
+from tests.many_runs import make_runs
 
 pytestmark = pytest.mark.django_db(transaction=True)  # the command takes snapshots of its own
 
@@ -117,6 +122,70 @@ def test_a_run_that_does_not_exist_is_an_error() -> None:
 def test_something_that_is_not_an_id_is_an_error() -> None:
     with pytest.raises(CommandError, match="RUN_ID: invalid UUID value"):
         call_command("verify_ledger", "gibson")
+
+
+def statements_of(*arguments: str) -> tuple[int, str]:
+    """Return how many statements a verification takes, without BEGIN and COMMIT, and what it prints."""
+    output = StringIO()
+    with CaptureQueriesContext(connection) as captured:
+        call_command("verify_ledger", *arguments, stdout=output)
+    return len([query for query in captured if query["sql"] not in {"BEGIN", "COMMIT"}]), output.getvalue()
+
+
+def test_many_runs_take_a_few_statements_a_batch(run: Run, operator_user: User) -> None:
+    make_runs(2_000, run.revision, operator_user, events=5)
+
+    statements, said = statements_of()
+
+    assert said.startswith("No faults. Runs checked: 2001, events: 10002.\n")
+    batches = 10_002 // EVENTS_PER_BATCH + 1
+    fetches = 2_001 // RUNS_PER_FETCH + 1
+    assert statements == 1 + fetches + 4 * batches + 1  # the count; the isolation, runs, steps, events; the newest
+
+
+def test_one_fault_among_many_runs_is_found(run: Run, operator_user: User) -> None:
+    make_runs(600, run.revision, operator_user, events=2)
+    (forged,) = Run.objects.order_by("pk")[300:301]
+    tamper("UPDATE runs_runevent SET note = 'forged' WHERE run_id = %s AND seq = 2", forged.pk)
+
+    lines, last_word = faults()
+
+    assert lines == [f"{forged.pk}: event 2 (pause) does not match its hash, or the one before was changed"]
+    assert last_word == "Faulty runs: 1 of 601."
+
+
+def test_a_run_whose_events_are_all_gone_is_found_among_others(run: Run, operator_user: User) -> None:
+    make_runs(2, run.revision, operator_user, events=2)
+    tamper("DELETE FROM runs_runevent WHERE run_id = %s", run.pk)
+
+    lines, _ = faults()
+
+    assert {line.split(":")[0] for line in lines} == {str(run.pk)}
+
+
+def test_it_says_where_it_was_stopped_and_goes_on_there(
+    run: Run, operator_user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_runs(6, run.revision, operator_user, events=2)
+    monkeypatch.setattr(verify_ledger, "EVENTS_PER_BATCH", 4)
+    ids = [str(run_id) for run_id in Run.objects.order_by("pk").values_list("pk", flat=True)]
+    check, checked = ledger.faults_in_each, []
+
+    def interrupted(run_ids: Any) -> Any:
+        checked.append(run_ids)
+        if len(checked) == 3:
+            raise KeyboardInterrupt  # Ctrl-C
+        return check(run_ids)
+
+    monkeypatch.setattr(verify_ledger, "faults_in_each", interrupted)
+    with pytest.raises(CommandError) as stop:
+        call_command("verify_ledger", stdout=StringIO())
+    assert str(stop.value) == f"Stopped. Runs checked: 4, events: 8. Go on with --after {ids[3]}."
+    assert stop.value.returncode == 130
+
+    _, said = statements_of("--after", ids[3])
+
+    assert said.startswith("No faults. Runs checked: 3, events: 6.\n")
 
 
 def test_longer_runs_cost_no_more_statements(run: Run, operator_user: User) -> None:

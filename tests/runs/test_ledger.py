@@ -282,7 +282,22 @@ def test_a_second_start_is_found_though_its_hash_matches(run: Run) -> None:
     start.save()
     Run.objects.filter(pk=run.pk).update(last_seq=8)
 
-    assert faults_of(run) == ["event 8 (start) is out of place: a run has one start, as its first event"]
+    out_of_place, too_early = faults_of(run)
+    assert out_of_place == "event 8 (start) is out of place: a run has one start, as its first event"
+    assert too_early.startswith("event 8 (start) is recorded ")
+
+
+def test_time_that_goes_back_is_found_though_all_hashes_match(run: Run) -> None:
+    newest = run.events.get(seq=7)
+    pause = RunEvent(
+        run=run, seq=8, kind=EventKind.PAUSE, actor=run.started_by, actor_name=run.started_by_name,
+        recorded_at=newest.recorded_at - timedelta(minutes=15),
+    )  # fmt: skip
+    pause.hash = hash_of(pause, newest.hash)
+    pause.save()
+    Run.objects.filter(pk=run.pk).update(last_seq=8)
+
+    assert faults_of(run) == ["event 8 (pause) is recorded 900.000 s before the one before it"]
 
 
 def test_another_step_is_found(run: Run) -> None:
@@ -480,6 +495,6 @@ def test_the_number_of_statements_does_not_grow_with_the_events(
         amend(run, supervisor_user, amends=amends)
     grown = Run.objects.with_head().get(pk=run.pk)
 
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         faults_in(grown)
     assert (head.last_seq, grown.last_seq) == (7, 10)
