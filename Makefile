@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage prove soak bench scorecard check lint types contracts deployment migrations format clean
+.PHONY: help setup demo test coverage prove soak bench scorecard check lint types contracts deployment migrations format sbom clean
 
 help:  ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ format: setup  ## Format the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/djade $$(git ls-files '*.html')
+
+sbom: setup  ## Write sbom.cdx.json: what an installation for production consists of (CycloneDX)
+	$(VENV)/bin/cyclonedx-py requirements --output-reproducible --short-PURLs --validate --output-file sbom.cdx.json \
+		requirements/production.txt
 
 clean:  ## Remove the virtual environment and the demo's data
 	rm -rf $(VENV) .demo
