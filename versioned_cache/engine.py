@@ -192,7 +192,11 @@ class VersionedCache:
         wanted = list(dict.fromkeys([*resources, *self._owed.take()]))
         try:
             return self._bump(wanted)
-        except (CacheUnavailable, DatabaseFailure):
+        except CacheUnavailable as error:
+            self._owed.add(wanted)
+            self._store.breaker.distrust(error)  # after that, so that whoever ends it finds what is owed
+            raise
+        except DatabaseFailure:
             self._owed.add(wanted)
             raise
 

@@ -19,7 +19,7 @@ from versioned_cache.connection import ThreadConnections, answered_error, backgr
 from versioned_cache.identity import Identity, Proof, proof_of
 from versioned_cache.keys import Resource, number_in, probe_key
 from versioned_cache.refusals import NO_TEXT, Scope, code_of
-from versioned_cache.servers import Servers, servers_of
+from versioned_cache.servers import THE_ONLY_ONE, Servers, servers_of
 
 PAYLOAD_TTL_SECONDS = 300
 PAYLOAD_TTL_JITTER = 0.1  # spreads the expiries of payloads that were stored together
@@ -114,6 +114,8 @@ class Store:
 
     def server_of(self, resource: Resource) -> str:
         """Return the name of the server that has a resource's counter. Asks nobody."""
+        if not self._servers.is_cluster:  # every read asks
+            return THE_ONLY_ONE
         with self._told_apart(is_bump=False):
             return self._servers.server_of(resource.counter_key)
 

@@ -4,7 +4,8 @@ The judge is checked first, on histories made by hand. `make prove` runs the fau
 """
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ from tests.faults.history.faults import FAULTS, Fault
 from tests.faults.history.history import NO_ANSWER, History, Read, Write, judge
 from tests.faults.history.load import Things, create_things
 from tests.faults.history.proof import Outcome, let_happen
+from tests.faults.history.worlds import WORLDS, World
 from tests.faults.proxy import Mode, Proxy
 from tests.processes import free_port
 
@@ -307,3 +309,17 @@ def test_no_read_is_older_than_is_promised_under(fault: Fault, cluster: Cluster,
         assert outcome.verdict.stale
     if fault.name == CUT_OFF:
         assert outcome.failed_invalidations > 0
+
+
+@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
+def test_no_read_is_older_than_is_promised_with(world: Callable[[Path], AbstractContextManager[World]]) -> None:
+    with TemporaryDirectory(prefix="procedures-history-") as folder, ExitStack() as stack:
+        url, faults = stack.enter_context(world(Path(folder) / "redis"))
+        cluster = stack.enter_context(running_cluster(Path(folder), LEASE_MS, url))
+        things = create_things(cluster)
+        for fault in faults:
+            outcome = let_happen(fault, cluster, things, LEASE_MS)
+
+            assert outcome.violations == []
+            assert outcome.verdict.reads > 0
+            assert outcome.verdict.writes > 0

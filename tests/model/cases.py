@@ -15,6 +15,7 @@ NO_BUMP = frozenset({Fault.CRASH, Fault.LOST_BUMP, Fault.BYPASS})
 EMPTIED = frozenset({Fault.EVICTION, Fault.FLUSH})
 FAILOVER = frozenset({Fault.FAILOVER})
 UNREACHABLE = frozenset({Fault.UNREACHABLE})
+REFUSES = frozenset({Fault.REFUSES})
 CLOCK_STEP = frozenset({Fault.CLOCK_STEP})
 
 TWO_PROCESSES = Scenario("no fault, two processes", FAULT_FREE)
@@ -24,7 +25,29 @@ SHARED_QUESTIONS = Scenario(
 )
 HEALTHY = (TWO_PROCESSES, TWO_THREADS, SHARED_QUESTIONS)
 
+REFUSED = Scenario(
+    "Redis refuses bumps now and then, one process",
+    frozenset({Property.FRESH}),
+    REFUSES,
+    threads=(0, 0),
+    has_memory=False,
+    has_payloads=False,
+)
+DEMOTED = Scenario(
+    "planned failover, the writer stays connected", FAULT_FREE, frozenset({Fault.DEMOTED}), has_memory=False
+)
+LAGGING = Scenario(
+    "readers on a replica that lags",
+    ONLY_BOUNDED,
+    frozenset({Fault.LAGGING, Fault.LOST_BUMP}),
+    has_memory=False,
+    has_payloads=False,
+)
+
 BROKEN = (
+    REFUSED,
+    DEMOTED,
+    LAGGING,
     Scenario("the bump never comes", DEGRADED, NO_BUMP, has_memory=False),
     Scenario("Redis is emptied", DEGRADED, EMPTIED, has_memory=False),
     Scenario("Redis goes back to an earlier copy", ONLY_BOUNDED, FAILOVER, has_memory=False, has_payloads=False),
@@ -90,6 +113,11 @@ CASES = (
     _case("without_bumping_newer", Property.MONOTONIC, TWO_PROCESSES),
     _case("reads_extend_leases", Property.BOUNDED, CRASH),
     _case("bump_lowers", Property.FRESH, TWO_WRITES),
+    _case("deletes_in_place_of_a_bump", Property.FRESH, TWO_PROCESSES),
+    _case("keeps_refused_connections", Property.FRESH, DEMOTED),
+    _case("trusts_by_reads", Property.FRESH, REFUSED),
+    _case("owes_nothing", Property.FRESH, REFUSED),
+    _case("replicas_without_deadlines", Property.BOUNDED, LAGGING),
     _case("takes_answers_under_way", Property.FRESH, SHARED_QUESTIONS),
     _case("takes_answers_under_way", Property.MONOTONIC, SHARED_QUESTIONS),
 )

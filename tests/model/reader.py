@@ -31,6 +31,9 @@ from tests.model.state import (
 def reader_steps(rules: Rules, state: State, thread: int) -> Iterator[Step]:
     """Yield what the thread may do next."""
     at = state.readers[thread].at
+    if (at is At.BEGIN and not state.trusts) or (at in BUMPS and state.refuses):
+        yield _be_refused(rules, state, thread)
+        return
     yield from STEPS[at](rules, state, thread)
     if Fault.UNREACHABLE in rules.scenario.faults and at in WITHOUT_REDIS:
         yield _lose_redis(rules, state, thread)
@@ -48,6 +51,9 @@ def begin(rules: Rules, state: State, thread: int) -> Iterator[Step]:
     else:
         for step in get_counter(rules, _with(state, thread, reader), thread):
             yield _prefixed(step, "begins")
+        if Fault.LAGGING in rules.scenario.faults and state.copy is not None:
+            label = f"begins, GET counter of the replica: {state.copy.version}"
+            yield from _look_for(rules, _with(state, thread, reader), thread, state.copy.version, label)
 
 
 def take_an_answer_under_way(rules: Rules, state: State, thread: int, reader: Reader) -> Iterator[Step]:
@@ -285,6 +291,10 @@ WITHOUT_REDIS = {
 """Where a read goes on whose call to Redis has failed."""
 
 
+BUMPS = {At.LEND, At.PUBLISH_BUMP}
+"""Where a read bumps the counter."""
+
+
 def _floor(rules: Rules, state: State) -> tuple[int, int]:
     """Return the oldest version that a read may be answered with that begins now, and the property that says so."""
     aged = sum(age >= rules.bound for age in state.ages) if Property.BOUNDED in rules.scenario.properties else 0
@@ -358,6 +368,12 @@ def _lose_redis(rules: Rules, state: State, thread: int) -> Step:
     if reader.at is not At.STORE:
         reader = reader._replace(seen=0)
     return _went(state, thread, reader, "cannot reach Redis")
+
+
+def _be_refused(rules: Rules, state: State, thread: int) -> Step:
+    """Be refused a bump, or turned away since one was refused before."""
+    step = _lose_redis(rules, state, thread)
+    return step._replace(state=step.state._replace(trusts=False))
 
 
 def _with(state: State, thread: int, reader: Reader, redis: Redis | None = None) -> State:

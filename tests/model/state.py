@@ -44,6 +44,9 @@ class Fault(StrEnum):
     FLUSH = "FLUSHALL"
     FAILOVER = "Redis goes back to an earlier copy"
     UNREACHABLE = "a reader's call to Redis fails"
+    REFUSES = "Redis answers reads and refuses bumps, for a while"
+    DEMOTED = "the writer is still connected to a server that was demoted"
+    LAGGING = "a reader is connected to a replica that lags"
     CLOCK_STEP = "Redis's clock steps back, once, by a tick"
 
 
@@ -62,7 +65,12 @@ class Protocol:
     bump_lowers: bool = False  # a bump is a plain SET
     lends_if_absent: bool = False  # a reader's SET NX leaves a counter that came meanwhile as it is
     late_fence: bool = False  # refused is only what is older than X, not X/2
+    replicas_without_deadlines: bool = False  # a replica believes what it has until it is told otherwise
     # Put in:
+    deletes_in_place_of_a_bump: bool = False  # a writer deletes the counter, which a full server allows
+    keeps_refused_connections: bool = False  # a writer that a demoted server refuses gives up there
+    trusts_by_reads: bool = False  # a process whose bump was refused believes counters again as soon as it reads one
+    owes_nothing: bool = False  # a process whose bump was refused does not try it again
     takes_answers_under_way: bool = False  # with shared questions: whoever begins takes an answer asked for before
     losers_follow: bool = False  # with lends_if_absent: whose SET NX fails uses the counter that is there
 
@@ -182,11 +190,18 @@ class Doing(StrEnum):
 
 
 class Writer(NamedTuple):
-    """A write, and what its bump knows."""
+    """A write, and what its bump knows.
+
+    Attributes:
+        owes: Whether it has responded, though its bump was refused.
+        is_led: Whether its connection leads to the server that takes bumps.
+    """
 
     doing: Doing
     version: int = 0
     left: int = 0
+    owes: bool = False
+    is_led: bool = True
 
 
 class State(NamedTuple):
@@ -200,6 +215,8 @@ class State(NamedTuple):
         responded: The newest write whose response was sent.
         answered: The newest version that a read was answered with.
         clock_steps: How often Redis's clock may still step back.
+        refuses: Whether Redis refuses bumps.
+        trusts: Whether the process believes counters, in scenarios where Redis refuses bumps, which have one process.
     """
 
     database: int
@@ -212,6 +229,8 @@ class State(NamedTuple):
     responded: int
     answered: int
     clock_steps: int
+    refuses: bool = False
+    trusts: bool = True
 
 
 class Step(NamedTuple):
@@ -235,7 +254,7 @@ def first_state(scenario: Scenario) -> State:
         copy=None,
         memories=(nothing,) * (max(scenario.threads) + 1),
         readers=(IDLE,) * len(scenario.threads),
-        writers=(Writer(Doing.COMMIT),) * scenario.writes,
+        writers=(Writer(Doing.COMMIT, is_led=Fault.DEMOTED not in scenario.faults),) * scenario.writes,
         responded=0,
         answered=0,
         clock_steps=int(Fault.CLOCK_STEP in scenario.faults),

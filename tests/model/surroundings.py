@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.model.state import ABSENT, FOREVER, Counter, Fault, Property, Redis, Rules, State, Step, with_item
+from tests.model.state import ABSENT, FOREVER, Counter, Doing, Fault, Property, Redis, Rules, State, Step, with_item
 
 
 def surrounding_steps(rules: Rules, state: State) -> Iterator[Step]:
@@ -16,7 +16,11 @@ def surrounding_steps(rules: Rules, state: State) -> Iterator[Step]:
         nothing = Redis(None, (ABSENT,) * len(state.redis.payloads))
         yield Step("Redis: FLUSHALL", state._replace(redis=nothing))
     if Fault.FAILOVER in faults:
-        yield from fail_over(state)
+        yield from fail_over(rules, state)
+    if Fault.LAGGING in faults:
+        yield from replicate(rules, state)
+    if Fault.REFUSES in faults:
+        yield from refuse(rules, state)
     if state.clock_steps:
         yield step_back(state)
 
@@ -44,15 +48,35 @@ def expire_payloads(state: State) -> Iterator[Step]:
             yield Step(f"Redis: v{version} expires", state._replace(redis=state.redis._replace(payloads=payloads)))
 
 
-def fail_over(state: State) -> Iterator[Step]:
+def fail_over(rules: Rules, state: State) -> Iterator[Step]:
     """Copy the counter, or go back to the copy with the deadline it has.
 
     Payloads need no copy: they may expire at any time, and one that came back would say what a 304 says.
     """
     if state.copy is not None:
         yield Step("Redis: goes back to the copy", state._replace(redis=state.redis._replace(counter=state.copy)))
-    if state.redis.counter is not None and state.redis.counter != state.copy:
-        yield Step("Redis: is copied", state._replace(copy=state.redis.counter))
+    yield from replicate(rules, state)
+
+
+def refuse(rules: Rules, state: State) -> Iterator[Step]:
+    """Begin to refuse bumps, or end; and let the process look, which trusts again when a write was taken.
+
+    What it owes it bumps before that: the writer's own steps do it.
+    """
+    yield Step(f"Redis: {'takes' if state.refuses else 'refuses'} bumps", state._replace(refuses=not state.refuses))
+    is_owed = any(writer.owes and writer.doing is not Doing.NOTHING for writer in state.writers)
+    is_proved = not state.refuses and not is_owed
+    if not state.trusts and (is_proved or rules.protocol.trusts_by_reads):
+        yield Step("the process believes counters again", state._replace(trusts=True))
+
+
+def replicate(rules: Rules, state: State) -> Iterator[Step]:
+    """Copy the counter, with its deadline."""
+    copy = state.redis.counter
+    if copy is not None and rules.protocol.replicas_without_deadlines:
+        copy = copy._replace(left=FOREVER)
+    if copy is not None and copy != state.copy:
+        yield Step("Redis: is copied", state._replace(copy=copy))
 
 
 def step_back(state: State) -> Step:

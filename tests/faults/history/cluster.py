@@ -12,13 +12,12 @@ from typing import Any
 import httpx
 import psutil
 import psycopg
-from redis import Redis
 
 from procedures_project.embedded import HOST, embedded_servers
 from tests.faults.proxy import Proxy
 from tests.processes import Granian, eventually, free_port, run_python, serve_argv, service_environment
 from tests.samples import Samples
-from tests.valkey import Valkey
+from tests.valkey import Valkey, is_in_step
 
 WORKERS = 2
 START_SECONDS = 60.0
@@ -28,13 +27,15 @@ CRASH_LOOP_SECONDS = 7.0  # granian's own are 5.5, from the start of the worker 
 class Node(Granian):
     """One host of the service: granian with its workers, and its way to Redis."""
 
-    def __init__(self, name: str, folder: Path, redis: Proxy, environment: dict[str, str]) -> None:
+    def __init__(
+        self, name: str, folder: Path, redis: Proxy, environment: dict[str, str], redis_url: str | None = None
+    ) -> None:
         self.name = name
         self.redis = redis
         self._last_kill = -CRASH_LOOP_SECONDS
         port = free_port()
         self.base_url = f"http://{HOST}:{port}"
-        own_way = {"REDIS_URL": f"redis://{HOST}:{redis.port}/0"}
+        own_way = {"REDIS_URL": redis_url or f"redis://{HOST}:{redis.port}/0"}
         super().__init__(serve_argv(port, WORKERS), folder / name, environment | own_way)
 
     def wait_until_serving(self) -> None:
@@ -86,7 +87,7 @@ class Cluster:
         argv += ["--replicaof", HOST, str(of_port), "--logfile", str(folder / "valkey.log")]
         replica = Valkey(argv, port, folder)
         try:
-            eventually(lambda: replica.answers() and _is_in_step(replica.client))
+            eventually(lambda: replica.answers() and is_in_step(replica.client))
             yield replica
         finally:
             replica.stop()
@@ -104,8 +105,14 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def running_cluster(folder: Path, lease_ms: int) -> Iterator[Cluster]:
-    """Run a cluster inside the block. To be called from the main thread."""
+def running_cluster(folder: Path, lease_ms: int, redis_url: str | None = None) -> Iterator[Cluster]:
+    """Run a cluster inside the block. To be called from the main thread.
+
+    Args:
+        folder: For all that is written.
+        lease_ms: The lease X.
+        redis_url: Of the nodes' Redis, if that is another than the one Valkey behind their proxies.
+    """
     with embedded_servers(folder / "data", durable=False) as servers, ExitStack() as stack:
         valkey = Valkey.of(servers)
         stack.callback(valkey.stop)
@@ -121,15 +128,10 @@ def running_cluster(folder: Path, lease_ms: int) -> Iterator[Cluster]:
         nodes = []
         for name in ("north", "south"):
             proxy = stack.enter_context(Proxy(free_port(), valkey.port))
-            node = Node(name, folder, proxy, environment)
+            node = Node(name, folder, proxy, environment, redis_url)
             stack.callback(node.stop)
             nodes.append(node)
         for node in nodes:
             node.wait_until_serving()
         psql = Path(servers.postgres.argv[0]).with_name("psql")
         yield Cluster(nodes, valkey, servers.database_url, tokens, folder, psql)
-
-
-def _is_in_step(replica: Redis) -> bool:
-    state: Any = replica.info("replication")
-    return bool(state["master_link_status"] == "up" and not state["master_sync_in_progress"])

@@ -134,6 +134,35 @@ def valkey_fails_over_to_a_lagging_replica(scene: Scene) -> None:
         scene.recover()
 
 
+def valkey_hands_over_and_connections_stay(scene: Scene) -> None:
+    """Exchange Valkey and its replica, as planned, and back; only new connections are led to the new primary."""
+    valkey = scene.cluster.valkey
+    with scene.cluster.replica(valkey.port) as replica:
+        scene.go_on(0.2)
+        for primary, successor in ((valkey, replica), (replica, valkey)):
+            primary.hand_over_to(successor)
+            for node in scene.cluster.nodes:
+                node.redis.lead_to(successor.port)
+                scene.go_on(0.2)  # the nodes are on different sides
+            scene.go_on(0.8)
+        scene.recover()
+
+
+def valkey_is_full_and_evicts_nothing(scene: Scene) -> None:
+    """Leave Valkey no room at all."""
+    with scene.cluster.valkey.limited_to(1, "noeviction"):
+        scene.go_on(1.5)
+    scene.recover()
+
+
+def valkey_refuses_writes(scene: Scene) -> None:
+    """Let Valkey refuse writes for less than a lease, and for longer."""
+    for leases in (0.4, 1.1):
+        with scene.cluster.valkey.refusing_writes():
+            scene.go_on(leases)
+        scene.recover()
+
+
 def one_node_loses_redis(scene: Scene) -> None:
     """Cut one node off from Redis in every way: what is written there, the other node learns from nobody."""
     cut_off, connected = scene.cluster.nodes
@@ -239,6 +268,9 @@ FAULTS = (
     Fault("Valkey evicts", valkey_evicts),
     Fault("old dump", valkey_comes_back_with_an_old_dump),
     Fault("lagging replica", valkey_fails_over_to_a_lagging_replica),
+    Fault("planned failover", valkey_hands_over_and_connections_stay),
+    Fault("full, no eviction", valkey_is_full_and_evicts_nothing, is_harmless=True),
+    Fault("refuses writes", valkey_refuses_writes),
     Fault("one node cut off", one_node_loses_redis),
     Fault("worker killed", worker_is_killed_between_commit_and_bump, kills_workers=True),
     Fault("backends ended", postgresql_backends_are_terminated, breaks_postgresql=True),
