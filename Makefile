@@ -14,11 +14,12 @@ setup: $(VENV)/installed  ## Make the virtual environment, from pinned and hashe
 $(VENV)/installed: requirements/dev.txt
 	python3 -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is required")'
 	python3 -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	touch $@
+	@echo "Installing into $(VENV), which takes a minute or two"
+	@$(PYTHON) requirements/install.py requirements/dev.txt
+	@touch $@
 
-demo: setup  ## Run the whole service here, with servers and sample data of its own
-	$(PYTHON) manage.py demo
+demo: setup  ## Run the whole service here, with servers and sample data of its own; PORT=8001
+	@$(PYTHON) manage.py demo $(if $(PORT),--port $(PORT))
 
 test: setup  ## Run the tests against real PostgreSQL and Valkey
 	$(PYTHON) -m pytest

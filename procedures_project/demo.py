@@ -49,6 +49,11 @@ SERVING_TIMEOUT_SECONDS = 60.0
 GRANIAN_STOP_TIMEOUT_SECONDS = WORKERS_KILL_TIMEOUT_SECONDS + 3
 
 
+BANNER_FILE = "banner.txt"
+LOG_FILE = "service.log"
+ANOTHER_PORT = "choose another, such as `make demo PORT=8001` or `manage.py demo --port 8001`"
+
+
 class _StopRequested(Exception):
     """Somebody wants the demo to end."""
 
@@ -60,9 +65,11 @@ class _DemoFailed(Exception):
 def main(argv: list[str]) -> int:
     """Run the demo until Ctrl-C, SIGTERM, SIGHUP or a failure, and return the exit code."""
     options = _options(argv)
+    if options.show:
+        return _show(options.data_dir)
     stop_signals = _StopSignals()
     try:
-        with _reserved_port(options.port):
+        with _reserved_port(options.port), _log_away_from_terminal(options.data_dir):
             _run(options, stop_signals)
     except _StopRequested:
         _say("Everything is stopped; the data is kept.")
@@ -82,6 +89,7 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, default=Path(".demo"), help="kept for the next time")
     parser.add_argument("--workers", type=_positive, default=2)
     parser.add_argument("--no-sample-data", dest="sample_data", action="store_false")
+    parser.add_argument("--show", action="store_true", help="print again what the running demo said, with the login")
     return parser.parse_args(argv)
 
 
@@ -90,6 +98,41 @@ def _positive(text: str) -> int:
     if not 1 <= number <= 65535:
         raise argparse.ArgumentTypeError(f"{number} is not between 1 and 65535")
     return number
+
+
+def _show(data_dir: Path) -> int:
+    """Print the banner of the demo that runs there, and return the exit code."""
+    banner = data_dir / BANNER_FILE
+    if not banner.exists():
+        _say(f"No demo runs in {data_dir}.")
+        return 1
+    _say(banner.read_text(encoding="utf-8"), sys.stdout)
+    return 0
+
+
+@contextlib.contextmanager
+def _log_away_from_terminal(data_dir: Path) -> Iterator[None]:
+    """Let what everybody logs go to a file, if it went to a terminal: there it would bury what the demo says."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    terminal = os.dup(sys.stderr.fileno())
+    with open(data_dir / LOG_FILE, "wb") as log, os.fdopen(terminal, "w", closefd=False) as voice:
+        os.dup2(log.fileno(), sys.stderr.fileno())
+        _Voice.terminal = voice
+        try:
+            yield
+        finally:
+            _Voice.terminal = None
+            os.dup2(terminal, sys.stderr.fileno())
+            os.close(terminal)
+
+
+class _Voice:
+    """Where the demo speaks to a person, if that is not where everybody logs."""
+
+    terminal: TextIO | None = None
 
 
 class _StopSignals:
@@ -129,7 +172,7 @@ def _reserved_port(port: int) -> Iterator[None]:
             probe.bind((HOST, port))
         except OSError as error:
             in_use = error.errno == errno.EADDRINUSE
-            _fail(f"port {port} is in use" if in_use else f"port {port}: {error.strerror}")
+            _fail(f"port {port} is in use: {ANOTHER_PORT}" if in_use else f"port {port}: {error.strerror}")
     with socket.socket() as reservation:
         # Bound without listening: it takes no connection, and granian, which sets the same option, can join.
         reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -141,10 +184,14 @@ def _reserved_port(port: int) -> Iterator[None]:
 def _run(options: argparse.Namespace, stop_signals: _StopSignals) -> NoReturn:
     data_dir: Path = options.data_dir.resolve()
     services_path = data_dir / "services.json"
+    banner_path = data_dir / BANNER_FILE
+    _say_on_terminal(f"Starting PostgreSQL and Valkey; everybody logs to {data_dir / LOG_FILE}")
     with embedded_servers(data_dir) as servers:
         services_path.unlink(missing_ok=True)
+        banner_path.unlink(missing_ok=True)
         stop_signals.check()
         kept = _kept_secrets(data_dir)
+        _say_on_terminal("Preparing the database")
         _set_environment(data_dir, servers, kept["SECRET_KEY"])
         tokens = _prepare_application(data_dir, kept["ADMIN_PASSWORD"], sample_data=options.sample_data)
         stop_signals.check()
@@ -152,8 +199,12 @@ def _run(options: argparse.Namespace, stop_signals: _StopSignals) -> NoReturn:
             supervisor = _Supervisor(options, servers, granian, services_path)
             supervisor.wait_until_serving(stop_signals)
             banner = _banner(supervisor.base_url, data_dir, kept["ADMIN_PASSWORD"], tokens["viewer"])
+            write_private_file(banner_path, banner)
             _say(banner, sys.stdout)
-            supervisor.watch(stop_signals)
+            try:
+                supervisor.watch(stop_signals)
+            finally:
+                banner_path.unlink(missing_ok=True)
 
 
 def _kept_secrets(data_dir: Path) -> dict[str, str]:
@@ -372,7 +423,9 @@ The procedures service runs at {base_url}
     tokens.json                 one token per role: viewer, operator, supervisor, author, admin
     services.json               addresses and process ids of everything that runs
     postgres.log, valkey.log    what the embedded servers say
+    service.log                 what the service logs, if that is not redirected
 
+To read this again: manage.py demo --show
 Ctrl-C stops everything.
 """
 
@@ -385,4 +438,10 @@ def _fail(reason: str) -> NoReturn:
 def _say(text: str, stream: TextIO | None = None) -> None:
     # The terminal may be gone (SIGHUP); that must not keep the demo from stopping its children.
     with contextlib.suppress(OSError):
-        print(text, file=stream or sys.stderr, flush=True)
+        print(text, file=stream or _Voice.terminal or sys.stderr, flush=True)
+
+
+def _say_on_terminal(text: str) -> None:
+    """Tell a person who waits how far it is."""
+    if _Voice.terminal is not None:
+        _say(text)

@@ -1,21 +1,26 @@
 """Starting and stopping the demo: what a person finds, and when."""
 
+import contextlib
 import http.client
 import json
 import os
+import pty
 import shutil
 import signal
 import socket
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from procedures_project.demo import ANOTHER_PORT
 from procedures_project.embedded import HOST
-from tests.processes import eventually, free_port, is_gone, processes_of
+from tests import PROJECT_DIR
+from tests.processes import clean_environment, eventually, free_port, is_gone, processes_of
 from tests.system.demo import Demo, running_demo
 
 ROLES = {"viewer", "operator", "supervisor", "author", "admin"}
@@ -187,7 +192,7 @@ def test_the_first_healthy_answer_finds_complete_files_and_a_restart_keeps_the_d
 def test_without_sample_data_there_is_nothing_but_people_and_one_worker_if_so_asked(bare_data_dir: Path) -> None:
     with running_demo(bare_data_dir, "--no-sample-data", "--workers", "1") as demo:
         assert demo.read("/procedures") == []
-        assert demo.read("/runs") == {"runs": [], "next": None}
+        assert demo.read("/runs") == {"runs": [], "next": None, "next_cursor": None}
         assert len(demo.pids["workers"]) == 1
 
 
@@ -199,7 +204,7 @@ def test_a_port_in_use_is_reported_before_anything_is_started(tmp_path: Path, en
         exit_code = refused_demo.wait_until_ended()
 
     assert exit_code == 1
-    assert refused_demo.stderr == f"port {port} is in use\n"
+    assert refused_demo.stderr == f"port {port} is in use: {ANOTHER_PORT}\n"
     assert not refused_demo.data_dir.exists()
 
 
@@ -208,7 +213,7 @@ def test_the_port_of_another_demo_is_in_use(demo: Demo, tmp_path: Path, ended_de
     ended_demos.append(refused_demo)
 
     assert refused_demo.wait_until_ended() == 1
-    assert refused_demo.stderr == f"port {demo.port} is in use\n"
+    assert refused_demo.stderr == f"port {demo.port} is in use: {ANOTHER_PORT}\n"
 
 
 def test_a_data_directory_in_use_is_refused_and_its_demo_goes_on(demo: Demo, ended_demos: list[Demo]) -> None:
@@ -263,3 +268,48 @@ def test_ctrl_c_ends_every_process_however_often_it_is_pressed(bare_data_dir: Pa
         assert len(descendants) >= 5
         assert all(is_gone(process) for process in descendants)
         assert demo.stderr.endswith("Everything is stopped; the data is kept.\n")
+
+
+def test_what_the_demo_said_is_shown_again(demo: Demo) -> None:
+    argv = [sys.executable, "manage.py", "demo", "--data-dir", str(demo.data_dir), "--show"]
+
+    shown = subprocess.run(argv, cwd=PROJECT_DIR, capture_output=True, text=True, check=True, env=clean_environment())
+
+    assert shown.stdout.strip() == demo.stdout.strip()
+    assert "password" in shown.stdout
+
+
+def test_where_no_demo_runs_there_is_nothing_to_show(tmp_path: Path) -> None:
+    argv = [sys.executable, "manage.py", "demo", "--data-dir", str(tmp_path / "none"), "--show"]
+
+    refused = subprocess.run(
+        argv, cwd=PROJECT_DIR, capture_output=True, text=True, check=False, env=clean_environment()
+    )
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == f"No demo runs in {tmp_path / 'none'}.\n"
+    assert not (tmp_path / "none").exists()
+
+
+def test_on_a_terminal_there_are_few_lines_and_the_banner_is_the_last(tmp_path: Path) -> None:
+    argv = [sys.executable, "manage.py", "demo", "--data-dir", str(tmp_path / "data"), "--port", str(free_port())]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        argv, cwd=PROJECT_DIR, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=clean_environment()
+    ) as process:
+        os.close(theirs)
+        said = b""
+        while b"Ctrl-C stops everything." not in said:
+            said += os.read(ours, 65536)
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(OSError):  # the terminal ends with its last user
+            while piece := os.read(ours, 65536):
+                said += piece
+    os.close(ours)
+
+    before, _, _ = said.decode().partition("The procedures service runs at")
+    assert 1 <= len(before.strip().splitlines()) <= 5, before
+    assert str(tmp_path / "data" / "service.log") in before
+    assert b"The procedures service" in said
+    assert (tmp_path / "data" / "service.log").read_text().count("\n") > 5
+    assert process.returncode == 0
