@@ -106,7 +106,7 @@ def signed_in(
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: _note(message.text, complaints))
+        page.on("console", lambda message: note(message.text, complaints))
         return page
 
     yield open_for
@@ -114,6 +114,7 @@ def signed_in(
         context.close()
 
 
-def _note(message: str, complaints: list[str]) -> None:
+def note(message: str, complaints: list[str]) -> None:
+    """Keep what the content security policy refused."""
     if "Content Security Policy" in message or "Refused to" in message:
         complaints.append(message)

@@ -80,13 +80,13 @@
         );
         row.querySelector("h3").append(bar);
         input(row, "title").addEventListener("input", () => title(row, rows().indexOf(row)));
-        handle.addEventListener("pointerdown", () => { row.draggable = true; });
-        row.addEventListener("dragstart", (event) => {
-            event.dataTransfer.effectAllowed = "move";
+        handle.draggable = true;
+        handle.addEventListener("dragstart", (event) => {
+            event.dataTransfer.setData("text/plain", input(row, "key").value);
+            event.dataTransfer.setDragImage(row, 0, 0);
             row.classList.add("step-dragged");
         });
-        row.addEventListener("dragend", () => {
-            row.draggable = false;
+        handle.addEventListener("dragend", () => {
             row.classList.remove("step-dragged");
             number();
         });
