@@ -12,6 +12,7 @@ class ProceduresProjectConfig(AppConfig):
     name = "procedures_project"
 
     def ready(self) -> None:
+        from procedures_project import checks  # noqa: F401, PLC0415  # registers itself
         from procedures_project.metrics import LOG_LINES_DROPPED  # noqa: PLC0415  # after the settings
         from procedures_project.roles import make_groups  # noqa: PLC0415  # after the models
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from io import StringIO
+from typing import Any
 
 import pytest
+from django.core.checks import Tags, run_checks
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection
 from django.db.migrations.recorder import MigrationRecorder
@@ -127,3 +129,16 @@ def test_a_database_that_is_behind_is_told_its_migrations_and_nothing_else() -> 
         assert said("--mend") == (1, ["migration runs.0003_ledger_is_append_only: not applied"])
     finally:
         MigrationRecorder(connection).record_applied("runs", "0003_ledger_is_append_only")
+
+
+def test_the_system_check_says_it_too() -> None:
+    execute("DROP TRIGGER receipt_is_append_only ON procedures_receipt")
+
+    messages = [message for message in run_checks(tags=[Tags.database], databases=["default"]) if message.hint]
+
+    assert [message.msg for message in messages] == ["trigger receipt_is_append_only on procedures_receipt: missing."]
+
+
+def test_the_system_check_asks_no_database_that_it_was_not_given(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        assert run_checks(tags=[Tags.database]) == []
