@@ -194,6 +194,16 @@ BEGIN
     RETURN NEW;
 END $function$
 
+-- function runs_protect_receipt()
+CREATE OR REPLACE FUNCTION runs_protect_receipt()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', '{schema}', 'pg_temp'
+AS $function$
+BEGIN
+    RAISE EXCEPTION 'receipt % is written and never changes', OLD.event_id USING ERRCODE = 'restrict_violation';
+END $function$
+
 -- function runs_raise_all_versions()
 CREATE OR REPLACE FUNCTION runs_raise_all_versions()
  RETURNS trigger
@@ -279,6 +289,10 @@ ALTER TABLE procedures_revision ENABLE ALWAYS TRIGGER is_never_emptied
 CREATE TRIGGER is_never_emptied BEFORE TRUNCATE ON procedures_step FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncation();
 ALTER TABLE procedures_step ENABLE ALWAYS TRIGGER is_never_emptied
 
+-- trigger is_never_emptied on runs_receipt
+CREATE TRIGGER is_never_emptied BEFORE TRUNCATE ON runs_receipt FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncation();
+ALTER TABLE runs_receipt ENABLE ALWAYS TRIGGER is_never_emptied
+
 -- trigger is_never_emptied on runs_run
 CREATE TRIGGER is_never_emptied BEFORE TRUNCATE ON runs_run FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncation();
 ALTER TABLE runs_run ENABLE ALWAYS TRIGGER is_never_emptied
@@ -302,6 +316,10 @@ ALTER TABLE procedures_procedure ENABLE ALWAYS TRIGGER procedure_truncation_rais
 -- trigger receipt_is_append_only on procedures_receipt
 CREATE TRIGGER receipt_is_append_only BEFORE DELETE OR UPDATE ON procedures_receipt FOR EACH ROW EXECUTE FUNCTION procedures_protect_receipt();
 ALTER TABLE procedures_receipt ENABLE ALWAYS TRIGGER receipt_is_append_only
+
+-- trigger receipt_is_append_only on runs_receipt
+CREATE TRIGGER receipt_is_append_only BEFORE DELETE OR UPDATE ON runs_receipt FOR EACH ROW EXECUTE FUNCTION runs_protect_receipt();
+ALTER TABLE runs_receipt ENABLE ALWAYS TRIGGER receipt_is_append_only
 
 -- trigger revision_is_immutable_once_published on procedures_revision
 CREATE TRIGGER revision_is_immutable_once_published BEFORE DELETE OR UPDATE ON procedures_revision FOR EACH ROW EXECUTE FUNCTION procedures_protect_revision();
