@@ -23,6 +23,7 @@ from procedures_project.log_stream import LOG_STREAM
 from procedures_project.logging_config import standard_error_of_server
 from procedures_project.readiness import Readiness
 from procedures_project.request_bodies import Receive
+from procedures_project.vital_signs import VitalSigns
 from versioned_cache.engine import cache
 from versioned_cache.loop_reader import LoopReader
 
@@ -64,6 +65,7 @@ class Application:
             asyncio.create_task(readiness.keep_looking()),
             asyncio.create_task(_keep_writing_uses(pool)),
             asyncio.create_task(drop_answers_that_nobody_takes()),
+            asyncio.create_task(VitalSigns(pool, settings.DJANGO_THREADS, readiness).keep_measuring()),
         ]
         await send({"type": "lifespan.startup.complete"})
         await receive()

@@ -53,6 +53,10 @@ class Slots:
         count: How many at a time.
         queue_length: How many more may wait.
         wait_seconds: How long each may, from when its request was there.
+
+    Attributes:
+        waiting: How many wait now.
+        taken: How many have a slot now.
     """
 
     def __init__(self, count: int, queue_length: int, wait_seconds: float) -> None:
@@ -60,6 +64,7 @@ class Slots:
         self._queue_length = queue_length
         self._wait_seconds = wait_seconds
         self.waiting = 0
+        self.taken = 0
 
     async def take(self, since: float) -> None:
         """Wait for a slot; whoever has got one owes a `release`.
@@ -80,9 +85,11 @@ class Slots:
             raise PoolExhausted from None
         finally:
             self.waiting -= 1
+        self.taken += 1
 
     def release(self) -> None:
         """Give the slot to whoever comes next."""
+        self.taken -= 1
         self._free.release()
 
     @asynccontextmanager
@@ -110,6 +117,16 @@ class DjangoPool:
         self._threads = threads
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="django")
         self._slots = Slots(threads, queue_length, wait_seconds)
+
+    @property
+    def busy(self) -> int:
+        """How many threads have a request."""
+        return self._slots.taken
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a thread."""
+        return self._slots.waiting
 
     async def answer(self, environ: dict[str, Any]) -> WholeAnswer:
         """Return the application's answer to a request.

@@ -24,6 +24,7 @@ from access import limits
 from access.authentication import Bearer, remembered_bearer
 from access.passwords import HASHINGS_AT_ONCE
 from procedures_project.django_pool import DjangoPool, PoolExhausted, Slots, WholeAnswer
+from procedures_project.metrics import REQUESTS_REJECTED
 from procedures_project.operations import (
     MACHINES,
     healthz,
@@ -160,6 +161,7 @@ class Gate:
         except BodyBroken:  # or its client is gone, and nobody reads the answer
             raise MALFORMED_REQUEST("The body ends before its end.") from None
         except PoolExhausted:
+            REQUESTS_REJECTED.inc()
             raise UNAVAILABLE("Too many requests wait already; nothing was done.") from None
 
     def _refusal(self, meta: dict[str, Any], problem: Problem) -> WholeAnswer:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 from django.conf import settings
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Metric, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Gauge, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -17,9 +17,46 @@ logger = structlog.get_logger(__name__)
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 
+BUILD = Gauge(
+    "backend_build_info", "Always 1; the labels say which code runs.", ["version", "python", "django"],
+    multiprocess_mode="livemax",
+)  # fmt: skip
+CPU_SECONDS = Counter("backend_worker_cpu_seconds_total", "CPU time of all workers.", ["mode"])
+RESIDENT_BYTES = Gauge("backend_workers_resident_bytes", "Memory of all workers.", multiprocess_mode="livesum")
+LARGEST_RESIDENT_BYTES = Gauge(
+    "backend_worker_largest_resident_bytes", "Memory of the largest worker.", multiprocess_mode="livemax"
+)
+OPEN_FILES = Gauge(
+    "backend_workers_open_files", "Open connections and files of all workers.", multiprocess_mode="livesum"
+)
+WORKERS = Gauge("backend_workers", "Workers that serve.", multiprocess_mode="livesum")
+THREADS = Gauge(
+    "backend_django_threads", "Threads for requests in Django, of all workers.", multiprocess_mode="livesum"
+)
+THREADS_BUSY = Gauge("backend_django_threads_busy", "Those that have a request.", multiprocess_mode="livesum")
+REQUESTS_WAITING = Gauge(
+    "backend_django_requests_waiting", "Requests that wait for a thread.", multiprocess_mode="livesum"
+)
+REQUESTS_REJECTED = Counter(
+    "backend_django_requests_rejected_total", "Requests answered 503, since no thread was free in time."
+)
+LOOP_LAG_SECONDS = Gauge(
+    "backend_event_loop_lag_seconds", "How late the event loop of the slowest worker was, when it last looked.",
+    multiprocess_mode="livemax",
+)  # fmt: skip
+COMPONENT_OK = Gauge(
+    "backend_component_ok", "Whether every worker found a component well at its last look.", ["component"],
+    multiprocess_mode="livemin",
+)  # fmt: skip
+MIGRATIONS_PENDING = Gauge(
+    "backend_migrations_pending", "Whether a migration of this code is not applied.", multiprocess_mode="livemax"
+)
 LOG_LINES_DROPPED = Counter(
     "backend_log_lines_dropped_total", "Log lines that could not be written to standard error, or waited too long."
 )
+
+for _mode in ("user", "system"):
+    CPU_SECONDS.labels(_mode)
 
 
 class SlotCollector:

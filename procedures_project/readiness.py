@@ -6,6 +6,7 @@ at once, whatever PostgreSQL does.
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,8 @@ from django.db import connection as django_connection
 from procedures_project.postgresql.inspection import missing_migrations
 from procedures_project.postgresql.objects import faults_of_objects
 from procedures_project.postgresql.waiting import PROBE_PATIENCE_SECONDS, ImpatientConnection, patience
+from runs.metrics import UNFINISHED
+from runs.states import RunStatus
 from versioned_cache.engine import cache
 from versioned_cache.health import RedisState
 
@@ -27,6 +30,9 @@ LOOK_EVERY_SECONDS = 1.0
 LONG_AGO_SECONDS = 10.0  # a look takes two at most, and a worker that has much to do may be late
 UNKNOWN = {"postgresql": "unknown", "redis": "unknown"}
 STARTING, BLIND = {"status": "starting", **UNKNOWN}, {"status": "unavailable", **UNKNOWN}
+
+LOOKS_A_COUNT = 10
+UNFINISHED_RUNS = "SELECT status, count(*) FROM runs_run WHERE status IN ('in_progress', 'paused') GROUP BY status"
 
 STANDBY, READ_ONLY = "standby", "read-only"
 READS_ALONE = frozenset({READ_ONLY})
@@ -62,6 +68,16 @@ class Looker:
             status = "ok" if postgresql == "ok" and redis.state is RedisState.OK else "degraded"
         reason = {"redis_reason": redis.reason} if redis.reason else {}
         return {"status": status, "postgresql": postgresql, "redis": redis.state.value, **reason}
+
+    def count_unfinished_runs(self) -> None:
+        """Set the gauges of runs in progress and paused; while PostgreSQL fails they stay as they were."""
+        try:
+            with patience(PROBE_PATIENCE_SECONDS), self._open().cursor() as cursor:
+                counted = dict(cursor.execute(UNFINISHED_RUNS).fetchall())
+        except psycopg.Error:
+            return
+        for status in (RunStatus.IN_PROGRESS, RunStatus.PAUSED):
+            UNFINISHED.labels(status.value).set(counted.get(status.value, 0))
 
     def close(self) -> None:
         """Give up the connection."""
@@ -142,9 +158,11 @@ class Readiness:
 
     async def keep_looking(self) -> None:
         """Look again and again, until cancelled."""
-        while True:
+        for number in itertools.count():
             await asyncio.sleep(LOOK_EVERY_SECONDS)
             await self.look()
+            if number % LOOKS_A_COUNT == 0:
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._looker.count_unfinished_runs)
 
     def close(self) -> None:
         """Let the thread end, and its connection."""

@@ -9,6 +9,7 @@ cached body (`runs.signals`).
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -22,6 +23,7 @@ from rest.idempotency import UNKEYED, Answer, RequestIdentity, check_same_reques
 from rest.problems import Problem, validation_failed
 from runs.caches import FINGERPRINT, run_resource
 from runs.ledger import hash_of, origin_of
+from runs.metrics import count_recorded, counted
 from runs.models import Receipt, Run, RunEvent
 from runs.problems import (
     AMEND_TARGET_STALE,
@@ -71,6 +73,7 @@ class VerbRequest:
     identity: RequestIdentity = UNKEYED
 
 
+@counted(EventKind.START)
 @transaction.atomic
 def start_run(
     *, submission: StartSubmission, actor: User, now: datetime, identity: RequestIdentity = UNKEYED
@@ -114,6 +117,7 @@ def start_run(
     return _answered(event, new_record(run, [event]), identity)
 
 
+@counted(EventKind.COMMIT)
 def commit_step(*, request: VerbRequest, step_key: str) -> Outcome:
     """Commit a step; the commit that resolves the last one completes the run.
 
@@ -136,6 +140,7 @@ def commit_step(*, request: VerbRequest, step_key: str) -> Outcome:
     return _record_about_step(request, step_key, EventKind.COMMIT, check)
 
 
+@counted(EventKind.SKIP)
 def skip_step(*, request: VerbRequest, step_key: str) -> Outcome:
     """Skip a skippable step, for a reason.
 
@@ -153,6 +158,7 @@ def skip_step(*, request: VerbRequest, step_key: str) -> Outcome:
     return _record_about_step(request, step_key, EventKind.SKIP, check)
 
 
+@counted(EventKind.AMEND)
 def amend_step(*, request: VerbRequest, step_key: str) -> Outcome:
     """Correct a commit or a skip, for a reason; the original stays in the ledger.
 
@@ -177,6 +183,7 @@ def amend_step(*, request: VerbRequest, step_key: str) -> Outcome:
     return _record_about_step(request, step_key, EventKind.AMEND, check)
 
 
+@counted(EventKind.PAUSE)
 def pause_run(*, request: VerbRequest) -> Outcome:
     """Pause a run: until it is resumed, it takes no commits.
 
@@ -187,6 +194,7 @@ def pause_run(*, request: VerbRequest) -> Outcome:
     return _record_about_run(request, EventKind.PAUSE, [RunStatus.IN_PROGRESS], Right.EXECUTE_RUNS)
 
 
+@counted(EventKind.RESUME)
 def resume_run(*, request: VerbRequest) -> Outcome:
     """Resume a paused run.
 
@@ -196,6 +204,7 @@ def resume_run(*, request: VerbRequest) -> Outcome:
     return _record_about_run(request, EventKind.RESUME, [RunStatus.PAUSED], Right.EXECUTE_RUNS)
 
 
+@counted(EventKind.ABORT)
 def abort_run(*, request: VerbRequest) -> Outcome:
     """End a run for good before its steps are resolved, for a reason.
 
@@ -276,6 +285,7 @@ def _record(request: VerbRequest, head: RunHead, kind: EventKind, step: Step | N
 
 def _answered(event: RunEvent, head: RunHead, identity: RequestIdentity) -> Outcome:
     """Return the outcome of a write that led to `head`, and keep its answer if the request has a key."""
+    transaction.on_commit(partial(count_recorded, event, head), robust=True)
     entity_tag = etag(settled_version(run_resource(event.run_id)), FINGERPRINT)
     outcome = Outcome(event, Answer(answer_to(event, head), entity_tag))
     if identity.key is not None:

@@ -136,6 +136,11 @@ class Progress:
         return steps
 
     @property
+    def lines(self) -> Sequence[LedgerLine]:
+        """The events that count: of each resolved step, and the newest about the run as a whole."""
+        return [self.last_change, *self.effective.values()]
+
+    @property
     def resolved(self) -> int:
         """How many steps are committed or skipped."""
         return len(self.effective)

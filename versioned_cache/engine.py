@@ -166,6 +166,12 @@ class VersionedCache:
         """How many bytes of bodies are in this process's memory."""
         return self._loader.memory_bytes
 
+    def measure(self) -> None:
+        """Set the gauges that say how this process's cache is."""
+        metrics.BREAKER_OPEN.set(self._store.breaker.is_open)
+        metrics.BUMPS_OWED.set(len(self._owed))
+        metrics.MEMORY_BYTES.set(self._loader.memory_bytes)
+
     def look(self) -> RedisHealth:
         """Find out what Redis is good for right now, over fresh connections; bump what is owed to it.
 
@@ -182,6 +188,7 @@ class VersionedCache:
         try:
             version = self._store.counter(resource)
             if version is None:
+                metrics.REFILLS.labels(resource.kind.label).inc()
                 version = bump_counters(self._store, [resource]).get(resource)
         except CacheUnavailable as error:
             self._outage.report(RedisOperation.READ, resource, error)

@@ -45,6 +45,20 @@ BUMPS_REFUSED = Gauge(
     "Whether some process finds that Redis answers and refuses bumps.",
     multiprocess_mode="livemax",
 )
+REFILLS = Counter(
+    f"{_PREFIX}_lease_refills_total", "Counters that a read found gone, and bumped: nobody had asked for a lease.",
+    ["resource"],
+)  # fmt: skip
+BREAKER_OPEN = Gauge(
+    f"{_PREFIX}_breaker_open", "Processes that do not trust Redis at present.", multiprocess_mode="livesum"
+)
+BUMPS_OWED = Gauge(
+    f"{_PREFIX}_bumps_owed",
+    "Bumps that Redis has not taken yet, and that are tried again.",
+    multiprocess_mode="livesum",
+)
+MEMORY_BYTES = Gauge(f"{_PREFIX}_memory_bytes", "Bodies in the memory of all processes.", multiprocess_mode="livesum")
+AUDITED_AT = Gauge(f"{_PREFIX}_audited_timestamp_seconds", "When audit_cache last ended.", multiprocess_mode="max")
 FETCH_SECONDS = Histogram(
     f"{_PREFIX}_fetch_seconds",
     "From asking the cache to having the body.",
@@ -65,7 +79,7 @@ def declare(label: str) -> None:
     READS[label, True], READS[label, False] = MISSES.labels(label), HITS.labels(label)
     for source in Source:
         FETCHES[label, source] = FETCH_SECONDS.labels(label, source)
-    for counter in (STORES, INVALIDATIONS, STALE):
+    for counter in (STORES, INVALIDATIONS, STALE, REFILLS):
         counter.labels(label)
 
 

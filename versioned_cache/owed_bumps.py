@@ -21,6 +21,10 @@ class OwedBumps:
         self._lock = threading.Lock()
         self._until: dict[Resource, float] = {}
 
+    def __len__(self) -> int:
+        """Return how many are owed."""
+        return len(self._until)
+
     def add(self, resources: Iterable[Resource]) -> None:
         """Remember resources for a lease: no counter that is there now is believed for longer."""
         until = time.monotonic() + configuration.lease_ms() / 1000

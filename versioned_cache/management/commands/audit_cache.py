@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from versioned_cache import metrics
 from versioned_cache.audit import Verdict, audit
 from versioned_cache.breaker import CacheUnavailable
 from versioned_cache.inspection import sampled_resources
@@ -36,6 +37,7 @@ class Command(BaseCommand):
         for outcome in outcomes:
             if outcome.verdict is Verdict.STALE:
                 self.stderr.write(f"{outcome.resource.name}: {outcome.detail}")
+        metrics.AUDITED_AT.set_to_current_time()
         counts = Counter(outcome.verdict for outcome in outcomes)
         self.stdout.write(", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict))
         if counts[Verdict.STALE]:
