@@ -2,10 +2,19 @@
 
 from datetime import UTC, datetime
 
+from django.db import connection
+
 
 def now() -> datetime:
-    """Return the current instant, truncated to the millisecond: what is stored is exactly what is served."""
-    return to_milliseconds(datetime.now(UTC))
+    """Return the current instant by PostgreSQL's clock, truncated to the millisecond.
+
+    What is recorded has one clock, however many hosts there are and whatever theirs say; and what is stored is exactly
+    what is served.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (instant,) = cursor.fetchone()
+    return to_milliseconds(instant.astimezone(UTC))
 
 
 def to_milliseconds(instant: datetime) -> datetime:

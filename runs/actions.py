@@ -15,6 +15,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from uuid_utils.compat import uuid7
 
 from access.rights import Right, require, require_role
 from procedures.models import Ordering, Procedure, ProcedureStatus, Revision, Step
@@ -104,7 +105,7 @@ def start_run(
         raise PROCEDURE_ARCHIVED("An archived procedure takes no new runs.")
     run = _new_run(revision, submission, actor, now, identity)
     request = VerbRequest(run_id=run.pk, actor=actor, now=now, submission=Submission(values=origin_of(run)))
-    event = _next_event(run, EventKind.START, request, previous_hash="")
+    event = _next_event(run, EventKind.START, request, recorded_at=now, previous_hash="")
     try:
         with transaction.atomic():
             run.save(force_insert=True)
@@ -272,7 +273,9 @@ def _record_about_run(request: VerbRequest, kind: EventKind, allowed_in: list[Ru
 
 
 def _record(request: VerbRequest, head: RunHead, kind: EventKind, step: Step | None) -> Outcome:
-    event = _next_event(head.run, kind, request, head.newest_hash, step)
+    # The request may have waited for the lock behind a later one; and a clock may have been put back.
+    recorded_at = max(request.now, head.progress.recorded_at)
+    event = _next_event(head.run, kind, request, recorded_at=recorded_at, previous_hash=head.newest_hash, step=step)
     event.save(force_insert=True)
     after = head.with_event(event)
     run = head.run
@@ -294,7 +297,13 @@ def _answered(event: RunEvent, head: RunHead, identity: RequestIdentity) -> Outc
 
 
 def _next_event(
-    run: Run, kind: EventKind, request: VerbRequest, previous_hash: str, step: Step | None = None
+    run: Run,
+    kind: EventKind,
+    request: VerbRequest,
+    *,
+    recorded_at: datetime,
+    previous_hash: str,
+    step: Step | None = None,
 ) -> RunEvent:
     """Return the run's next event, unsaved, and count it in `last_seq`."""
     run.last_seq += 1
@@ -312,7 +321,7 @@ def _next_event(
         amends=submission.amends,
         actor=request.actor,
         actor_name=name_of(request.actor),
-        recorded_at=request.now,
+        recorded_at=recorded_at,
         performed_at=submission.performed_at,
         idempotency_key=request.identity.key,
         request_sha256=request.identity.fingerprint,
@@ -326,6 +335,7 @@ def _new_run(
 ) -> Run:
     """Return a new run, unsaved. It keeps the identity itself, since the keys of starts have a scope of their own."""
     return Run(
+        id=uuid7(nanoseconds=int(now.timestamp() * 1000) * 1_000_000),  # lists go by it, so it has the record's clock
         revision=revision,
         title=revision.title if submission.title is None else submission.title,
         external_ref=submission.external_ref,

@@ -109,6 +109,11 @@ class Progress:
     completed_at: datetime | None
 
     @property
+    def recorded_at(self) -> datetime:
+        """When the newest event was recorded."""
+        return max([self.last_change, *self.effective.values()]).recorded_at
+
+    @property
     def status(self) -> RunStatus:
         """The run's state."""
         is_completed = self.completed_at is not None

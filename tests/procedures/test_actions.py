@@ -1,6 +1,6 @@
 """Writing procedures: one test for each way an action ends."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from tests.factories import body, publish, slot, start, step
 
 pytestmark = pytest.mark.django_db
 
-NOW = timestamps.now()
+NOW = timestamps.to_milliseconds(datetime.now(UTC))
 LATER = NOW + timedelta(hours=1)
 
 

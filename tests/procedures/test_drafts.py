@@ -1,7 +1,7 @@
 """Writing drafts: one test for each way an action ends."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from tests.factories import body, publish, slot, step
 
 pytestmark = pytest.mark.django_db
 
-NOW = timestamps.now()
+NOW = timestamps.to_milliseconds(datetime.now(UTC))
 LATER = NOW + timedelta(hours=1)
 
 

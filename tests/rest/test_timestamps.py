@@ -2,7 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from rest import timestamps
+
+pytestmark = pytest.mark.django_db  # the clock is PostgreSQL's
 
 
 def test_now_is_aware_and_truncated_to_the_millisecond() -> None:

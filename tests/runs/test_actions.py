@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from access.problems import ROLE_REQUIRED
 from access.roles import Role
@@ -31,7 +32,7 @@ from tests.factories import body, commit, item, publish, slot, start, step
 
 pytestmark = pytest.mark.django_db
 
-NOW = timestamps.now()
+NOW = timestamps.to_milliseconds(datetime.now(UTC))
 LATER = NOW + timedelta(hours=1)
 
 
@@ -328,3 +329,42 @@ def test_the_name_in_the_ledger_is_the_one_at_that_time(mkoch: User) -> None:
 @pytest.mark.parametrize(("names", "expected"), [({}, "jdoe"), ({"first_name": "Jo", "last_name": "Doe"}, "Jo Doe")])
 def test_the_ledger_records_a_full_name_or_else_the_username(names: dict[str, Any], expected: str) -> None:
     assert actions.name_of(User(username="jdoe", **names)) == expected
+
+
+# --- clocks ---
+
+
+def test_an_event_is_never_recorded_before_the_one_before_it(mkoch: User) -> None:
+    run = start(mkoch)
+    commit(run, "measure", mkoch)
+    before = run.events.get(seq=2).recorded_at
+
+    outcome = commit(run, "incubate", mkoch, now=before - timedelta(minutes=15))
+
+    assert outcome.event.recorded_at == before
+    run.refresh_from_db()
+    assert run.ended_at == before >= run.started_at
+
+
+def test_the_clock_is_that_of_postgresql() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (before,) = cursor.fetchone()
+        now = timestamps.now()
+        cursor.execute("SELECT clock_timestamp()")
+        (after,) = cursor.fetchone()
+
+    assert timestamps.to_milliseconds(before) <= now <= after
+
+
+def test_runs_are_in_the_order_of_the_records_clock(mkoch: User) -> None:
+    later = timestamps.now() + timedelta(minutes=15)
+    publish(body("clocked"))
+
+    def started(now: datetime) -> Run:
+        return actions.start_run(submission=StartSubmission("clocked"), actor=mkoch, now=now).event.run
+
+    first, second, third = started(later), started(later - timedelta(minutes=10)), started(later)
+
+    assert second.pk < first.pk
+    assert second.pk < third.pk

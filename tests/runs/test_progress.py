@@ -1,6 +1,6 @@
 """What is derived from a ledger: status, step states, what comes next."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from runs.progress import LedgerLine, PinnedStep, Progress, progress_of
 from runs.states import STEP_KINDS
 from tests.factories import unhurried
 
-NOW = timestamps.now()
+NOW = timestamps.to_milliseconds(datetime.now(UTC))
 STEPS = [PinnedStep(key, title=key) for key in "abc"]
 
 

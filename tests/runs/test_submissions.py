@@ -1,6 +1,6 @@
 """What an operator submits is read from a body and checked against the step."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ from rest import timestamps
 from runs.serializers import CommitBodySerializer, submission_from
 from tests.factories import item, slot
 
-NOW = timestamps.now()
+NOW = timestamps.to_milliseconds(datetime.now(UTC))
 STEP = Step(
     key="incubate",
     slots=[
