@@ -5,6 +5,7 @@ writes it. tests/procedures/test_bodies.py compares the bodies with those of the
 the fingerprint are still made.
 """
 
+from collections.abc import Sequence
 from itertools import repeat
 from typing import Any
 
@@ -26,22 +27,30 @@ SELECT
 FROM procedures_procedure procedure JOIN procedures_revision revision ON revision.id = procedure.current_id
 WHERE {{condition}} ORDER BY procedure.key
 """  # noqa: S608  # made from constants
-ACTIVE = STATEMENT.format(condition="procedure.status = 'active'")
-WITH_KEY = STATEMENT.format(condition="procedure.key = %s")
+WITH_KEYS = STATEMENT.format(condition="procedure.key = ANY(%s)")
+KEYS_OF_LIST = """
+SELECT key FROM procedures_procedure WHERE status = 'active' AND current_id IS NOT NULL ORDER BY key
+"""
 
 
-def body_of_list() -> bytes:
-    """Return the body of the complete list of active procedures."""
-    return exact_json.dumps(_items(ACTIVE))
+def keys_of_list() -> list[str]:
+    """Return the keys of the active procedures, in the order of the list."""
+    with connection.cursor() as cursor:
+        cursor.execute(KEYS_OF_LIST)
+        return [key for (key,) in cursor.fetchall()]
+
+
+def bodies_of_procedures(keys: Sequence[str]) -> dict[str, bytes]:
+    """Return the bodies of published procedures by their keys; of a key that has none there is none."""
+    return {item["key"]: exact_json.dumps(item) for item in _items(WITH_KEYS, list(keys))}
 
 
 def body_of_procedure(key: str) -> bytes | None:
     """Return the body of one published procedure, or None if there is none."""
-    items = _items(WITH_KEY, key)
-    return exact_json.dumps(items[0]) if items else None
+    return bodies_of_procedures([key]).get(key)
 
 
-def _items(statement: str, *parameters: str) -> list[dict[str, Any]]:
+def _items(statement: str, *parameters: Any) -> list[dict[str, Any]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         names = [column.name for column in cursor.description]

@@ -4,6 +4,7 @@ from procedures import bodies, definitions
 from procedures.problems import PROCEDURE_NOT_FOUND
 from procedures.serializers import ProcedureSerializer
 from rest import exact_json, timestamps
+from versioned_cache.composer import ItemSource
 from versioned_cache.http.fingerprints import fingerprint_of
 from versioned_cache.keys import ResourceKind, register
 from versioned_cache.reads import CachedRead, declare
@@ -15,7 +16,9 @@ procedure_resource = register(ResourceKind("procedure", key="procedures:procedur
 
 PROCEDURE_LIST = list_resource()
 
-read_procedure_list = declare(CachedRead(list_resource, bodies.body_of_list, FINGERPRINT))
+PROCEDURES = ItemSource(procedure_resource, bodies.keys_of_list, bodies.bodies_of_procedures)
+
+read_procedure_list = declare(CachedRead(list_resource, PROCEDURES, FINGERPRINT))
 """The complete list of active procedures with their steps, ordered by key."""
 
 read_procedure = declare(

@@ -31,11 +31,12 @@ class WholeAnswer:
 
     Attributes:
         headers: As ASGI has them, their names in lower case.
+        segments: The body in pieces.
     """
 
     status: int = 0
     headers: Headers = field(default_factory=list)
-    body: bytes = b""
+    segments: list[bytes] = field(default_factory=list)
 
     def __call__(self, status: str, headers: list[tuple[str, str]], _error: Any = None, /) -> Callable[[bytes], object]:
         self.status = int(status.split(maxsplit=1)[0])
@@ -43,7 +44,7 @@ class WholeAnswer:
         return self._write
 
     def _write(self, data: bytes) -> None:
-        self.body += data
+        self.segments.append(data)
 
 
 class Slots:
@@ -185,7 +186,7 @@ def _called(application: WSGIApplication, environ: dict[str, Any]) -> WholeAnswe
     with patience(REQUEST_PATIENCE_SECONDS, since=environ[ARRIVED_AT]):
         response: Any = application(environ, answer)
         try:
-            answer.body += b"".join(response)
+            answer.segments += response
         finally:
             if hasattr(response, "close"):
                 response.close()

@@ -7,7 +7,7 @@ everything else goes to Django, with its body whole.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -127,7 +127,7 @@ class Gate:
             status=answer.status,
             user_id=request.sender.user.pk,
         )
-        return WholeAnswer(answer.status, [*answer.headers, _id_header(record)], answer.body)
+        return WholeAnswer(answer.status, [*answer.headers, _id_header(record)], list(answer.segments))
 
     async def _machines_answer(self, meta: dict[str, Any]) -> WholeAnswer:
         """Answer a probe or a scraper, whatever Django and PostgreSQL do."""
@@ -183,14 +183,20 @@ async def send_answer(send: Send, meta: Mapping[str, Any], answer: WholeAnswer) 
         TimeoutError: the client has not taken a piece in time.
     """
     await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-    body = b"" if meta["REQUEST_METHOD"] == "HEAD" else answer.body
-    start = 0
-    while len(body) - start > WHOLE_BYTES:
-        piece = body[start : start + PIECE_BYTES]
+    segments = [] if meta["REQUEST_METHOD"] == "HEAD" else answer.segments
+    if sum(map(len, segments)) <= WHOLE_BYTES:
+        await send({"type": "http.response.body", "body": b"".join(segments)})
+        return
+    for piece in _pieces(segments):
         async with asyncio.timeout(TAKE_SECONDS):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-        start += PIECE_BYTES
-    await send({"type": "http.response.body", "body": body[start:] if start else body})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _pieces(segments: Iterable[bytes]) -> Iterator[bytes]:
+    for segment in segments:
+        for start in range(0, len(segment), PIECE_BYTES):
+            yield segment[start : start + PIECE_BYTES]
 
 
 def _options_of_the_server() -> HttpResponse:
@@ -205,7 +211,7 @@ def _recorded(meta: dict[str, Any], route: str | None, response: HttpResponse) -
     protected_without_django(response)
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
     headers += [(b"content-length", str(len(response.content)).encode()), _id_header(record)]
-    return WholeAnswer(status, headers, response.content)
+    return WholeAnswer(status, headers, [response.content])
 
 
 def _id_header(record: RequestRecord) -> tuple[bytes, bytes]:

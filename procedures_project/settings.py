@@ -163,6 +163,9 @@ CACHE_EVENT_PREFIX = "procedure_cache"
 # The lease X: how long a crash, a lost bump or a write past the service can go unnoticed at most.
 # Whoever takes half of it between two commands is refused, and tries again: so it must not be too short.
 CACHE_LEASE_MS = env.optional("CACHE_LEASE_MS", rules.whole_number(200, 3_600_000), default=5000)
+CACHE_MAX_PAYLOAD_BYTES = env.optional(
+    "CACHE_MAX_PAYLOAD_BYTES", rules.whole_number(1024, 256 * 1024**2), default=32 * 1024**2
+)
 CACHE_LOG_HITS = env.optional("CACHE_LOG_HITS", rules.flag, default=True)
 
 # --- who may do what ---

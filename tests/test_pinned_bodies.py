@@ -13,7 +13,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from procedures.actions import import_procedure
-from procedures.bodies import body_of_list, body_of_procedure
+from procedures.bodies import body_of_procedure
+from procedures.caches import PROCEDURES
 from procedures.slots import SlotType
 from procedures.submissions import Submission
 from rest import exact_json
@@ -129,7 +130,7 @@ def bodies(actor: User) -> dict[str, bytes]:
     publish(body("any", title=ODD, description=ODD, ordering="any", tags=["b", "a"], steps=STEPS))
     publish(body("strict", steps=STEPS[1:]))
     runs = {"aborted": aborted_run(actor), "completed": completed_run(actor), "just started": start(actor, "strict")}
-    found = {"list": body_of_list(), "procedure": body_of_procedure("any") or b""}
+    found = {"list": PROCEDURES(), "procedure": body_of_procedure("any") or b""}
     for name, run in runs.items():
         found[f"run, {name}"] = (body_of_run(run.pk) or b"").replace(str(run.pk).encode(), b"<the run's id>")
     return found

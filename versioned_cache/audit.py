@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from versioned_cache import configuration, metrics
 from versioned_cache.keys import Resource
+from versioned_cache.payload_store import PayloadStore
 from versioned_cache.reads import declared_reads
 from versioned_cache.store import Store
 from versioned_cache.versions import committed_version, one_snapshot
@@ -54,7 +55,7 @@ def _compare(resource: Resource, store: Store) -> AuditOutcome:
         version = committed_version(resource)
         body = read.body_of(resource)
     # Without a lease, the next read would be answered with what is stored under PostgreSQL's version.
-    payload = None if version is None else store.stored_payload(resource, counter or version)
+    payload = None if version is None else PayloadStore(store).stored_payload(resource, counter or version)
     if payload is None or payload.fingerprint != read.fingerprint:
         return AuditOutcome(resource, Verdict.UNCACHED)
     if counter is not None and counter != version:

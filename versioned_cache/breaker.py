@@ -77,12 +77,13 @@ class Breaker:
         return self._opened_at is not None
 
     @contextmanager
-    def guard(self, *, bypass: bool = False, proves: bool = False) -> Iterator[None]:
+    def guard(self, *, bypass: bool = False, proves: bool = False, extra_seconds: float = 0.0) -> Iterator[None]:
         """Run the block if Redis is trusted, and learn from how it ends.
 
         Args:
             bypass: Whether to run the block in any case.
             proves: Whether the block is a write, or several, as a bump is one: if it ends well, Redis is trusted.
+            extra_seconds: How much longer than usual it may take before it counts as slow.
 
         Raises:
             BreakerOpen: Redis is not trusted at present; nothing was tried.
@@ -93,9 +94,9 @@ class Breaker:
         try:
             yield
         except CacheUnavailable as error:
-            self.learn(time.monotonic() - started, error, proves=proves)
+            self.learn(time.monotonic() - started - extra_seconds, error, proves=proves)
             raise
-        self.learn(time.monotonic() - started, proves=proves)
+        self.learn(time.monotonic() - started - extra_seconds, proves=proves)
 
     def enter(self) -> None:
         """Return if Redis is trusted; the caller owes a call of `learn`.

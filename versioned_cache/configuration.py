@@ -8,6 +8,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from versioned_cache.addresses import NOBODY, Address, Credentials, parse, tls_context
+from versioned_cache.packing import SegmentPacker
 
 # Note [Redis timeouts]
 # redis-py's defaults (5 s, 10 retries) make one request wait a minute for a frozen server. A read takes
@@ -15,9 +16,15 @@ from versioned_cache.addresses import NOBODY, Address, Credentials, parse, tls_c
 READ_TIMEOUT_SECONDS = 0.1
 BUMP_TIMEOUT_SECONDS = 0.125
 CONNECT_TIMEOUT_SECONDS = 1.0  # each step of making a connection, which nobody waits for to its end
+PAYLOAD_TIMEOUT_SECONDS = 1.0  # for sending one; the answer has what the limit on the operation leaves
+SLOWEST_BYTES_PER_SECOND = 64 * 1024 * 1024  # half of what a network of a gigabit a second carries
 
-READS, BUMPS = "default", "bumps"
-"""The entries of `CACHES` over which the cache is read and filled, and over which counters are bumped after a write."""
+LONG_BYTES = 256 * 1024  # what is longer is written over connections of its own, in pieces
+
+PAYLOAD_TTL_SECONDS = 300
+
+READS, BUMPS, PAYLOADS = "default", "bumps", "payloads"
+"""The entries of `CACHES`: what reads and fills, what bumps counters after a write, what stores large payloads."""
 
 PARSER = "versioned_cache.connection.DeadlineParser"
 CONNECTION_FACTORY = "versioned_cache.servers.ConnectionFactory"
@@ -59,10 +66,13 @@ def redis_caches(
     return {
         READS: _redis_cache(f"{client_name}-reads", READ_TIMEOUT_SECONDS, address),
         BUMPS: _redis_cache(f"{client_name}-bumps", BUMP_TIMEOUT_SECONDS, address),
+        PAYLOADS: _redis_cache(
+            f"{client_name}-payloads", PAYLOAD_TIMEOUT_SECONDS, address, command_packer=SegmentPacker()
+        ),
     }
 
 
-def _redis_cache(client_name: str, timeout_seconds: float, address: Address) -> dict[str, Any]:
+def _redis_cache(client_name: str, timeout_seconds: float, address: Address, **connection: Any) -> dict[str, Any]:
     return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": [client_name],  # what django-redis tells pools apart by
@@ -77,6 +87,7 @@ def _redis_cache(client_name: str, timeout_seconds: float, address: Address) -> 
                 "retry": Retry(NoBackoff(), retries=0),
                 "protocol": 2,  # bytes are all we exchange, and a connection is ready sooner without HELLO
                 "driver_info": None,  # nor does the server need to know what library it talks to
+                **connection,
             },
         },
     }
@@ -85,6 +96,11 @@ def _redis_cache(client_name: str, timeout_seconds: float, address: Address) -> 
 def lease_ms() -> int:
     """Return the lease X, in milliseconds: how long a crash or a write past the service can go unnoticed at most."""
     return int(getattr(settings, "CACHE_LEASE_MS", 5000))
+
+
+def max_payload_bytes() -> int:
+    """Return how long a body may be to be stored in Redis as a whole."""
+    return int(getattr(settings, "CACHE_MAX_PAYLOAD_BYTES", 32 * 1024 * 1024))
 
 
 def metric_prefix() -> str:

@@ -16,12 +16,15 @@ from versioned_cache import events, metrics
 from versioned_cache.breaker import CacheUnavailable, CommandRefused
 from versioned_cache.bumps import bump_counters
 from versioned_cache.codings import Coding
+from versioned_cache.composition import Segments
 from versioned_cache.health import HealthLog, RedisHealth
 from versioned_cache.keys import Resource
+from versioned_cache.memory import Body
 from versioned_cache.metrics import RedisOperation, Source
 from versioned_cache.outage import OutageLog
 from versioned_cache.owed_bumps import OwedBumps
-from versioned_cache.payload_loader import Fetcher, Payload, PayloadLoader, PayloadRequest
+from versioned_cache.payload_loader import PayloadLoader
+from versioned_cache.shared_builds import Fetcher, Payload, PayloadRequest
 from versioned_cache.store import Store
 from versioned_cache.versions import committed_version
 
@@ -36,7 +39,7 @@ class Representation:
         resource: What was read.
         fingerprint: The shape of the body.
         version: The version it belongs to; None where nobody could tell, so that nobody may keep it.
-        body: The rendered bytes, served as they are; None where the caller already has this version.
+        content: The rendered body, served as it is; None where the caller already has this version.
         source: Where they came from.
         seconds: How long it took to have them.
     """
@@ -44,9 +47,14 @@ class Representation:
     resource: Resource
     fingerprint: str
     version: int | None
-    body: bytes | None
+    content: Body | None
     source: Source
     seconds: float
+
+    @property
+    def body(self) -> bytes | None:
+        """The body in one piece; whoever sends it sends the content in pieces."""
+        return None if self.content is None else bytes(self.content)
 
 
 class VersionedCache:
@@ -111,13 +119,13 @@ class VersionedCache:
         else:
             self._outage.count(RedisOperation.READ, error)
 
-    def coded(self, representation: Representation, coding: Coding) -> bytes:
-        """Return the body in a coding; made once for each version in this process."""
+    def coded(self, representation: Representation, coding: Coding) -> Segments:
+        """Return the body in a coding, in pieces; made once for each version in this process."""
         return self._loader.coded(
             representation.resource,
             representation.version,
             representation.fingerprint,
-            representation.body or b"",
+            representation.content or b"",
             coding,
         )
 

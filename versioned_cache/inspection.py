@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from django.db import connection
 
 from versioned_cache.keys import Resource, kind_of
-from versioned_cache.store import Store, StoredPayload
+from versioned_cache.payload_store import PayloadStore, StoredPayload
+from versioned_cache.store import Store
 from versioned_cache.versions import committed_version
 
 NAMES_PER_FETCH = 5_000
@@ -44,7 +45,7 @@ def inspect(resource: Resource, store: Store) -> Inspection:
         version,
         counter=store.counter(resource),
         lease_ms=store.lease_left_ms(resource),
-        payload=None if version is None else store.stored_payload(resource, version),
+        payload=None if version is None else PayloadStore(store).stored_payload(resource, version),
     )
 
 

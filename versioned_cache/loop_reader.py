@@ -17,8 +17,8 @@ from versioned_cache.codings import Coding
 from versioned_cache.counter_pipeline import CounterPipeline
 from versioned_cache.engine import Representation, VersionedCache
 from versioned_cache.keys import Resource, number_in
-from versioned_cache.payload_loader import PayloadRequest
 from versioned_cache.primary import IsStandby, says_standby
+from versioned_cache.shared_builds import PayloadRequest
 from versioned_cache.versions import SELECT_VERSIONS
 
 PATIENCE_SECONDS = 1.0
@@ -72,7 +72,7 @@ class LoopReader:
         None where nobody tells: no lease runs, or there is no such thing, or PostgreSQL fails too.
         """
         try:
-            server = self._cache.store.server_of(resource)
+            server = self._cache.store.server_of(resource.counter_key)
             pipeline = self._counters.get(server) or self._pipeline_to(server)
             return number_in(await pipeline.get(resource.counter_key)), None
         except CacheUnavailable as error:

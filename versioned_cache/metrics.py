@@ -38,6 +38,7 @@ STORES = Counter(f"{_PREFIX}_store_total", "Payloads accepted by Redis.", ["reso
 INVALIDATIONS = Counter(
     f"{_PREFIX}_invalidations_total", "Resources whose counter was bumped, once a transaction.", ["resource"]
 )
+OVERSIZE = Counter(f"{_PREFIX}_oversize_total", "Bodies too long to be stored in Redis as a whole.", ["resource"])
 STALE = Counter(f"{_PREFIX}_stale_total", "Cached bodies that an audit found wrong.", ["resource"])
 ERRORS = Counter(f"{_PREFIX}_errors_total", "Redis operations that failed.", ["operation"])
 BUMPS_REFUSED = Gauge(
@@ -79,7 +80,7 @@ def declare(label: str) -> None:
     READS[label, True], READS[label, False] = MISSES.labels(label), HITS.labels(label)
     for source in Source:
         FETCHES[label, source] = FETCH_SECONDS.labels(label, source)
-    for counter in (STORES, INVALIDATIONS, STALE, REFILLS):
+    for counter in (STORES, INVALIDATIONS, OVERSIZE, STALE, REFILLS):
         counter.labels(label)
 
 

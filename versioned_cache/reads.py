@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.http import Http404
 
+from versioned_cache.composer import ItemSource
 from versioned_cache.engine import Representation, cache
 from versioned_cache.keys import Resource, ResourceKind, kinds
 
@@ -18,19 +19,22 @@ class CachedRead:
     Attributes:
         kind: The kind of the resource.
         fetch: Builds the body from PostgreSQL; it is given the identifier as text, if the kind has identifiers.
-            None where there is no such thing.
+            None where there is no such thing. Or else what the body is made of.
         fingerprint: The shape of the body.
         not_found: Makes the exception that is raised where there is no such thing.
     """
 
     kind: ResourceKind
-    fetch: Callable[..., bytes | None]
+    fetch: Callable[..., bytes | None] | ItemSource
     fingerprint: str
     not_found: Callable[[], Exception] = Http404
 
     def __call__(self, known: frozenset[int] = frozenset(), **path: object) -> Representation:
         """Return the current body, from wherever it is; see `VersionedCache.read`."""
         resource = self.kind(*path.values())
+
+        if isinstance(self.fetch, ItemSource):
+            return cache.read(resource, self.fingerprint, self.fetch, known)
 
         def fetch_existing() -> bytes:
             body = self.body_of(resource)
@@ -42,7 +46,9 @@ class CachedRead:
 
     def body_of(self, resource: Resource) -> bytes | None:
         """Build the body from PostgreSQL; None where there is no such thing."""
-        return self.fetch(resource.identifier) if self.kind.has_identifiers else self.fetch()
+        if isinstance(self.fetch, ItemSource) or not self.kind.has_identifiers:
+            return self.fetch()
+        return self.fetch(resource.identifier)
 
 
 declared_reads: dict[str, CachedRead] = {}

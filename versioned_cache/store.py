@@ -1,11 +1,8 @@
-"""Redis as the engine sees it: leased counters, payloads, and one error for everything that can go wrong."""
+"""Redis as the engine sees it: leased counters, claims, and one error for everything that can go wrong."""
 
 import math
-import random
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
@@ -20,10 +17,6 @@ from versioned_cache.identity import Identity, Proof, proof_of
 from versioned_cache.keys import Resource, number_in, probe_key
 from versioned_cache.refusals import NO_TEXT, Scope, code_of
 from versioned_cache.servers import THE_ONLY_ONE, Servers, servers_of
-
-PAYLOAD_TTL_SECONDS = 300
-PAYLOAD_TTL_JITTER = 0.1  # spreads the expiries of payloads that were stored together
-MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
 
 # Note [Bumping]
 # One rule for all who bring a version from PostgreSQL, writers and readers: the counter never falls, it *lives at
@@ -62,27 +55,8 @@ NO_EXPIRY = -1  # what PTTL answers
 Result = TypeVar("Result")
 
 
-class DamagedPayload(Exception):
-    """The stored bytes are not what this code stored: another build's shape, or damaged. They count as absent."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPayload:
-    """A payload as it lies in Redis.
-
-    Attributes:
-        fingerprint: The shape that it says it has.
-        body: The body.
-        age_ms: How long it has been there, give or take the jitter of its expiry.
-    """
-
-    fingerprint: str
-    body: bytes
-    age_ms: int
-
-
 class Store:
-    """The counters and payloads in Redis. Every method raises `CacheUnavailable` when Redis is unusable."""
+    """The counters and claims in Redis. Every method raises `CacheUnavailable` when Redis is unusable."""
 
     def __init__(self) -> None:
         self._breaker = Breaker(lambda: background().submit(self.when_proof_is_due))
@@ -102,6 +76,15 @@ class Store:
     def _servers_for_bumps(self) -> Servers:
         return servers_of(settings.CACHES[configuration.BUMPS])
 
+    @cached_property
+    def _servers_for_payloads(self) -> Servers:
+        return servers_of(settings.CACHES[configuration.PAYLOADS])
+
+    @property
+    def _all_servers(self) -> tuple[Servers, ...]:
+        """The same servers, over the connections for each purpose."""
+        return self._servers, self._servers_for_bumps, self._servers_for_payloads
+
     @property
     def breaker(self) -> Breaker:
         """What this process has learned of Redis."""
@@ -112,18 +95,18 @@ class Store:
         """How often this process has left the servers; see `Servers.generation`."""
         return self._servers.generation
 
-    def server_of(self, resource: Resource) -> str:
-        """Return the name of the server that has a resource's counter. Asks nobody."""
+    def server_of(self, key: str) -> str:
+        """Return the name of the server that has a key. Asks nobody."""
         if not self._servers.is_cluster:  # every read asks
             return THE_ONLY_ONE
         with self._told_apart(is_bump=False):
-            return self._servers.server_of(resource.counter_key)
+            return self._servers.server_of(key)
 
     def by_server(self, resources: Sequence[Resource]) -> list[list[Resource]]:
         """Part resources by the server that has their counters: a clock and a script belong together."""
         groups: dict[str, list[Resource]] = {}
         for resource in resources:
-            groups.setdefault(self.server_of(resource), []).append(resource)
+            groups.setdefault(self.server_of(resource.counter_key), []).append(resource)
         return list(groups.values())
 
     def connect(self, server: str) -> Any:
@@ -148,7 +131,7 @@ class Store:
     def clock_ms(self, resource: Resource, *, bypass_breaker: bool = False) -> int:
         """Return the time by the clock of the server of a resource, the only one that its lease is measured by."""
         key = resource.counter_key
-        seconds, microseconds = self._run(key, lambda client: client.time(), bypass_breaker=bypass_breaker)
+        seconds, microseconds = self.run(key, lambda client: client.time(), bypass_breaker=bypass_breaker)
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     def bump(self, versions: Mapping[Resource, int], asked_at_ms: int, *, bypass_breaker: bool = False) -> bool:
@@ -169,66 +152,40 @@ class Store:
             pipeline = client.pipeline(transaction=False)
             for resource, version in versions.items():
                 pipeline.eval(BUMP, 1, resource.counter_key, version, asked_at_ms, configuration.lease_ms())
-            return all(_results_of(pipeline))
+            return all(results_of(pipeline))
 
         key = next(iter(versions)).counter_key
-        return self._run(key, evaluate, bypass_breaker=bypass_breaker, proves=True)
-
-    def payload(self, resource: Resource, version: int, fingerprint: str) -> bytes | None:
-        """Return the stored body of `version`, or None.
-
-        Raises:
-            DamagedPayload: there is one, of another fingerprint or damaged.
-        """
-        key = resource.payload_key(version)
-        stored = self._run(key, lambda client: cast("bytes | None", client.get(key)))
-        return None if stored is None else _unwrapped(stored, fingerprint)
-
-    def store_payload(self, resource: Resource, version: int, fingerprint: str, body: bytes) -> bool:
-        """Store the body of `version` until it expires; tell whether it was small enough."""
-        if len(body) > MAX_PAYLOAD_BYTES:
-            return False
-        spread = random.uniform(1 - PAYLOAD_TTL_JITTER, 1 + PAYLOAD_TTL_JITTER)  # noqa: S311  # no secret
-        ttl_ms = int(PAYLOAD_TTL_SECONDS * 1000 * spread)
-        key = resource.payload_key(version)
-        self._run(key, lambda client: client.set(key, _wrapped(body, fingerprint), px=ttl_ms))
-        return True
+        return self.run(key, evaluate, bypass_breaker=bypass_breaker, proves=True)
 
     def claim_fill(self, resource: Resource, version: int, fingerprint: str, seconds: float) -> bool:
         """Claim to be the one who builds this version, for at most `seconds`; tell whether nobody else does."""
         key = resource.fill_key(version, fingerprint)
-        return self._run(key, lambda client: bool(client.set(key, 1, nx=True, px=int(seconds * 1000))))
+        return self.run(key, lambda client: bool(client.set(key, "", nx=True, px=int(seconds * 1000))))
+
+    def renew_fill(self, resource: Resource, version: int, fingerprint: str, progress: str, seconds: float) -> None:
+        """Go on claiming the build for `seconds`, if the claim is still there, and say how far it is."""
+        key = resource.fill_key(version, fingerprint)
+        self.run(key, lambda client: client.set(key, progress, xx=True, px=int(seconds * 1000)))
+
+    def fill_progress(self, resource: Resource, version: int, fingerprint: str) -> str:
+        """Return what whoever claims the build has said last; empty where nobody does."""
+        key = resource.fill_key(version, fingerprint)
+        return (self.run(key, lambda client: cast("bytes | None", client.get(key))) or b"").decode(errors="replace")
 
     def release_fill(self, resource: Resource, version: int, fingerprint: str) -> None:
         """Give up the claim: the payload is there now, or will not be."""
         key = resource.fill_key(version, fingerprint)
-        self._run(key, lambda client: client.delete(key))
+        self.run(key, lambda client: client.delete(key))
 
     def lease_left_ms(self, resource: Resource) -> float | None:
         """Return for how long the counter will still be believed, or None where there is none.
 
         Infinity where somebody has taken its expiry away: such a counter is believed until the next bump.
         """
-        left = self._run(resource.counter_key, lambda client: client.pttl(resource.counter_key))
+        left = self.run(resource.counter_key, lambda client: client.pttl(resource.counter_key))
         if left == NO_EXPIRY:
             return math.inf
         return left if left >= 0 else None
-
-    def stored_payload(self, resource: Resource, version: int) -> StoredPayload | None:
-        """Return what is stored under `version`, whatever its fingerprint, or None."""
-
-        def get(client: Redis) -> StoredPayload | None:
-            pipeline = client.pipeline(transaction=False)
-            pipeline.get(resource.payload_key(version))
-            pipeline.pttl(resource.payload_key(version))
-            stored, left_ms = _results_of(pipeline)
-            if stored is None:
-                return None
-            head, _, body = stored.partition(b"\n")
-            age_ms = max(0, PAYLOAD_TTL_SECONDS * 1000 - left_ms)
-            return StoredPayload(head.decode(errors="replace").split(" ")[0], body, age_ms)
-
-        return self._run(resource.payload_key(version), get)
 
     def prove(self, before_trust: Callable[[], object] = lambda: None) -> None:
         """Return if every server takes a write, as a bump is one; Redis is trusted then (Note [Refused bumps]).
@@ -240,7 +197,7 @@ class Store:
         """
         try:
             with self._told_apart(is_bump=True):
-                for servers in (self._servers, self._servers_for_bumps):
+                for servers in self._all_servers:
                     servers.look()
                 proofs = {name: self._proof_of(servers, name) for name in servers.primaries()}
         except CacheUnavailable as error:
@@ -253,8 +210,8 @@ class Store:
 
     def renew(self) -> None:
         """Let no connection be used again that there is now."""
-        self._servers.renew()
-        self._servers_for_bumps.renew()
+        for servers in self._all_servers:
+            servers.renew()
 
     def refused(self, text: str, *, is_bump: bool = False) -> CommandRefused:
         """Return what to raise for an error that a server answers with; other connections may lead elsewhere."""
@@ -274,12 +231,14 @@ class Store:
             connection.disconnect()
 
     @contextmanager
-    def _guarded(self, seconds: float, *, bypass_breaker: bool = False, proves: bool = False) -> Iterator[None]:
+    def _guarded(
+        self, seconds: float, *, bypass_breaker: bool = False, proves: bool = False, extra_seconds: float = 0.0
+    ) -> Iterator[None]:
         """Run the block in a time limit, unless the breaker is open."""
         with (
-            self._breaker.guard(bypass=bypass_breaker, proves=proves),
+            self._breaker.guard(bypass=bypass_breaker, proves=proves, extra_seconds=extra_seconds),
             self._told_apart(is_bump=proves),
-            time_limit(seconds),
+            time_limit(seconds + extra_seconds),
         ):
             yield
 
@@ -291,26 +250,38 @@ class Store:
         except RedisError as error:
             if text := answered_error(error):
                 raise self.refused(text, is_bump=is_bump) from error
-            for servers in (self._servers, self._servers_for_bumps):
+            for servers in self._all_servers:
                 servers.look_soon()
             raise unavailable(error) from error
         except (RedisClusterException, OSError, ValueError, TypeError) as error:
             raise unavailable(error) from error
 
-    def _run(
+    def run(
         self,
         key: str,
         operation: Callable[[Redis], Result],
         *,
         bypass_breaker: bool = False,
         proves: bool = False,
+        size_bytes: int = 0,
     ) -> Result:
-        """Run an operation on the server that has a key."""
+        """Run an operation on the server that has a key.
+
+        Args:
+            key: The key.
+            operation: What to do.
+            bypass_breaker: Whether to try even while the breaker is open, and to wait for longer.
+            proves: Whether it is a write that proves that Redis takes bumps.
+            size_bytes: How much it writes, for which it gets more time (Note [Pieces]).
+        """
+        extra_seconds = size_bytes / configuration.SLOWEST_BYTES_PER_SECOND
         if bypass_breaker:
             servers, seconds = self._servers_for_bumps, configuration.BUMP_TIMEOUT_SECONDS
+        elif size_bytes > configuration.LONG_BYTES:
+            servers, seconds = self._servers_for_payloads, configuration.READ_TIMEOUT_SECONDS
         else:
             servers, seconds = self._servers, configuration.READ_TIMEOUT_SECONDS
-        with self._guarded(seconds, bypass_breaker=bypass_breaker, proves=proves):
+        with self._guarded(seconds, bypass_breaker=bypass_breaker, proves=proves, extra_seconds=extra_seconds):
             return operation(servers.client_of(servers.server_of(key)))
 
 
@@ -321,22 +292,10 @@ def _probe_key_of(servers: Servers, server: str) -> str:
     return next(key for key in keys if servers.server_of(key) == server)
 
 
-def _results_of(pipeline: Any) -> list[Any]:
+def results_of(pipeline: Any) -> list[Any]:
     """Send a pipeline, and return its results; the first error is raised as the server told it."""
     results: list[Any] = pipeline.execute(raise_on_error=False)
     for result in results:
         if isinstance(result, Exception):
             raise result
     return results
-
-
-def _wrapped(body: bytes, fingerprint: str) -> bytes:
-    """Put the fingerprint and a checksum on a line before the body, which redis-cli then shows as it is."""
-    return f"{fingerprint} {zlib.crc32(body):08x}\n".encode() + body
-
-
-def _unwrapped(stored: bytes, fingerprint: str) -> bytes:
-    head, _, body = stored.partition(b"\n")
-    if head != f"{fingerprint} {zlib.crc32(body):08x}".encode():
-        raise DamagedPayload(f"its first line is {head[:40]!r}")
-    return body

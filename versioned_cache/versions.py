@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import orjson
 from django.db import connection, transaction
 
 from versioned_cache.keys import Resource
 
 SELECT_VERSIONS = "SELECT resource, version FROM resource_version WHERE resource = ANY(%s)"
+SELECT_MANY_VERSIONS = SELECT_VERSIONS.replace("%s", "ARRAY(SELECT jsonb_array_elements_text(%s))")
 
 
 def committed_versions(resources: Sequence[Resource]) -> dict[Resource, int]:
@@ -19,6 +21,14 @@ def committed_versions(resources: Sequence[Resource]) -> dict[Resource, int]:
     with connection.cursor() as cursor:
         cursor.execute(SELECT_VERSIONS, [list(by_name)])
         return {by_name[name]: version for name, version in cursor.fetchall()}
+
+
+def versions_by_name(names: Sequence[str]) -> dict[str, int]:
+    """Return the versions of resources by their names; see `committed_versions`. There may be thousands."""
+    with connection.cursor() as cursor:
+        # Django's cursors write an array value by value, which takes longer than the rest of the question.
+        cursor.execute(SELECT_MANY_VERSIONS, [orjson.dumps(names).decode()])
+        return dict(cursor.fetchall())
 
 
 def committed_version(resource: Resource) -> int | None:

@@ -57,7 +57,7 @@ def waiter(stage: Stage, process: Callable[[], VersionedCache], monkeypatch: pyt
         return wait(event, timeout)
 
     monkeypatch.setattr(Event, "wait", tell_and_wait)
-    monkeypatch.setattr(payload_loader, "FILL_WAIT_SECONDS", 2.0 * PATIENCE_SECONDS)
+    monkeypatch.setattr(payload_loader, "BUILD_WAIT_SECONDS", 2.0 * PATIENCE_SECONDS)
     yield waiter
     waiter.pool.shutdown()
 

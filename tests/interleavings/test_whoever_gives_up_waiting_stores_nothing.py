@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from tests.interleavings.conftest import RESOURCE, Stage
-from versioned_cache import payload_loader
+from versioned_cache import payload_loader, shared_builds
 from versioned_cache.engine import Representation, VersionedCache
 from versioned_cache.metrics import Source
 
@@ -29,7 +29,8 @@ def give_up(
 
         def build_slowly() -> bytes:
             # The claim was made with the usual patience, and so outlives the waiter's.
-            monkeypatch.setattr(payload_loader, "FILL_WAIT_SECONDS", PATIENCE_SECONDS)
+            monkeypatch.setattr(payload_loader, "BUILD_WAIT_SECONDS", PATIENCE_SECONDS)
+            monkeypatch.setattr(shared_builds, "FILL_WAIT_SECONDS", PATIENCE_SECONDS)
             answered.append(elsewhere(lambda: stage.read(waiter, lambda: b"the waiter's")))
             assert stage.redis.exists(RESOURCE.payload_key(stage.version)) == 0
             return b"the builder's"

@@ -23,7 +23,8 @@ TWO_THREADS = Scenario("no fault, two threads of a process, waiters", FAULT_FREE
 SHARED_QUESTIONS = Scenario(
     "no fault, two reads of a process that share questions", FAULT_FREE, threads=(0, 0), shares_questions=True
 )
-HEALTHY = (TWO_PROCESSES, TWO_THREADS, SHARED_QUESTIONS)
+ITEMS = Scenario("no fault, a list of items", FAULT_FREE, has_items=True, has_memory=False)
+HEALTHY = (TWO_PROCESSES, TWO_THREADS, SHARED_QUESTIONS, ITEMS)
 
 REFUSED = Scenario(
     "Redis refuses bumps now and then, one process",
@@ -70,6 +71,7 @@ LARGE = (
     Scenario("large: three threads", FAULT_FREE, threads=(0, 1, 2), has_memory=False, has_payloads=False),
     Scenario("large: waiters in two processes", FAULT_FREE, waits=True),
     Scenario("large: the bump never comes", DEGRADED, NO_BUMP),
+    Scenario("large: a list of items, the bump never comes", DEGRADED, NO_BUMP, has_items=True, has_memory=False),
     Scenario("large: everything at once", ONLY_BOUNDED, NO_BUMP | EMPTIED | FAILOVER | UNREACHABLE, has_memory=False),
 )
 
@@ -120,6 +122,11 @@ CASES = (
     _case("replicas_without_deadlines", Property.BOUNDED, LAGGING),
     _case("takes_answers_under_way", Property.FRESH, SHARED_QUESTIONS),
     _case("takes_answers_under_way", Property.MONOTONIC, SHARED_QUESTIONS),
+    _case("pairs_after_snapshot", Property.PURE, ITEMS),
+    _case("pairs_after_snapshot", Property.MONOTONIC, ITEMS),
+    _case("items_of_any_version", Property.PURE, ITEMS),
+    _case("items_of_any_version", Property.FRESH, ITEMS),
+    _case("items_of_any_version", Property.HEALS, ITEMS),
 )
 """Each must be found broken."""
 

@@ -87,10 +87,11 @@ def _alikes(scenario: Scenario) -> list[Alike]:
 
 def _representative(alikes: list[Alike], state: State) -> State:
     """Return the one state that stands for all that differ from it by names."""
-    readers, memories = min(
-        (threads(state.readers)[:-1], processes(state.memories)[:-1]) for threads, processes in alikes
+    readers, memories, items = min(
+        (threads(state.readers)[:-1], processes(state.memories)[:-1], processes(state.items)[:-1])
+        for threads, processes in alikes
     )
-    return state._replace(readers=readers, memories=memories)
+    return state._replace(readers=readers, memories=memories, items=items)
 
 
 def _schedule(rules: Rules, alikes: list[Alike], origins: dict[State, State | None], last: State) -> Iterator[str]:

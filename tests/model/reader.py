@@ -1,4 +1,4 @@
-"""The steps of a read, as in `engine.py`, `counter_pipeline.py` and `payload_loader.py`.
+"""The steps of a read, as in `engine.py`, `counter_pipeline.py`, `payload_loader.py` and `composer.py`.
 
 A thread may pause before any of them for as long as it likes.
 
@@ -189,6 +189,11 @@ def take_snapshot(rules: Rules, state: State, thread: int) -> Iterator[Step]:
     reader, version = state.readers[thread], state.database
     if rules.protocol.without_snapshot:
         yield _went(state, thread, reader._replace(at=At.ROWS, seen=version), f"SELECT version: {version}")
+    elif rules.protocol.pairs_after_snapshot:
+        yield _went(state, thread, reader._replace(at=At.PAIRS, seen=version), f"SELECT version: {version}")
+    elif rules.scenario.has_items:
+        reader = reader._replace(at=At.COMPOSE, seen=version, rows=version)
+        yield _went(state, thread, reader, f"snapshot: versions of the list and of its item, {version}")
     else:
         yield _went(state, thread, _built(rules, reader, version, version), f"snapshot: version and rows of {version}")
 
@@ -197,6 +202,19 @@ def read_rows(rules: Rules, state: State, thread: int) -> Iterator[Step]:
     """Read the rows in a statement of their own."""
     reader = _built(rules, state.readers[thread], state.readers[thread].seen, state.database)
     yield _went(state, thread, reader, f"reads the rows of {state.database}")
+
+
+def read_pairs(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """Read the item's version in a snapshot of its own."""
+    reader = state.readers[thread]._replace(at=At.COMPOSE, rows=state.database)
+    yield _went(state, thread, reader, f"SELECT version of the item: {state.database}")
+
+
+def compose(rules: Rules, state: State, thread: int) -> Iterator[Step]:
+    """Make the list of its item: the one that the process holds under its version, or the snapshot's row."""
+    reader = state.readers[thread]
+    data, state = _item(rules, state, rules.scenario.threads[thread], reader.rows)
+    yield _went(state, thread, _built(rules, reader, reader.seen, data), f"takes item v{reader.rows}: {data}")
 
 
 def publish_time(rules: Rules, state: State, thread: int) -> Iterator[Step]:
@@ -269,6 +287,8 @@ STEPS: dict[At, Callable[[Rules, State, int], Iterator[Step]]] = {
     At.POLL_AGAIN: poll_payload,
     At.SNAPSHOT: take_snapshot,
     At.ROWS: read_rows,
+    At.PAIRS: read_pairs,
+    At.COMPOSE: compose,
     At.PUBLISH_TIME: publish_time,
     At.PUBLISH_SELECT: publish_select,
     At.PUBLISH_BUMP: publish_bump,
@@ -332,9 +352,25 @@ def _built(rules: Rules, reader: Reader, version: int, rows: int) -> Reader:
     return reader._replace(at=At.PUBLISH_TIME if is_told else At.STORE, wanted=0, seen=version, rows=rows, left=0)
 
 
+def _item(rules: Rules, state: State, process: int, version: int, otherwise: int | None = None) -> tuple[int, State]:
+    """Return the data of the item in a version, from the process or else from where it is fetched; and keep it."""
+    held = state.items[process]
+    data = held[version]
+    if rules.protocol.items_of_any_version:
+        data = max(held)
+    if data == ABSENT:
+        data = version if otherwise is None else otherwise
+    items = list(state.items)
+    items[process] = with_item(held, version, data)
+    return data, state._replace(items=tuple(items))
+
+
 def _take(rules: Rules, state: State, thread: int, version: int) -> Step:
-    """Answer with Redis's payload, and keep it in memory."""
-    reader = state.readers[thread]._replace(seen=version, rows=state.redis.payloads[version])
+    """Answer with Redis's payload, and keep it in memory; with items, with what of it the process does not hold."""
+    data = state.redis.payloads[version]
+    if rules.scenario.has_items:
+        data, state = _item(rules, state, rules.scenario.threads[thread], version, otherwise=data)
+    reader = state.readers[thread]._replace(seen=version, rows=data)
     return _keep_and_answer(rules, state, thread, reader, f"finds v{version} in Redis")
 
 

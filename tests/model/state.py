@@ -66,6 +66,8 @@ class Protocol:
     lends_if_absent: bool = False  # a reader's SET NX leaves a counter that came meanwhile as it is
     late_fence: bool = False  # refused is only what is older than X, not X/2
     replicas_without_deadlines: bool = False  # a replica believes what it has until it is told otherwise
+    pairs_after_snapshot: bool = False  # with items: their versions are read later than the list's
+    items_of_any_version: bool = False  # with items: whatever version of an item is held is taken
     # Put in:
     deletes_in_place_of_a_bump: bool = False  # a writer deletes the counter, which a full server allows
     keeps_refused_connections: bool = False  # a writer that a demoted server refuses gives up there
@@ -86,6 +88,8 @@ class Scenario:
             pure, a world without them is smaller and not easier.
         waits: Whether a reader may wait for another's build and read the counter again.
         shares_questions: Whether the readers of a process wait for one GET, which is asked for all who wait.
+        has_items: Whether the body is a list's that is made of items, which processes hold under their own versions.
+            Each write changes the one item that matters, so its version is the list's.
         bound: After how many ticks BOUNDED takes effect, X if None.
     """
 
@@ -99,6 +103,7 @@ class Scenario:
     lease: int = 2
     waits: bool = False
     shares_questions: bool = False
+    has_items: bool = False
     bound: int | None = None
 
 
@@ -149,6 +154,8 @@ class At(StrEnum):
     POLL_AGAIN = "poll again"
     SNAPSHOT = "snapshot"
     ROWS = "rows"
+    PAIRS = "pairs"
+    COMPOSE = "compose"
     PUBLISH_TIME = "publish: time"
     PUBLISH_SELECT = "publish: select"
     PUBLISH_BUMP = "publish: bump"
@@ -164,7 +171,7 @@ class Reader(NamedTuple):
     Attributes:
         wanted: The version it looks for.
         seen: The version of what it has built; while it waits, the version it looks for at this poll.
-        rows: The data it has built.
+        rows: The data it has built; before it composes, the version of the item that it needs.
         left: Ticks until the deadline of what it has selected.
         floor: The oldest version that it may be answered with.
         because: The property that says so.
@@ -212,6 +219,7 @@ class State(NamedTuple):
         ages: For each commit, the ticks since; they stop at the bound.
         copy: The counter that Redis may go back to.
         memories: The bodies that each process holds.
+        items: The bodies of the item that each process holds, by the item's version.
         responded: The newest write whose response was sent.
         answered: The newest version that a read was answered with.
         clock_steps: How often Redis's clock may still step back.
@@ -224,6 +232,7 @@ class State(NamedTuple):
     redis: Redis
     copy: Counter | None
     memories: tuple[Bodies, ...]
+    items: tuple[Bodies, ...]
     readers: tuple[Reader, ...]
     writers: tuple[Writer, ...]
     responded: int
@@ -253,6 +262,7 @@ def first_state(scenario: Scenario) -> State:
         redis=Redis(None, nothing),
         copy=None,
         memories=(nothing,) * (max(scenario.threads) + 1),
+        items=(nothing,) * (max(scenario.threads) + 1),
         readers=(IDLE,) * len(scenario.threads),
         writers=(Writer(Doing.COMMIT, is_led=Fault.DEMOTED not in scenario.faults),) * scenario.writes,
         responded=0,

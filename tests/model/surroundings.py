@@ -10,6 +10,8 @@ def surrounding_steps(rules: Rules, state: State) -> Iterator[Step]:
     faults = rules.scenario.faults
     yield tick(rules, state)
     yield from expire_payloads(state)
+    if rules.scenario.has_items:
+        yield from read_items(state)
     if Fault.EVICTION in faults and state.redis.counter is not None:
         yield Step("Redis: evicts the counter", state._replace(redis=state.redis._replace(counter=None)))
     if Fault.FLUSH in faults:
@@ -46,6 +48,14 @@ def expire_payloads(state: State) -> Iterator[Step]:
         if data != ABSENT:
             payloads = with_item(state.redis.payloads, version, ABSENT)
             yield Step(f"Redis: v{version} expires", state._replace(redis=state.redis._replace(payloads=payloads)))
+
+
+def read_items(state: State) -> Iterator[Step]:
+    """Let somebody read the item itself in a process. One that makes room is like one that never had it."""
+    for process, held in enumerate(state.items):
+        items = list(state.items)
+        items[process] = with_item(held, state.database, state.database)
+        yield Step(f"process {process}: reads item v{state.database} itself", state._replace(items=tuple(items)))
 
 
 def fail_over(rules: Rules, state: State) -> Iterator[Step]:

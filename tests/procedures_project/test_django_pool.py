@@ -62,7 +62,7 @@ def test_an_answer_is_whole_and_keeps_headers_that_stand_there_twice() -> None:
     answer = with_pool(lambda pool: pool.answer(environ))
 
     headers = [(b"x-path", b"/here"), (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
-    assert answer == WholeAnswer(200, headers, b"one two three")
+    assert answer == WholeAnswer(200, headers, [b"one ", b"two ", b"three"])
 
 
 def test_who_finds_the_queue_full_is_refused_at_once() -> None:

@@ -12,6 +12,7 @@ from procedures.caches import FINGERPRINT, procedure_resource, read_procedure
 from procedures.models import Procedure
 from tests import factories
 from versioned_cache.audit import Verdict, audit
+from versioned_cache.payload_store import PayloadStore
 from versioned_cache.store import Store
 from versioned_cache.versions import committed_version
 
@@ -37,7 +38,7 @@ def stale() -> float:
 
 def plant(store: Store, version: int) -> None:
     """Store a wrong body under a version, and make sure that it is believed."""
-    store.store_payload(GIBSON, version, FINGERPRINT, b"wrong")
+    PayloadStore(store).store_payload(GIBSON, version, FINGERPRINT, b"wrong")
     store.bump({GIBSON: version}, store.clock_ms(GIBSON, bypass_breaker=True) + 60_000, bypass_breaker=True)
 
 
@@ -52,7 +53,7 @@ def test_what_nobody_reads_is_not_cached(cached: int, store: Store, redis: Redis
 
 
 def test_a_wrong_body_is_found_though_no_lease_runs(cached: int, store: Store, redis: Redis) -> None:
-    store.store_payload(GIBSON, cached, FINGERPRINT, b"wrong")
+    PayloadStore(store).store_payload(GIBSON, cached, FINGERPRINT, b"wrong")
     redis.delete(GIBSON.counter_key)
 
     assert audit(GIBSON, store).verdict is Verdict.STALE

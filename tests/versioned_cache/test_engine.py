@@ -15,7 +15,6 @@ from procedures.problems import PROCEDURE_NOT_FOUND
 from tests import factories
 from versioned_cache.engine import VersionedCache
 from versioned_cache.metrics import Source
-from versioned_cache.store import MAX_PAYLOAD_BYTES
 from versioned_cache.versions import committed_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -214,17 +213,6 @@ def test_every_series_exists_from_the_start(redis: Redis) -> None:
     for operation in ("read", "store", "invalidate"):
         labels = {"operation": operation}
         assert REGISTRY.get_sample_value("backend_procedure_cache_errors_total", labels) is not None
-
-
-def test_a_body_that_is_too_large_for_redis_keeps_nobody_waiting(
-    process: Processes, version: int, redis: Redis
-) -> None:
-    body = b"x" * (MAX_PAYLOAD_BYTES + 1)
-
-    found = [process().read(GIBSON, SHAPE, lambda: body).source for _ in range(2)]
-
-    assert found == [Source.DATABASE, Source.DATABASE]
-    assert redis.keys("*:fill:*") == []
 
 
 def test_a_builder_who_fails_gives_up_its_claim(process: Processes, version: int, redis: Redis) -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from procedures.caches import procedure_resource
 from tests import factories
+from versioned_cache.configuration import PAYLOAD_TTL_SECONDS
 from versioned_cache.engine import VersionedCache
 from versioned_cache.inspection import inspect
-from versioned_cache.store import PAYLOAD_TTL_SECONDS, Store
+from versioned_cache.store import Store
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -10,7 +10,7 @@ from procedures.caches import procedure_resource
 from tests import factories
 from tests.peeking import peek
 from versioned_cache.engine import VersionedCache
-from versioned_cache.payload_loader import FILL_WAIT_SECONDS
+from versioned_cache.shared_builds import FILL_WAIT_SECONDS
 from versioned_cache.versions import committed_version
 
 pytestmark = pytest.mark.django_db(transaction=True)

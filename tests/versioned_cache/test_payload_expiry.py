@@ -7,9 +7,9 @@ from django.db import connection
 from redis import Redis
 
 from runs.caches import run_resource
+from versioned_cache.configuration import PAYLOAD_TTL_SECONDS
 from versioned_cache.engine import VersionedCache
 from versioned_cache.keys import Resource
-from versioned_cache.store import PAYLOAD_TTL_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

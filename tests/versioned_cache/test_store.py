@@ -1,4 +1,4 @@
-"""Leases, bumps and payloads in a real Redis."""
+"""Leases, bumps and claims in a real Redis."""
 
 import math
 
@@ -7,7 +7,7 @@ from pytest_django import Settings
 from redis import Redis
 
 from procedures.caches import PROCEDURE_LIST
-from versioned_cache.store import MAX_PAYLOAD_BYTES, DamagedPayload, Store
+from versioned_cache.store import Store
 
 COUNTER = PROCEDURE_LIST.counter_key
 SHAPE = "0123abcd"
@@ -100,48 +100,6 @@ def test_whoever_comes_a_little_earlier_than_half_a_lease_is_not_refused(store: 
     nearly_late_ms = store.clock_ms(PROCEDURE_LIST) - LEASE_MS // 2 + 10_000
 
     assert store.bump({PROCEDURE_LIST: 8}, nearly_late_ms, bypass_breaker=False)
-
-
-def test_a_payload_comes_back_as_it_was_stored(store: Store, redis: Redis) -> None:
-    store.store_payload(PROCEDURE_LIST, 7, SHAPE, b'{"a":\n1}')
-
-    assert store.payload(PROCEDURE_LIST, 7, SHAPE) == b'{"a":\n1}'
-    assert 0 < redis.ttl(PROCEDURE_LIST.payload_key(7)) <= 330
-
-
-def test_a_payload_reads_in_redis_cli_as_json_under_one_line(store: Store, redis: Redis) -> None:
-    store.store_payload(PROCEDURE_LIST, 7, SHAPE, b"[]")
-
-    stored = redis.get(PROCEDURE_LIST.payload_key(7))
-    assert isinstance(stored, bytes)
-    head, body = stored.split(b"\n")
-
-    assert head.startswith(SHAPE.encode())
-    assert body == b"[]"
-
-
-@pytest.mark.parametrize(
-    "stored", [b"", b"[]", b"0123abcd 00000000\n[]", b"ffffffff 6f9c6b5f\n[]", b"\xff\xfe", b"0123abcd"]
-)
-def test_a_damaged_payload_is_refused(store: Store, redis: Redis, stored: bytes) -> None:
-    redis.set(PROCEDURE_LIST.payload_key(7), stored)
-
-    with pytest.raises(DamagedPayload):
-        store.payload(PROCEDURE_LIST, 7, SHAPE)
-
-
-def test_a_payload_of_another_shape_is_refused(store: Store) -> None:
-    store.store_payload(PROCEDURE_LIST, 7, SHAPE, b"[]")
-
-    with pytest.raises(DamagedPayload):
-        store.payload(PROCEDURE_LIST, 7, "ffffffff")
-
-
-def test_a_payload_of_more_than_4_mib_is_not_stored(store: Store, redis: Redis) -> None:
-    is_stored = store.store_payload(PROCEDURE_LIST, 7, SHAPE, b"x" * (MAX_PAYLOAD_BYTES + 1))
-
-    assert not is_stored
-    assert redis.dbsize() == 0
 
 
 def test_only_one_may_claim_a_fill(store: Store) -> None:

@@ -87,9 +87,13 @@ def read_response(request: Request, read: CachedRead, **path: object) -> HttpRes
         raise NotAcceptable(f"Accept-Encoding must leave one of {', '.join(Coding)}.")
     representation = read(known_versions(request.META, read.fingerprint), **path)
     head = head_of(representation, request.META, coding)
-    body = b"" if head.status is HTTPStatus.NOT_MODIFIED else cache.coded(representation, coding)
+    segments = () if head.status is HTTPStatus.NOT_MODIFIED else cache.coded(representation, coding)
     headers = head.headers() | {"Server-Timing": server_timing(representation)}
-    return HttpResponse(body, status=head.status, headers=headers)
+    response = HttpResponse(status=head.status, headers=headers)
+    for segment in segments:  # which are passed on as they are: a list may be longer than anybody wants copied
+        response.write(segment)
+    response["Content-Length"] = str(sum(map(len, segments)))
+    return response
 
 
 def derived_response(
@@ -125,7 +129,7 @@ def coding_for(meta: Mapping[str, Any]) -> Coding | None:
 def head_of(representation: Representation, meta: Mapping[str, Any], coding: Coding) -> Head:
     """Return the head of the answer with a representation; 304 where the client has it already."""
     version, fingerprint = representation.version, representation.fingerprint
-    if representation.body is None or wants_nothing(meta):
+    if representation.content is None or wants_nothing(meta):
         tag = version and etag_of_304(meta, version, fingerprint, coding)
         return Head(HTTPStatus.NOT_MODIFIED, tag or None, Coding.IDENTITY)
     return Head(HTTPStatus.OK, etag(version, fingerprint, coding) if version else None, coding)

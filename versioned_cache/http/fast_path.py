@@ -25,6 +25,7 @@ from django.urls import Resolver404, resolve
 from rest_framework.settings import api_settings
 
 from versioned_cache.codings import Coding
+from versioned_cache.composition import Segments
 from versioned_cache.http.answers import (
     CONTENT_TYPE,
     HEADERS,
@@ -36,6 +37,7 @@ from versioned_cache.http.answers import (
 )
 from versioned_cache.http.validators import known_versions
 from versioned_cache.loop_reader import LoopReader
+from versioned_cache.memory import segments_of
 from versioned_cache.reads import CachedRead
 
 PLAIN_METHODS = frozenset({"GET", "HEAD"})
@@ -89,12 +91,17 @@ class FastAnswer:
 
     Attributes:
         headers: Their names in lower case.
-        body: The whole body.
+        segments: The body in pieces.
     """
 
     status: int
     headers: list[tuple[bytes, bytes]]
-    body: bytes
+    segments: Segments
+
+    @property
+    def body(self) -> bytes:
+        """The body in one piece."""
+        return b"".join(self.segments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +129,11 @@ class FastRequest(Generic[SenderT]):
         if representation is None:
             return None
         head = head_of(representation, meta, self.coding)
-        body = b"" if head.status is HTTPStatus.NOT_MODIFIED else representation.body or b""
+        content = None if head.status is HTTPStatus.NOT_MODIFIED else representation.content
+        segments = () if content is None else segments_of(content)
+        headers = _encoded_headers(head, sum(map(len, segments)), self.headers)
         timing = (b"server-timing", server_timing(representation).encode())
-        return FastAnswer(head.status.value, [*_encoded_headers(head, len(body), self.headers), timing], body)
+        return FastAnswer(head.status.value, [*headers, timing], segments)
 
 
 class FastPath(Generic[SenderT]):
