@@ -7,6 +7,7 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
@@ -24,7 +25,7 @@ django.setup()
 logging.getLogger("matplotlib").setLevel(logging.WARNING)
 
 from benchmarks import chart, machine, report  # noqa: E402
-from benchmarks.cases import CASES, before  # noqa: E402
+from benchmarks.cases import CASES, before, changes  # noqa: E402
 from benchmarks.measurement import Findings, Measurement, Plan  # noqa: E402
 from benchmarks.stores import running_stores  # noqa: E402
 
@@ -37,7 +38,7 @@ def main(argv: list[str]) -> None:
     """Measure, write and print."""
     options = _options(argv)
     plan = _plan(options)
-    cases_at_hand = CASES | ({"before": partial(before.measure, before=options.before)} if options.before else {})
+    cases_at_hand = CASES | (_cases_with(options.before) if options.before else {})
     names = [options.only] if options.only else list(cases_at_hand)
     cases: dict[str, Findings] = {}
     with ExitStack() as stack:
@@ -52,6 +53,11 @@ def main(argv: list[str]) -> None:
             _say(f"{name}: {time.monotonic() - started:.0f} s")
     results = options.results or (RESULTS if set(CASES) <= set(names) and plan == FULL else _drafts())
     _write(results, options.name, described, plan, cases)
+
+
+def _cases_with(folder: Path) -> dict[str, Callable[[Measurement], Findings]]:
+    """Return the cases that compare with another tree."""
+    return {"before": partial(before.measure, before=folder), "changes": partial(changes.measure, before=folder)}
 
 
 def _write(results: Path, name: str, described: dict[str, object], plan: Plan, cases: dict[str, Findings]) -> None:

@@ -16,6 +16,44 @@ WORDS = (
     "until", "while", "slowly", "twice", "again", "with", "without", "against", "on", "off", "then", "operator",
 )  # fmt: skip
 SEED = 2026
+PUBLISHED = 100  # what is more is copied from these: to publish ten thousand would take an hour
+
+# One statement a table.
+COPY = (
+    """
+    CREATE TEMPORARY TABLE copy ON COMMIT DROP AS
+    SELECT source.id AS source_id, source.current_id AS source_current_id,
+        'procedure-' || lpad(number::text, greatest(4, length(number::text)), '0') AS key
+    FROM generate_series(%(published)s + 1, %(all)s) AS number
+    JOIN procedures_procedure source
+        ON source.key = 'procedure-' || lpad(((number - 1) %% %(published)s + 1)::text, 4, '0')
+    """,
+    """
+    INSERT INTO procedures_procedure (key, status, tags, created_at, updated_at)
+    SELECT copy.key, status, tags, created_at, updated_at FROM copy JOIN procedures_procedure ON id = source_id
+    """,
+    """
+    INSERT INTO procedures_revision (procedure_id, number, title, description, ordering, change_note, content_sha256,
+        step_count, created_at, published_at)
+    SELECT made.id, number, title, description, ordering, change_note, content_sha256, step_count, source.created_at,
+        published_at
+    FROM copy JOIN procedures_procedure made USING (key)
+    JOIN procedures_revision source ON source.id = source_current_id
+    """,
+    """
+    INSERT INTO procedures_step (revision_id, position, key, title, instructions, caution, role, skippable,
+        expected_duration_s, slots, checklist)
+    SELECT made.id, position, source.key, source.title, instructions, caution, role, skippable,
+        expected_duration_s, slots, checklist
+    FROM copy JOIN procedures_procedure procedure ON procedure.key = copy.key
+    JOIN procedures_revision made ON made.procedure_id = procedure.id
+    JOIN procedures_step source ON source.revision_id = source_current_id
+    """,
+    """
+    UPDATE procedures_procedure procedure SET current_id = revision.id
+    FROM procedures_revision revision WHERE revision.procedure_id = procedure.id AND current_id IS NULL
+    """,
+)
 
 
 def main(argv: list[str]) -> None:
@@ -24,9 +62,20 @@ def main(argv: list[str]) -> None:
     tokens = migrate_and_make_people()
     from tests.factories import publish  # noqa: PLC0415  # its models need settings
 
-    for definition in definitions(options.procedures, options.steps):
+    for definition in definitions(min(options.procedures, PUBLISHED), options.steps):
         publish(definition)
+    if options.procedures > PUBLISHED:
+        _copy(options.procedures)
     json.dump(tokens, sys.stdout)
+
+
+def _copy(procedures: int) -> None:
+    """Add copies of what is published, up to so many procedures in all."""
+    from django.db import connection, transaction  # noqa: PLC0415
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        for statement in COPY:
+            cursor.execute(statement, {"published": PUBLISHED, "all": procedures})
 
 
 def definitions(procedures: int, steps: int) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmarks.cases import cold, commits, conditional, crowds, hit, miss, outage, scale
+from benchmarks.cases import changes, cold, commits, conditional, crowds, hit, miss, outage, scale
 from benchmarks.measurement import Findings, Measurement
 
 CASES: dict[str, Callable[[Measurement], Findings]] = {
@@ -12,6 +12,7 @@ CASES: dict[str, Callable[[Measurement], Findings]] = {
     "outage": outage.measure,
     "miss": miss.measure,
     "cold": cold.measure,
+    "changes": changes.measure,
     "commits": commits.measure,
     "scale": scale.measure,
     "crowds": crowds.measure,
