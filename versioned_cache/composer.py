@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from django.db import Error as DatabaseFailure
+
 from versioned_cache.composition import NO_VERSION, Composition, Item, item_of
 from versioned_cache.keys import Resource, ResourceKind
 from versioned_cache.memory import Body, Memory
@@ -115,9 +117,9 @@ class Composer:
                     say(f"{done} of {len(missing)}")
                 draft.add(source.bodies(some))
                 done += len(some)
-        finally:
-            if draft.missing:  # so that whoever tries again need not begin again
-                self._memory.put(resource, NO_VERSION, fingerprint, draft.composition())
+        except DatabaseFailure:  # whoever tries again need not begin again
+            self._memory.put(resource, NO_VERSION, fingerprint, draft.composition())
+            raise
         composition = draft.composition()
         # A TRUNCATE takes away even from snapshots that are older than itself.
         version = None if draft.missing else committed.get(resource.name)

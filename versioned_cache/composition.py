@@ -6,7 +6,7 @@ Where a block ends depends on the items near its end alone, so an item that come
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -155,12 +155,13 @@ class Composition:
         _, start = block.places[item.identifier]
         return memoryview(block.body)[start : start + item.length]
 
-    def followed_by(self, items: Sequence[Item], bodies: Mapping[str, bytes]) -> "Composition":
+    def followed_by(self, items: Sequence[Item], bodies: dict[str, bytes]) -> "Composition":
         """Return the composition of other items, which shares with this one what has not changed.
 
         Args:
             items: The items, in their order.
-            bodies: The bodies of those that are not here, by identifier.
+            bodies: The bodies of those that are not here, by identifier. They are taken out, so that there are never
+                two copies of them all.
         """
         numbers = {block.items: number for number, block in enumerate(self._blocks)}
         blocks: list[Block] = []
@@ -179,8 +180,8 @@ class Composition:
             parts.append(part)
         return Composition(self.kind, blocks, parts)
 
-    def _found(self, item: Item, bodies: Mapping[str, bytes]) -> Buffer:
-        body = bodies.get(item.identifier)
+    def _found(self, item: Item, bodies: dict[str, bytes]) -> Buffer:
+        body = bodies.pop(item.identifier, None)
         return self.body_of(item) if body is None else body
 
     @property

@@ -2,6 +2,8 @@
 
 import gzip
 import random
+import shutil
+import subprocess
 from collections.abc import Sequence
 
 import pytest
@@ -19,6 +21,7 @@ from versioned_cache.keys import ResourceKind
 KIND = ResourceKind("page", key="pages:{name}")
 EMPTY = Composition(KIND, (), ())
 LONG = {f"page-{number:03}": exact_json.dumps(body) for number, body in enumerate(definitions(600, steps=10))}
+GUNZIP_IN_NODE = "process.stdout.write(require('zlib').gunzipSync(require('fs').readFileSync(0)))"
 Bodies = dict[str, tuple[int, bytes]]
 """The version and the body of each item, by identifier, in their order."""
 
@@ -122,6 +125,20 @@ def test_the_gzip_form_in_blocks_is_nearly_as_short_as_the_whole_at_once() -> No
     composition = after(EMPTY, first_versions(LONG))
 
     assert len(composition.gzipped) <= 1.05 * len(gzip_form.compressed(bytes(composition)))
+
+
+@pytest.mark.parametrize("command", [["gzip", "-dc"], ["node", "-e", GUNZIP_IN_NODE]], ids=["gzip", "node"])
+def test_other_readers_of_gzip_take_a_form_of_old_and_new_blocks(command: list[str]) -> None:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"there is no {command[0]}")
+    bodies = first_versions(LONG)
+    composition = after(EMPTY, bodies)
+    bytes(composition.gzipped)
+
+    changed = after(composition, bodies | {"page-300": (2, b"{}")})
+
+    decompressed = subprocess.run(command, input=bytes(changed.gzipped), capture_output=True, check=True).stdout
+    assert decompressed == bytes(changed)
 
 
 def test_its_memory_is_counted_with_its_gzip_form() -> None:
