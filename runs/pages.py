@@ -20,7 +20,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from procedures.models import Revision
-from rest.fields import InstantField
+from rest.fields import InstantField, SlugField
 from rest.parameters import Parameters
 from runs.models import NEWEST_FIRST, Run, RunQuerySet
 from runs.records import RunHead, heads_of
@@ -71,7 +71,7 @@ class RunListParameters(Parameters):
     """The filters of GET /runs."""
 
     status = StatusesField(required=False, help_text="Only runs in one of these states, such as `in_progress,paused`.")
-    procedure = serializers.SlugField(required=False, help_text="Only runs of the procedure with this key.")
+    procedure = SlugField(required=False, help_text="Only runs of the procedure with this key.")
     external_ref = serializers.CharField(
         required=False, trim_whitespace=False, help_text="Only runs with exactly this reference."
     )

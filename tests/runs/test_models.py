@@ -1,6 +1,7 @@
 """What must always hold for runs and their ledgers is a constraint in the database."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -147,7 +148,7 @@ def test_an_event_cannot_be_changed_or_deleted(run: Run) -> None:
         ("title", "Renamed"),
         ("external_ref", "ELN-2"),
         ("started_by_name", "Somebody else"),
-        ("started_at", timestamps.now()),
+        ("started_at", datetime(2026, 11, 26, tzinfo=UTC)),
         ("idempotency_key", "another"),
         ("request_sha256", "0" * 64),
     ],
