@@ -71,6 +71,9 @@ deployment: setup
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(VENV)/bin/hadolint Dockerfile
 	$(VENV)/bin/kubernetes-validate --strict --quiet $$(git ls-files 'deploy/kubernetes/*.yaml' ':!*kustomization.yaml')
+	@if command -v promtool >/dev/null; \
+	then promtool check rules deploy/prometheus/rules/*.yml && promtool test rules deploy/prometheus/rules/tests/*.yml; \
+	else echo "promtool is not installed (apt: prometheus): the rules of deploy/prometheus are not checked"; fi
 
 migrations: setup
 	$(PYTHON) -m procedures_project.embedded -- $(PYTHON) manage.py makemigrations $(or $(OPTIONS),--check --dry-run)

@@ -30,6 +30,7 @@ OPEN_FILES = Gauge(
     "backend_workers_open_files", "Open connections and files of all workers.", multiprocess_mode="livesum"
 )
 WORKERS = Gauge("backend_workers", "Workers that serve.", multiprocess_mode="livesum")
+WORKER_STARTS = Counter("backend_worker_starts_total", "Workers that were started, those in place of others included.")
 THREADS = Gauge(
     "backend_django_threads", "Threads for requests in Django, of all workers.", multiprocess_mode="livesum"
 )

@@ -31,6 +31,7 @@ class VitalSigns:
         self._readiness = readiness
         self._counted = (0.0, 0.0)
         metrics.BUILD.labels(__version__, platform.python_version(), django.get_version()).set(1)
+        metrics.WORKER_STARTS.inc()
 
     async def keep_measuring(self) -> None:
         """Measure again and again, until cancelled."""

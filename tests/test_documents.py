@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.core.management import get_commands
 
 from tests import PROJECT_DIR
 
@@ -100,3 +101,10 @@ def test_every_decision_that_is_named_exists() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(text_of(PROJECT_DIR / "README.md").splitlines()) < 120
+
+
+@each_document
+def test_every_command_that_is_named_exists(path: Path) -> None:
+    named = set(re.findall(r"manage\.py\s+([a-z]\w+)", text_of(path)))
+
+    assert named - get_commands().keys() - {"demo"} == set()

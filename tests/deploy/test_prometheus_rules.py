@@ -1,0 +1,104 @@
+"""The alerts of `deploy/prometheus`: promtool tries them, each has a playbook, and all that they ask for is counted."""
+
+import re
+import shutil
+import subprocess
+from itertools import chain
+from typing import Any
+
+import pytest
+import yaml
+
+from tests import PROJECT_DIR
+
+PROMTOOL = shutil.which("promtool")
+RULES = PROJECT_DIR / "deploy" / "prometheus" / "rules"
+BOOK = (PROJECT_DIR / "docs" / "operations.md").read_text(encoding="utf-8")
+needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
+
+SERIES = re.compile(r"(?<![\w:])((?:backend|django)_[a-z_]+)")
+PARTS = re.compile(r"_(?:bucket|sum|count)$")
+
+
+def rules(file: str) -> list[dict[str, Any]]:
+    groups = yaml.safe_load((RULES / file).read_text(encoding="utf-8"))["groups"]
+    return list(chain.from_iterable(group["rules"] for group in groups))
+
+
+def unit_tests(file: str) -> list[dict[str, Any]]:
+    tests: list[dict[str, Any]] = yaml.safe_load((RULES / "tests" / file).read_text(encoding="utf-8"))["tests"]
+    return tests
+
+
+def series_in(text: str) -> set[str]:
+    return set(SERIES.findall(text))
+
+
+ALERTS = rules("alerts.yml")
+RECORDED = {rule["record"]: rule["expr"] for rule in rules("recording.yml")}
+each_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+
+
+def series_of(alert: dict[str, Any]) -> set[str]:
+    """Return the series that an alert is made of, through the recording rules."""
+    found = series_in(alert["expr"])
+    for name, expression in RECORDED.items():
+        if name in alert["expr"]:
+            found |= series_in(expression) | series_in(
+                " ".join(RECORDED[other] for other in RECORDED if other in expression)
+            )
+    return found
+
+
+@needs_promtool
+@pytest.mark.parametrize("arguments", [["check", "rules"], ["test", "rules"]])
+def test_promtool_is_content(arguments: list[str]) -> None:
+    files = sorted(RULES.glob("*.yml")) if arguments[0] == "check" else sorted((RULES / "tests").glob("*.yml"))
+
+    checked = subprocess.run([str(PROMTOOL), *arguments, *files], capture_output=True, text=True, check=False)
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_each_alert_is_tried_with_its_fault() -> None:
+    tried = [test["name"] for test in unit_tests("faults.yml")]
+
+    assert sorted(tried) == sorted(alert["alert"] for alert in ALERTS)
+    for test in unit_tests("faults.yml"):
+        expected = [sample["labels"] for sample in test["promql_expr_test"][0]["exp_samples"]]
+        assert f'{{alertname="{test["name"]}"}}' in expected
+
+
+@each_alert
+def test_the_ordinary_hour_has_what_an_alert_looks_at(alert: dict[str, Any]) -> None:
+    fed = {
+        match
+        for test in unit_tests("ordinary.yml")
+        for line in test["input_series"]
+        for match in series_in(line["series"])
+    }
+
+    assert series_of(alert) - fed == set()
+
+
+@each_alert
+def test_an_alert_says_how_bad_it_is_and_where_to_read_on(alert: dict[str, Any]) -> None:
+    assert alert["labels"]["severity"] in {"critical", "warning", "info"}
+    assert alert["annotations"].keys() == {"summary", "description", "runbook_url"}
+    assert alert["annotations"]["runbook_url"] == f"docs/operations.md#{alert['alert'].lower()}"
+
+
+def test_each_alert_has_a_playbook_and_each_playbook_an_alert() -> None:
+    section = BOOK.split("\n## Alerts\n")[1].split("\n## ")[0]
+
+    assert re.findall(r"^#### (\w+)$", section, re.MULTILINE) == [alert["alert"] for alert in ALERTS]
+    for playbook in section.split("\n#### ")[1:]:
+        assert "**Means**" in playbook
+        assert "**Do**" in playbook or "**do**" in playbook
+
+
+def test_every_series_that_is_asked_for_is_explained() -> None:
+    explained = set(re.findall(r"^\| `((?:backend|django)_\w+)` \|", BOOK, re.MULTILINE))
+    asked = set().union(*map(series_of, ALERTS), *map(series_in, RECORDED.values()))
+
+    assert {PARTS.sub("", name) if name not in explained else name for name in asked} - explained == set()
