@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from django.db import Error as DatabaseFailure
 
+from versioned_cache.build_signals import build_goes_on
 from versioned_cache.composition import NO_VERSION, Composition, Item, item_of
 from versioned_cache.keys import Resource, ResourceKind
 from versioned_cache.memory import Body, Memory
@@ -115,6 +116,7 @@ class Composer:
             for some in _batches(list(missing)):
                 if done:
                     say(f"{done} of {len(missing)}")
+                    build_goes_on.send(Composer)
                 draft.add(source.bodies(some))
                 done += len(some)
         except DatabaseFailure:  # whoever tries again need not begin again

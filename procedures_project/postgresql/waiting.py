@@ -46,6 +46,16 @@ def patience(seconds: float, since: float | None = None) -> Iterator[None]:
         _patience_ends_at.reset(token)
 
 
+def renew_patience(**_signal: object) -> None:
+    """Let the statements that follow wait as long as those of a request that begins now.
+
+    For a list of any length, which takes many statements (receiver of `build_goes_on`): it is a server that does not
+    answer which is given up, not one that has much to answer.
+    """
+    if _patience_ends_at.get() is not None:
+        _patience_ends_at.set(time.monotonic() + REQUEST_PATIENCE_SECONDS)
+
+
 class ImpatientConnection(psycopg.Connection[Any]):
     """A connection that is given up when its server does not answer in time.
 
