@@ -32,6 +32,7 @@ from access.passwords import WAIT_SECONDS, PasswordsBusy
 
 logger = structlog.get_logger(__name__)
 
+MAX_COUNTED_NAME_LENGTH = 150  # of Django's users; the column has 255
 MAX_NAME_LENGTH = 100  # of a name in the log, because a client may send anything
 
 
@@ -40,9 +41,14 @@ def address_of(request: HttpRequest) -> str | None:
     return counted_address(request.META)
 
 
+def counted_name(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str:
+    """Return the name that a login is counted by (AXES_USERNAME_CALLABLE), which fits its column: no name is longer."""
+    return str((credentials or request.POST).get("username", ""))[:MAX_COUNTED_NAME_LENGTH]
+
+
 def locked_out(request: HttpRequest, _response: HttpResponse, credentials: Mapping[str, Any]) -> HttpResponse:
     """Answer a login that is locked out (AXES_LOCKOUT_CALLABLE), in the same way whether the name exists or not."""
-    attempts = AccessAttempt.objects.filter(username=credentials["username"], ip_address=address_of(request))
+    attempts = AccessAttempt.objects.filter(username=counted_name(request, credentials), ip_address=address_of(request))
     newest = attempts.aggregate(newest=Max("attempt_time"))["newest"] or timezone.now()
     seconds = max(1, math.ceil((newest + settings.AXES_COOLOFF_TIME - timezone.now()).total_seconds()))
     minutes = math.ceil(seconds / 60)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from procedures.definitions import Definition
 from rest import exact_json
@@ -58,7 +58,8 @@ def changes_between(old: Definition, new: Definition) -> list[Change]:
 def _changes_of_list(what: str, old: Sequence[Member], new: Sequence[Member]) -> Iterator[Change]:
     before, after = {member["key"]: member for member in old}, {member["key"]: member for member in new}
     places_before, places_after = _places(before), _places(after)
-    moved = _moved(before, after)
+    keys_before, keys_after = list(before), list(after)
+    moved = _moved(places_before, places_after)
     for key, member in before.items():
         if key not in after:
             yield Change(ChangeKind.REMOVED, f"{what} {key}", _described(member, places_before[key]), None)
@@ -68,7 +69,9 @@ def _changes_of_list(what: str, old: Sequence[Member], new: Sequence[Member]) ->
             yield Change(ChangeKind.ADDED, subject, None, _described(member, places_after[key]))
             continue
         if key in moved:
-            yield Change(ChangeKind.MOVED, subject, *_ways(key, list(before), list(after)))
+            yield Change(
+                ChangeKind.MOVED, subject, *_ways(places_before[key], places_after[key], keys_before, keys_after)
+            )
         yield from _changes_of_member(subject, before[key], member)
 
 
@@ -86,36 +89,87 @@ def _changes_of_value(subject: str, old: object, new: object) -> Iterator[Change
         yield Change(ChangeKind.CHANGED, subject, _text(old), _text(new))
 
 
-def _moved(before: Iterable[str], after: Iterable[str]) -> set[str]:
+class _Chain(NamedTuple):
+    """Keys whose order is the same before and after; the best of several is worth most.
+
+    Attributes:
+        worth: How many there are, and how many of them have the same number before and after.
+        key: The last of them.
+        rest: Those before it.
+    """
+
+    worth: tuple[int, int]
+    key: str = ""
+    rest: "_Chain | None" = None
+
+    def keys(self) -> Iterator[str]:
+        """Return the keys, the last one first."""
+        chain = self
+        while chain.rest is not None:
+            yield chain.key
+            chain = chain.rest
+
+
+_EMPTY = _Chain((0, 0))
+
+
+class _BestChains:
+    """The best chain that ends at each place or before it, in logarithmic time (a Fenwick tree of maxima).
+
+    Args:
+        size: The last place.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._best = [_EMPTY] * (size + 1)
+
+    def up_to(self, place: int) -> _Chain:
+        """Return the best chain that ends at `place` or before it."""
+        best = _EMPTY
+        while place:
+            best = max(best, self._best[place], key=_worth)
+            place &= place - 1
+        return best
+
+    def add(self, place: int, chain: _Chain) -> None:
+        """Let a chain end at `place`."""
+        while place < len(self._best):
+            self._best[place] = max(self._best[place], chain, key=_worth)
+            place += place & -place
+
+
+def _worth(chain: _Chain) -> tuple[int, int]:
+    return chain.worth
+
+
+def _moved(before: Mapping[str, int], after: Mapping[str, int]) -> set[str]:
     """Return the smallest set of keys whose moves explain the new order of the keys that stay.
 
     Of several smallest ones, it is the one that leaves most keys with the same number alone.
+
+    Args:
+        before: The places of the keys.
+        after: The same, in their new order.
     """
-    places, places_after = _places(before), _places(after)
-    staying = [key for key in after if key in places]
-
-    def worth(chain: list[str]) -> tuple[int, int]:
-        return len(chain), sum(places[key] == places_after[key] for key in chain)
-
-    chains: list[list[str]] = [[]]  # for each key, the best chain that ends with it and keeps the old order
+    staying = [key for key in after if key in before]
+    chains = _BestChains(len(before))
     for key in staying:
-        fitting = [chain for chain in chains if not chain or places[chain[-1]] < places[key]]
-        best: list[str] = max(fitting, key=worth)
-        chains.append([*best, key])
-    unmoved: list[str] = max(chains, key=worth)
-    return set(staying).difference(unmoved)
+        place = before[key]
+        rest = chains.up_to(place - 1)
+        length, unchanged = rest.worth
+        chains.add(place, _Chain((length + 1, unchanged + (place == after[key])), key, rest))
+    return set(staying).difference(chains.up_to(len(before)).keys())
 
 
-def _ways(key: str, before: list[str], after: list[str]) -> tuple[str, str]:
+def _ways(old: int, new: int, before: Sequence[str], after: Sequence[str]) -> tuple[str, str]:
     """Return where a key was and where it is: by its number, or by its neighbour if the numbers are equal."""
-    old, new = before.index(key), after.index(key)
     if old != new:
-        return f"place {old + 1}", f"place {new + 1}"
+        return f"place {old}", f"place {new}"
     return _after(before, old), _after(after, new)
 
 
-def _after(keys: list[str], index: int) -> str:
-    return f"after {keys[index - 1]}" if index else "first"
+def _after(keys: Sequence[str], place: int) -> str:
+    return f"after {keys[place - 2]}" if place > 1 else "first"
 
 
 def _places(keys: Iterable[str]) -> dict[str, int]:

@@ -193,6 +193,7 @@ AXES_FAILURE_LIMIT = env.optional("LOGIN_FAILURES", rules.whole_number(1, 1_000)
 AXES_COOLOFF_TIME = timedelta(minutes=env.optional("LOGIN_LOCKOUT_MINUTES", rules.whole_number(1, 10_080), default=15))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "access.logins.address_of"
+AXES_USERNAME_CALLABLE = "access.logins.counted_name"
 AXES_LOCKOUT_CALLABLE = "access.logins.locked_out"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # who is locked out makes PostgreSQL write nothing

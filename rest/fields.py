@@ -7,6 +7,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any, cast
 
 from drf_spectacular.types import OpenApiTypes
@@ -31,6 +32,7 @@ def schema_of_text(pattern: str) -> dict[str, Any]:
 SLUG_SCHEMA = {**schema_of_text(SLUG), "maxLength": 63}
 
 MAX_FAULTY_MEMBERS = 100  # of all lists of a body together; whatever comes after them is not looked at
+MAX_UNKNOWN_MEMBERS = 100  # of an object that are found
 INVISIBLE_CATEGORIES = frozenset("ZCM")  # separators; controls and formats; marks, which need a letter to sit on
 # Letters and symbols that fonts draw as nothing: Hangul and Egyptian fillers, the empty Braille cell, and the place of
 # an object that is not there.
@@ -229,7 +231,8 @@ class StrictSerializer(serializers.Serializer[Any]):
         errors: dict[str, Any] = {}
         if isinstance(data, dict):
             unknown = ErrorDetail(str(self.error_messages["unknown"]), code="unknown")
-            errors = {name: [unknown] for name in data if name not in self.fields}
+            names = (name for name in data if name not in self.fields)
+            errors = {name: [unknown] for name in islice(names, MAX_UNKNOWN_MEMBERS)}
         try:
             value = super().to_internal_value(data)
         except ValidationError as error:

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 
 ANYTHING = "*/*"
 MAX_RANGES = 64
+MAX_RANGE_LENGTH = 256  # to read the parameters of one takes time that is quadratic in their length
 
 
 class WeighingNegotiation(DefaultContentNegotiation):
@@ -38,10 +39,10 @@ def preferred_type(accept: str | None, media_types: Sequence[str]) -> str | None
     """Return the media type that an Accept header prefers; None where it excludes all.
 
     Without the header, or with an empty one, any will do. Parameters of its ranges other than `q` are passed over:
-    `application/json; charset=utf-8` means our JSON. What is no range matches nothing.
+    `application/json; charset=utf-8` means our JSON. What is no range, or longer than any, matches nothing.
     """
-    tokens = (accept or "").split(",", MAX_RANGES)[:MAX_RANGES]
-    ranges = [MediaType(token) for token in tokens if token.strip()] or [MediaType(ANYTHING)]
+    tokens = [token for token in (accept or "").split(",", MAX_RANGES)[:MAX_RANGES] if token.strip()] or [ANYTHING]
+    ranges = [MediaType(token) for token in tokens if len(token) <= MAX_RANGE_LENGTH]
     weights = {media_type: _weight_of(media_type, ranges) for media_type in media_types}
     best = max(media_types, key=weights.__getitem__)
     return best if weights[best] > 0 else None

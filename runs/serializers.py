@@ -245,8 +245,9 @@ def submission_from(body: dict[str, Any], serializer_class: type[StrictSerialize
     checked = serializer_class(data=body)
     checked.is_valid()
     # Read again without the malformed members: the rest of the body is still checked against the step.
+    known = {name: member for name, member in body.items() if name in checked.fields}
     readable = serializer_class(
-        data={name: member for name, member in body.items() if name not in checked.errors}, partial=True
+        data={name: member for name, member in known.items() if name not in checked.errors}, partial=True
     )
     readable.is_valid(raise_exception=True)
     content = dict(readable.validated_data)

@@ -56,7 +56,7 @@ def test_the_form_reports_a_wrong_password(client: Client) -> None:
     assert "Please enter the correct username and password" in answer.content.decode()
 
 
-@pytest.mark.parametrize("name", ["mkoch", "nobody"])
+@pytest.mark.parametrize("name", ["mkoch", "nobody", "longer than any" * 4_000])
 def test_too_many_failed_logins_lock_a_name_out_and_the_page_says_until_when(client: Client, name: str) -> None:
     assert fail(client, LIMIT - 1, name) == [200] * (LIMIT - 1)
 

@@ -206,3 +206,10 @@ def test_a_strict_serializer_refuses_anything_but_an_object(data: object) -> Non
     sample = Sample(data=data)
 
     assert not sample.is_valid()
+
+
+def test_of_very_many_unknown_members_the_first_are_found() -> None:
+    serializer = Sample(data={f"a{number}": 0 for number in range(6_000)})
+
+    assert not serializer.is_valid()
+    assert len(serializer.errors) <= fields.MAX_UNKNOWN_MEMBERS + len(serializer.fields)

@@ -27,6 +27,8 @@ JSON, CSV = "application/json", "text/csv"
         ("application/json;q=0", None),
         ("application/json;q=0, text/csv;q=0.000", None),
         ("*/*;q=0", None),
+        ("application/json" + ";a=b" * 100, None),
+        ("text/csv" + ";a=b" * 100 + ", application/json;q=0.1", JSON),
         ("*/*, application/*;q=0, text/*;q=0", None),
         ("text/html", None),
         ("json", None),

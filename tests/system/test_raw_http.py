@@ -65,6 +65,11 @@ TARGETS = [
     ("GET /runs?started_after=2026-01-01T00:00:00%2B00:00 HTTP/1.1\n" + READ, 200, JSON),
     ("GET /" + "a" * 15_000 + " HTTP/1.1\n" + READ, 404, PROBLEM),
 ]
+COSTLY = [
+    ("POST /runs HTTP/1.1\n" + WRITE + "\nContent-Type: application/json; a=" + "b" * 300 + "\n\n{{}}", 400, PROBLEM),
+    ("GET /admin/login/ HTTP/1.1\n" + BROWSER + '\nCookie: csrftoken="' + "\\a" * 600 + '"', 400, PAGE),
+    ("GET /admin/login/ HTTP/1.1\n" + BROWSER + '\nCookie: messages="' + "\\054" * 500 + '"', 200, PAGE),
+]
 METHODS = [
     ("get /procedures HTTP/1.1\n" + READ, 501, PROBLEM),
     ("Get /healthz HTTP/1.1\n" + READ, 501, PROBLEM),
@@ -129,7 +134,7 @@ PLACES = [
 
 @pytest.mark.parametrize(
     ("text", "status", "media_type"),
-    [*TARGETS, *METHODS, *NEGOTIATION, *HEADERS, *BODIES, *PLACES],
+    [*TARGETS, *COSTLY, *METHODS, *NEGOTIATION, *HEADERS, *BODIES, *PLACES],
     ids=lambda case: str(case)[:50],
 )
 def test_a_request_is_answered_as_the_standard_says(demo: Demo, text: str, status: int, media_type: str | None) -> None:
