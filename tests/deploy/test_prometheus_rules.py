@@ -1,5 +1,6 @@
 """The alerts of `deploy/prometheus`: promtool tries them, each has a playbook, and all that they ask for is counted."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from tests import PROJECT_DIR
 
 PROMTOOL = shutil.which("promtool")
 RULES = PROJECT_DIR / "deploy" / "prometheus" / "rules"
+GRAFANA = PROJECT_DIR / "deploy" / "grafana"
 BOOK = (PROJECT_DIR / "docs" / "operations.md").read_text(encoding="utf-8")
 needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
 
@@ -102,3 +104,24 @@ def test_every_series_that_is_asked_for_is_explained() -> None:
     asked = set().union(*map(series_of, ALERTS), *map(series_in, RECORDED.values()))
 
     assert {PARTS.sub("", name) if name not in explained else name for name in asked} - explained == set()
+
+
+def test_dashboards_ask_for_what_is_explained_and_name_the_provisioned_source() -> None:
+    explained = set(re.findall(r"^\| `((?:backend|django)_\w+)` \|", BOOK, re.MULTILINE))
+    source = yaml.safe_load((GRAFANA / "provisioning" / "datasources" / "prometheus.yml").read_text(encoding="utf-8"))
+
+    for dashboard in GRAFANA.glob("dashboards/*.json"):
+        panels = [panel for panel in json.loads(dashboard.read_text(encoding="utf-8"))["panels"] if "targets" in panel]
+        asked = {name for panel in panels for target in panel["targets"] for name in series_in(target["expr"])}
+        assert panels
+        assert {PARTS.sub("", name) if name not in explained else name for name in asked} - explained == set()
+        assert {panel["datasource"]["uid"] for panel in panels} == {source["datasources"][0]["uid"]}
+
+
+def test_what_docker_compose_mounts_for_them_exists() -> None:
+    compose = yaml.safe_load((PROJECT_DIR / "docker-compose.yml").read_text(encoding="utf-8"))
+    mounts = [mount for name in ("prometheus", "grafana") for mount in compose["services"][name]["volumes"]]
+    files = [mount.split(":")[0] for mount in mounts if mount.startswith("./")]
+
+    assert files
+    assert [file for file in files if not (PROJECT_DIR / file).exists()] == []

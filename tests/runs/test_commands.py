@@ -1,5 +1,6 @@
 """Verifying the ledger on the command line."""
 
+import time
 from collections.abc import Callable
 from io import StringIO
 from typing import Any
@@ -10,6 +11,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from prometheus_client import REGISTRY
 
 from access.roles import Role
 from runs import ledger
@@ -79,6 +81,19 @@ def test_a_fault_is_printed_with_the_id_of_its_run(run: Run, operator_user: User
 
     assert lines == [f"{run.pk}: event 2 (commit) does not match its hash, or the one before was changed"]
     assert last_word == "Faulty runs: 1 of 2."
+
+
+def test_metrics_say_what_was_found_when_all_runs_were_checked(run: Run, operator_user: User) -> None:
+    other = start(operator_user, body("pcr"))
+    tamper("UPDATE runs_runevent SET note = 'forged' WHERE run_id = %s AND seq = 2", run.pk)
+    before = time.time()
+
+    faults()
+    checked_at = REGISTRY.get_sample_value("backend_ledger_checked_timestamp_seconds") or 0.0
+    verify(other)
+
+    assert before <= checked_at == REGISTRY.get_sample_value("backend_ledger_checked_timestamp_seconds")
+    assert REGISTRY.get_sample_value("backend_ledger_faulty_runs") == 1
 
 
 def test_every_fault_of_every_run_is_printed(run: Run, operator_user: User) -> None:

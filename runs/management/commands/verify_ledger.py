@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DataError
 from django.db.models import QuerySet
 
+from runs import metrics
 from runs.ledger import faults_in_each
 from runs.models import Run, RunEvent
 from versioned_cache.command_progress import progress
@@ -48,6 +49,9 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             again = f" Go on with --after {self._last}." if self._last else ""
             raise CommandError(f"Stopped. {self._counts()}{again}", returncode=INTERRUPTED) from None
+        if not run_ids and after is None:
+            metrics.FAULTY.set(self._faulty)
+            metrics.CHECKED_AT.set_to_current_time()
         if self._faulty:
             raise CommandError(f"Faulty runs: {self._faulty} of {self._runs}.")
         self.stdout.write(f"No faults. {self._counts()}")
