@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from http import HTTPMethod, HTTPStatus
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db import models, transaction
@@ -47,10 +48,12 @@ class StepInline(admin.StackedInline[Step, Revision]):
     formset = StepFormSet
     formfield_overrides = TEXTS
     extra = 0
+    max_num = settings.MAX_STEPS
     ordering = ["position"]
 
     def get_formset(self, request: HttpRequest, obj: Revision | None = None, **options: Any) -> Any:
-        formset = super().get_formset(request, obj, **options)
+        # Django would make as many forms as a request says that there are, and a thousand more than may be.
+        formset = super().get_formset(request, obj, absolute_max=settings.MAX_STEPS, **options)
         formset.conflict = _of(request).conflict  # type: ignore[attr-defined]
         return formset
 

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
@@ -13,6 +14,7 @@ from procedures.draft_edits import snapshot_of
 from procedures.models import Procedure, Revision, Step
 from rest import exact_json, timestamps
 from tests.factories import body, publish, slot, step
+from tests.procedures.page_forms import form_on
 
 NO_STEPS = {"steps-TOTAL_FORMS": 0, "steps-INITIAL_FORMS": 0}
 TWO_STEPS = [step("measure", slots=[slot("mass", "decimal", max=5)]), step("incubate")]
@@ -266,3 +268,12 @@ def test_the_page_costs_no_statement_for_each_step(
 
     with django_assert_max_num_queries(18):  # for thirty steps as for one
         page_of(admin_client, draft)
+
+
+def test_a_form_is_not_believed_that_there_are_more_steps_than_may_be(admin_client: Client, draft: Revision) -> None:
+    sent = form_on(page_of(admin_client, draft), "revision_form")
+
+    answer = admin_client.post(path(draft), {**sent, "steps-TOTAL_FORMS": settings.MAX_STEPS + 1})
+
+    assert answer.status_code == 200
+    assert f"Please submit at most {settings.MAX_STEPS} forms." in answer.text
