@@ -4,6 +4,7 @@ import io
 import json
 import logging.config
 import sys
+from http import HTTPStatus
 from typing import Any, BinaryIO, cast
 
 import orjson
@@ -69,13 +70,16 @@ def logging_config(log_format: str) -> None:
                     ],
                 }
             },
-            "filters": {"of_clients": {"()": lambda: _shorten_what_clients_did}},
+            "filters": {
+                "of_clients": {"()": lambda: _shorten_what_clients_did},
+                "told": {"()": lambda: _is_not_told_already},
+            },
             "handlers": {
                 "stderr": {
                     "class": "logging.StreamHandler",
                     "stream": text_stream,
                     "formatter": "structlog",
-                    "filters": ["of_clients"],
+                    "filters": ["told", "of_clients"],
                 }
             },
             "root": {"handlers": ["stderr"], "level": "INFO"},
@@ -86,6 +90,11 @@ def logging_config(log_format: str) -> None:
             },
         }
     )
+
+
+def _is_not_told_already(record: logging.LogRecord) -> bool:
+    """Drop Django's line for each 503: why it was answered is `database_unavailable`, once for many requests."""
+    return record.name != "django.request" or getattr(record, "status_code", None) != HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def _shorten_what_clients_did(record: logging.LogRecord) -> bool:

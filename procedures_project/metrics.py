@@ -52,6 +52,10 @@ COMPONENT_OK = Gauge(
 MIGRATIONS_PENDING = Gauge(
     "backend_migrations_pending", "Whether a migration of this code is not applied.", multiprocess_mode="livemax"
 )
+CLOCK_OFFSET_SECONDS = Gauge(
+    "backend_clock_offset_seconds", "How far the clock of the worst host is from PostgreSQL's, either way.",
+    multiprocess_mode="livemax",
+)  # fmt: skip
 LOG_LINES_DROPPED = Counter(
     "backend_log_lines_dropped_total", "Log lines that could not be written to standard error, or waited too long."
 )

@@ -16,9 +16,12 @@ import psycopg
 import structlog
 from django.db import connection as django_connection
 
+from procedures_project import metrics
 from procedures_project.postgresql.inspection import missing_migrations
 from procedures_project.postgresql.objects import faults_of_objects
 from procedures_project.postgresql.waiting import PROBE_PATIENCE_SECONDS, ImpatientConnection, patience
+from procedures_project.readiness_log import CLOCK, DOWN, READ_ONLY, UNKNOWN, ReadinessLog
+from rest.outage import outage_log
 from runs.metrics import UNFINISHED
 from runs.states import RunStatus
 from versioned_cache.engine import cache
@@ -28,18 +31,20 @@ logger = structlog.get_logger(__name__)
 
 LOOK_EVERY_SECONDS = 1.0
 LONG_AGO_SECONDS = 10.0  # a look takes two at most, and a worker that has much to do may be late
-UNKNOWN = {"postgresql": "unknown", "redis": "unknown"}
-STARTING, BLIND = {"status": "starting", **UNKNOWN}, {"status": "unavailable", **UNKNOWN}
+NOTHING = {"postgresql": UNKNOWN, "redis": UNKNOWN}
+STARTING, BLIND = {"status": "starting", **NOTHING}, {"status": "unavailable", **NOTHING}
+
+CLOCK_TOLERANCE_SECONDS = 1.0
 
 LOOKS_A_COUNT = 10
 UNFINISHED_RUNS = "SELECT status, count(*) FROM runs_run WHERE status IN ('in_progress', 'paused') GROUP BY status"
 
-STANDBY, READ_ONLY = "standby", "read-only"
+STANDBY = "standby"
 READS_ALONE = frozenset({READ_ONLY})
 
 # What a new session would get: a role's and a database's default count from when a session begins.
-TAKES_WRITES = r"""
-SELECT pg_is_in_recovery(), coalesce(
+CLOCK_AND_WRITES = r"""
+SELECT extract(epoch FROM clock_timestamp())::float8, pg_is_in_recovery(), coalesce(
     (SELECT split_part(setting, '=', 2)::bool FROM pg_db_role_setting, unnest(setconfig) setting
      WHERE starts_with(setting, 'default_transaction_read_only=')
      AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
@@ -49,25 +54,46 @@ SELECT pg_is_in_recovery(), coalesce(
 """
 
 
+def compared_clock(instant: float, asked_at: float, answered_at: float) -> str:
+    """Measure how far this host's clock is off, and return a word on it if it certainly is by more than a second.
+
+    Args:
+        instant: What PostgreSQL's clock said between two readings of ours.
+        asked_at: The one before.
+        answered_at: The one after.
+    """
+    offset = (asked_at + answered_at) / 2 - instant
+    metrics.CLOCK_OFFSET_SECONDS.set(abs(offset))
+    if abs(offset) - abs(answered_at - asked_at) / 2 <= CLOCK_TOLERANCE_SECONDS:
+        return ""
+    return f"{abs(offset):.1f} s {'ahead of' if offset > 0 else 'behind'} PostgreSQL's"
+
+
 class Looker:
     """Looks at what requests need. To be used by one thread at a time."""
 
     def __init__(self) -> None:
         self._connection: ImpatientConnection | None = None
+        self._clock_fault = ""
 
     def look(self) -> dict[str, str]:
         """Return the state of the service, and of what it needs.
 
-        `status` is `ok`; `degraded` without Redis, when everything works and is slower, and while PostgreSQL takes no
-        writes, when reads work; or `unavailable`. `redis_reason` says why Redis refuses bumps.
+        `status` is `ok`; `degraded` without Redis, when everything works and is slower, while PostgreSQL takes no
+        writes, when reads work, and while this host's clock is off; or `unavailable`. `redis_reason` says why Redis
+        refuses bumps, `clock` how far the clock is off.
         """
+        self._clock_fault = ""
         postgresql, redis = self._state_of_postgresql(), cache.look()
         if postgresql not in {"ok", *READS_ALONE}:
             status = "unavailable"
         else:
-            status = "ok" if postgresql == "ok" and redis.state is RedisState.OK else "degraded"
-        reason = {"redis_reason": redis.reason} if redis.reason else {}
-        return {"status": status, "postgresql": postgresql, "redis": redis.state.value, **reason}
+            is_well = postgresql == "ok" and redis.state is RedisState.OK and not self._clock_fault
+            status = "ok" if is_well else "degraded"
+        remarks = {"redis_reason": redis.reason, CLOCK: self._clock_fault}
+        return {"status": status, "postgresql": postgresql, "redis": redis.state.value} | {
+            name: remark for name, remark in remarks.items() if remark
+        }
 
     def count_unfinished_runs(self) -> None:
         """Set the gauges of runs in progress and paused; while PostgreSQL fails they stay as they were."""
@@ -91,7 +117,7 @@ class Looker:
         except psycopg.Error:
             self.close()
             self._connection = None
-            return "down"
+            return DOWN
 
     def _open(self) -> ImpatientConnection:
         if self._connection is not None and self._connection.is_read_only:
@@ -102,11 +128,12 @@ class Looker:
             self._connection = ImpatientConnection.connect(**own | {"autocommit": True})
         return self._connection
 
-    @staticmethod
-    def _fault_in(connection: ImpatientConnection) -> str:
+    def _fault_in(self, connection: ImpatientConnection) -> str:
         """Return what stands in the way of requests, or `ok`."""
         with connection.cursor() as cursor:
-            is_standby, is_read_only = cursor.execute(TAKES_WRITES).fetchone() or (True, True)
+            asked_at = time.time()
+            instant, is_standby, is_read_only = cursor.execute(CLOCK_AND_WRITES).fetchone() or (asked_at, True, True)
+            self._clock_fault = compared_clock(instant, asked_at, time.time())
             if is_standby:
                 return STANDBY  # what it knows may be old
             if missing_migrations(cursor):
@@ -131,6 +158,7 @@ class Readiness:
         self._looker = Looker()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="readiness")
         self._found = STARTING
+        self._log = ReadinessLog(STARTING, outage_log, clock)
 
     @property
     def found(self) -> dict[str, str]:
@@ -155,6 +183,7 @@ class Readiness:
             logger.exception("readiness_unknown")
             self._found = BLIND
         self._looked_at = self._clock()
+        self._log.note(self.found)
 
     async def keep_looking(self) -> None:
         """Look again and again, until cancelled."""

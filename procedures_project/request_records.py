@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import Counter, Histogram
 
@@ -104,7 +105,7 @@ class RequestRecordMiddleware:
             route=match.route if match else None,
             view=match.view_name if match else None,
             status=response.status_code,
-            user_id=getattr(getattr(request, "user", None), "pk", None),
+            user_id=_user_id_of(request),
         )
         return response
 
@@ -120,3 +121,11 @@ def record_of(environ: dict[str, Any]) -> RequestRecord:
 @lru_cache(MAX_CHILDREN)
 def _children(status: int, view: str, method: str) -> tuple[Counter, Histogram]:
     return RESPONSES.labels(str(status), view, method), LATENCY.labels(view, method)
+
+
+def _user_id_of(request: HttpRequest) -> Any:
+    """Return who was authenticated; None where PostgreSQL fails to tell, which the answer says already."""
+    try:
+        return getattr(getattr(request, "user", None), "pk", None)
+    except (DatabaseError, InterfaceError):
+        return None

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-import structlog
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import Http404, HttpRequest
@@ -14,6 +13,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
 
 from rest.findings import findings_of
+from rest.outage import outage_log
 from rest.problems import (
     FORBIDDEN,
     MALFORMED_REQUEST,
@@ -32,8 +32,6 @@ from rest.problems import (
     validation_failed,
 )
 from rest.sqlstates import Meaning, meaning_of
-
-logger = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 HEADERS = {"Cache-Control": "no-store"}
@@ -94,7 +92,7 @@ def failure_of_postgresql(error: DatabaseError | InterfaceError, *, is_write: bo
     meaning = meaning_of(sqlstate)
     if meaning is Meaning.FAULT:
         return None
-    logger.warning("database_unavailable", error=str(error).strip(), sqlstate=sqlstate)
+    outage_log.report(error, sqlstate)
     if not is_write:
         return UNAVAILABLE("Try again.")
     # Our backend knows whether the request has come to a COMMIT; of another's, whatever was lost may be done.

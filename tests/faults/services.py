@@ -33,6 +33,7 @@ class Service:
     def request(self, method: str, path: str, role: str | None = "admin", **options: Any) -> httpx.Response:
         """Send a request over a connection of its own."""
         headers = {"If-Match": "*"} | ({"Authorization": f"Bearer {self._tokens[role]}"} if role else {})
+        headers |= options.pop("headers", None) or {}
         url = f"{self.base_url}{path}"
         return httpx.request(method, url, headers=headers, timeout=30, trust_env=False, **options)
 

@@ -19,6 +19,8 @@ from access.roles import Role
 from access.wrong_tokens import WrongTokens
 from procedures_project import django_pool, gate, request_bodies
 from procedures_project.asgi import Application
+from rest import error_answers
+from rest.outage import DatabaseOutageLog
 from rest.rate_limits import Policy
 from tests import factories
 from tests.conftest import ApiClient
@@ -99,6 +101,7 @@ def test_a_bearer_whom_postgresql_cannot_tell_is_told_to_come_again(
         raise OperationalError("the server has gone")
 
     monkeypatch.setattr(request_bodies, "bearer_in", fail)
+    monkeypatch.setattr(error_answers, "outage_log", DatabaseOutageLog())  # which has said nothing yet
 
     with capture_logs() as events:
         answer = application.answer_to(post_of(token), piece(BODY[:5]), piece(BODY[5:], more=False, delay=TOO_LATE))

@@ -12,7 +12,7 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from procedures_project import readiness as readiness_module
-from procedures_project.readiness import BLIND, LONG_AGO_SECONDS, STARTING, Looker, Readiness
+from procedures_project.readiness import BLIND, LONG_AGO_SECONDS, STARTING, Looker, Readiness, compared_clock
 from tests.faults.proxy import Mode, Proxy
 from tests.processes import free_port
 
@@ -86,7 +86,12 @@ def test_a_look_that_fails_is_not_the_last_one(redis: Redis, monkeypatch: pytest
         with_readiness(play)
 
     assert seen == [BLIND, OK]
-    assert [event["event"] for event in events] == ["readiness_unknown"]
+    told = [(event["event"], event.get("before"), event.get("status")) for event in events]
+    assert told == [
+        ("readiness_unknown", None, None),
+        ("readiness_changed", "starting", "unavailable"),
+        ("readiness_changed", "unavailable", "ok"),
+    ]
 
 
 def test_what_was_found_long_ago_counts_no_more(redis: Redis) -> None:
@@ -100,6 +105,19 @@ def test_what_was_found_long_ago_counts_no_more(redis: Redis) -> None:
         return seen
 
     assert with_readiness(play, clock=lambda: now[0]) == [OK, OK, BLIND]
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "answered_at", "says"),
+    [
+        (999.0, 999.0, ""),
+        (998.9, 998.9, "1.1 s behind PostgreSQL's"),
+        (1900.0, 1900.2, "900.1 s ahead of PostgreSQL's"),
+        (1000.9, 1002.1, ""),  # on the way for so long that it may be right
+    ],
+)
+def test_a_clock_is_off_if_that_is_certain(asked_at: float, answered_at: float, says: str) -> None:
+    assert compared_clock(1000.0, asked_at, answered_at) == says
 
 
 @pytest.fixture
