@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from tests.interleavings.conftest import RESOURCE, Stage
 from versioned_cache.engine import VersionedCache
+from versioned_cache.events import BREAKER_OPENED, INVALIDATION_FAILED
 from versioned_cache.metrics import Source
 
 
@@ -34,5 +35,6 @@ def test_a_bump_counts_as_failed(stage: Stage, cache: VersionedCache) -> None:
     with capture_logs() as logs:
         cache.invalidate([RESOURCE])
 
-    assert [log["event"] for log in logs] == ["procedure_cache_invalidation_failed"]
+    # On a busy machine it may also be slow, and Redis be distrusted for that.
+    assert [log["event"] for log in logs if log["event"] != BREAKER_OPENED] == [INVALIDATION_FAILED]
     assert stage.counter is None

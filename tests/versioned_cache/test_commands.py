@@ -111,13 +111,12 @@ def test_bump_cache_says_what_redis_did_not_take_and_exits_with_1(
     keys: list[str], redis: Redis, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(bump_cache, "PAUSE_SECONDS", 0)
-    redis.config_set("maxmemory", 1)
-    redis.config_set("maxmemory-policy", "noeviction")
+    redis.config_set("min-replicas-to-write", 1)  # it has none
     try:
         with pytest.raises(CommandError, match=f"Redis did not take {MANY} of them") as failure:
             output_of("bump_cache", "--all")
     finally:
-        redis.config_set("maxmemory", 0)
+        redis.config_set("min-replicas-to-write", 0)
 
     assert failure.value.returncode == 1
     assert committed_version(run_resource(MANY)) != 1
