@@ -63,15 +63,15 @@ class Service:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, migrating_url: str, **environment: str) -> Iterator[Service]:
-    """Run the service inside the block; the tables and the people are made over `migrating_url`."""
+def serving(folder: Path, migrating_url: str, ready: str = "ok", **environment: str) -> Iterator[Service]:
+    """Run the service inside the block, once it is `ready`; tables and people are made over `migrating_url`."""
     own = service_environment(folder, INSECURE_HTTP="1", METRICS_OPEN_TO_LOOPBACK="1", **environment)
     tokens = json.loads(run_python("tests.people", environment=own | {"DATABASE_URL": migrating_url}))
     port = free_port()
     granian = Granian(serve_argv(port, 1), folder / "service", own)
     try:
         service = Service(granian, port, tokens, own)
-        eventually(lambda: service.readiness().get("status") == "ok", START_SECONDS)
+        eventually(lambda: service.readiness().get("status") == ready, START_SECONDS)
         yield service
     finally:
         granian.stop()
