@@ -21,13 +21,15 @@ $(VENV)/installed: requirements/dev.txt
 demo: setup  ## Run the whole service here, with servers and sample data of its own; PORT=8001
 	@$(PYTHON) manage.py demo $(if $(PORT),--port $(PORT))
 
+# Two at a time: half of what tests take is waiting. The tests of a file stay together, with the servers that they share.
+SIDE_BY_SIDE := -n 2 --dist loadfile
+
 test: setup  ## Run the tests against real PostgreSQL and Valkey
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(OPTIONS)
 
 coverage: setup  ## Run the tests that need no server process of the service under branch coverage, and hold the floor
-	$(VENV)/bin/coverage run -m pytest \
-		--ignore=tests/system --ignore=tests/faults --ignore=tests/benchmarks --ignore=tests/model
-	$(VENV)/bin/coverage report
+	$(PYTHON) -m pytest $(SIDE_BY_SIDE) --cov \
+		--ignore=tests/system --ignore=tests/faults --ignore=tests/benchmarks --ignore=tests/model --ignore=tests/browser --ignore=tests/deploy
 
 prove: setup  ## Explore the protocol, and hold 200,000 reads against the promise while things break; half an hour
 	$(PYTHON) -m tests.model --large

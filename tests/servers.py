@@ -24,6 +24,7 @@ ENVIRONMENT = {
     "LOG_FORMAT": "json",
     "WRONG_TOKENS_PER_MINUTE": "0",  # all tests come from one address
 }
+ARE_OURS = "TESTS_HAVE_SERVERS_OF_THEIR_OWN"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -39,7 +40,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     static_root = folder / "static"
     static_root.mkdir()
     os.environ.update(ENVIRONMENT, STATIC_ROOT=str(static_root))
-    if not {"DATABASE_URL", "REDIS_URL"} <= os.environ.keys():
+    if ARE_OURS in os.environ or not {"DATABASE_URL", "REDIS_URL"} <= os.environ.keys():
+        os.environ[ARE_OURS] = (
+            "1"  # so that each process of `pytest -n` has servers of its own, and not the first one's
+        )
         servers = stack.enter_context(embedded_servers(folder, durable=False))
         os.environ |= {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
     return (yield)

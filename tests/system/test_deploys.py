@@ -11,7 +11,7 @@ from tests import PROJECT_DIR
 from tests.beside import server_beside
 from tests.system.demo import Demo
 
-PACKAGES = ("access", "procedures", "procedures_project", "rest", "runs", "versioned_cache")
+PACKAGES = ("access", "console", "procedures", "procedures_project", "rest", "runs", "versioned_cache")
 
 
 @pytest.fixture
