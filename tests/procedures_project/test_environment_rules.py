@@ -11,7 +11,9 @@ key = rules.secret(32)
 
 
 @pytest.mark.parametrize(
-    "made", [secrets.token_urlsafe(50), secrets.token_hex(16), secrets.token_hex(32), "aB3$xY7!" * 4 + "q9Zt=1_k.Lr2"]
+    "made",
+    [secrets.token_urlsafe(50), secrets.token_hex(16), secrets.token_hex(32), "aB3$xY7!" * 4 + "q9Zt=1_k.Lr2"],
+    ids=["urlsafe", "short-hex", "long-hex", "typed"],  # the same in each process of tests
 )
 def test_a_random_key_is_taken(made: str) -> None:
     assert key(made) == made
