@@ -8,15 +8,17 @@ from django.apps import apps
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
+from procedures.caches import PROCEDURE_LIST, procedure_resource
 from procedures_project.postgresql.objects import Fault, faults_of_objects
+from runs.caches import run_resource
 
 APPLIED = "SELECT app, name FROM django_migrations"
 
 # What has a version, by the statement that makes a missing one.
 VERSIONS = {
-    "the list": "SELECT 'procedures:list' AS name",
-    "procedures": "SELECT 'procedures:procedure:' || key AS name FROM procedures_procedure",
-    "runs": "SELECT 'procedures:run:' || id AS name FROM runs_run",
+    "the list": f"SELECT '{PROCEDURE_LIST.name}' AS name",
+    "procedures": f"SELECT '{procedure_resource.beginning}' || key AS name FROM procedures_procedure",  # noqa: S608  # constants
+    "runs": f"SELECT '{run_resource.beginning}' || id AS name FROM runs_run",  # noqa: S608
 }
 WITHOUT_VERSION = (
     "FROM ({names}) named WHERE NOT EXISTS (SELECT FROM resource_version WHERE resource_version.resource = named.name)"
