@@ -15,9 +15,16 @@ class SegmentPacker:
     """Packs commands; an argument may come in pieces (argument `command_packer` of redis-py's connections)."""
 
     def pack(self, *arguments: Argument) -> list[bytes]:
-        """Return the pieces of a command, to be sent one after the other."""
-        pieces = [b"*%d\r\n" % len(arguments)]
-        for argument in arguments:
+        """Return the pieces of a command, to be sent one after the other.
+
+        redis-py names some commands by two words, such as `CLUSTER SLOTS`; to Redis these are two arguments.
+        """
+        words: tuple[Argument, ...] = (
+            tuple(str(arguments[0]).split()) if isinstance(arguments[0], str) else arguments[:1]
+        )
+        whole = words + arguments[1:]
+        pieces = [b"*%d\r\n" % len(whole)]
+        for argument in whole:
             segments = argument if isinstance(argument, tuple) else (_encoded(argument),)
             pieces.append(b"$%d\r\n" % sum(map(len, segments)))
             pieces += segments
