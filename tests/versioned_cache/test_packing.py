@@ -8,7 +8,7 @@ from versioned_cache.packing import LONG_BYTES, SegmentPacker
 
 def by_redis_py(*arguments: bytes | str | float) -> bytes:
     """Pack as redis-py does."""
-    packer = PythonRespSerializer(6_000, lambda value: value if isinstance(value, bytes) else str(value).encode())  # type: ignore[no-untyped-call]
+    packer = PythonRespSerializer(6_000, lambda value: value if isinstance(value, bytes) else str(value).encode())
     return b"".join(packer.pack(*arguments))  # type: ignore[no-untyped-call]
 
 
