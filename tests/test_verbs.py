@@ -54,5 +54,5 @@ def test_ci_calls_what_must_pass() -> None:
 
     assert [command for command in commands if command.startswith("make ")] == [
         "make check",
-        "make test OPTIONS=--cov",
+        "make test",
     ]

@@ -56,7 +56,7 @@ def demo(shared_demo: Demo) -> Iterator[Demo]:
         yield shared_demo
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it runs, its event loop keeps this thread from asking the database
 def chromium() -> Iterator[Browser]:
     """The browser."""
     with sync_playwright() as playwright:
@@ -73,7 +73,7 @@ def complaints() -> Iterator[list[str]]:
     assert found == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sessions(shared_demo: Demo, chromium: Browser) -> dict[str, StorageState]:
     """The cookies of each person, who has signed in once."""
     return {role: _sign_in(chromium, shared_demo, role) for role in ROLES}
