@@ -50,7 +50,7 @@ scorecard: setup  ## Play races and faults with our cache and with its peers, an
 # `make check` is the sum of these; the hooks of .pre-commit-config.yaml call them one by one.
 CHECKS := lint types contracts deployment migrations
 
-check: $(CHECKS)  ## Run the linters, the type checker, the architecture contracts and the migrations check
+check: $(CHECKS)  ## Run the linters, the type checker, the architecture contracts and the rules of migrations
 
 lint: setup
 	$(VENV)/bin/ruff format --check .
@@ -77,8 +77,11 @@ deployment: setup
 	then promtool check rules deploy/prometheus/rules/*.yml && promtool test rules deploy/prometheus/rules/tests/*.yml; \
 	else echo "promtool is not installed (apt: prometheus): the rules of deploy/prometheus are not checked"; fi
 
+# The models say no more than the migrations, and these leave the code that still serves in peace.
+migrations: export DJANGO_SETTINGS_MODULE := procedures_project.settings
 migrations: setup
 	$(PYTHON) -m procedures_project.embedded -- $(PYTHON) manage.py makemigrations $(or $(OPTIONS),--check --dry-run)
+	$(PYTHON) -m tests.migration_rules
 
 format: setup  ## Format the code
 	$(VENV)/bin/ruff format .
