@@ -2,6 +2,7 @@
 
 `python -m procedures_project.server` runs it. On SIGTERM, /readyz first says `draining` for a while, so that whoever
 sends requests here has time to send them elsewhere; then the listener closes, and what is under way is finished.
+SIGHUP is refused: a new environment or new code takes a new server.
 """
 
 import os
@@ -14,11 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import structlog
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.server import MPServer
 
 from procedures_project.logging_config import SERVERS_LOGGING, default_format, logging_config
+
+logger = structlog.get_logger(__name__)
 
 HEADER_SECONDS = 10
 HEADER_BYTES = 16_384
@@ -29,7 +33,7 @@ WORKERS_KILL_TIMEOUT_SECONDS = 5
 
 
 class Server(MPServer):
-    """granian, which drains before it stops."""
+    """granian, which drains before it stops, and does not reload."""
 
     def __init__(self, target: str, *, drain_seconds: float, **options: Any) -> None:
         super().__init__(
@@ -61,11 +65,24 @@ class Server(MPServer):
         timer.daemon = True
         timer.start()
 
+    def signal_handler_reload(self, *_arguments: Any) -> None:
+        """Refuse SIGHUP, and go on serving.
+
+        granian would stop each worker a second after it has started another, which takes longer until it answers; and
+        new code in its workers would belong to neither the old environment nor the old server process.
+        """
+        # In a thread: what the signal has interrupted may hold the log's lock.
+        threading.Thread(target=_say_that_reloading_is_refused, daemon=True).start()
+
     def shutdown(self, exit_code: int = 0) -> None:
         """Stop, and leave nothing behind."""
         self._drain_file.unlink(missing_ok=True)
         self._drain_file.parent.rmdir()
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]
+
+
+def _say_that_reloading_is_refused() -> None:
+    logger.warning("reload_refused", signal="SIGHUP", instead="start another instance, then end this one by SIGTERM")
 
 
 def server_argv(application: str = APPLICATION, **options: object) -> list[str]:

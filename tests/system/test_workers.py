@@ -1,7 +1,11 @@
-"""Two workers behind one port add up their counts and never disagree."""
+"""Two workers behind one port add up their counts, never disagree, and are not reloaded."""
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
+import psutil
+
+from tests.processes import eventually
 from tests.system.demo import Demo
 
 READS = 200
@@ -45,3 +49,15 @@ def test_a_commit_is_seen_over_every_fresh_connection(demo: Demo, run_id: str) -
     demo.commit(run_id, "measure")
 
     assert {demo.read(f"/runs/{run_id}")["last_seq"] for _ in range(20)} == {2}
+
+
+def test_sighup_is_refused_and_the_workers_go_on(demo: Demo) -> None:
+    server = psutil.Process(demo.pids["server"])
+    workers = server.children()
+    since = demo.count_events()
+
+    server.send_signal(signal.SIGHUP)
+
+    eventually(lambda: demo.events("reload_refused", since=since))
+    assert server.children() == workers
+    assert demo.get("/procedures").status_code == 200
