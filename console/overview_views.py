@@ -1,4 +1,4 @@
-"""What supervisors look at: the wall, the deviations and amendments of the last days, and how long steps take."""
+"""What supervisors look at: the wall, what went otherwise than written, how long steps take, and how the cache is."""
 
 from datetime import timedelta
 
@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from access.rights import Right
+from console.cache_pages import cache_of_now
 from console.pages import page
 from console.reviews import durations_of_steps, exceptions_since
 from console.walls import wall_of_now
@@ -47,3 +48,10 @@ def review(request: HttpRequest) -> HttpResponse:
         "durations": durations_of_steps(key, since) if key else [],
     }
     return render(request, "console/review.html", context)
+
+
+@require_safe
+@page(right=Right.ABORT_RUNS)
+def cache(request: HttpRequest) -> HttpResponse:
+    """Show how the cache is: what it was good for, and what it has now."""
+    return render(request, "console/cache.html", {"cache": cache_of_now(), "now": timestamps.now()})

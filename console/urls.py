@@ -24,4 +24,5 @@ urlpatterns = [
     path("wall", overview_views.wall, name="wall"),
     path("wall/live", overview_views.wall_live, name="wall-live"),
     path("console/review", overview_views.review, name="review"),
+    path("console/cache", overview_views.cache, name="cache"),
 ]

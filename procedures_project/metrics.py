@@ -1,7 +1,7 @@
 """The top storey's own series, and the page that shows those of all processes."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import structlog
@@ -130,6 +130,11 @@ class SlotCollector:
         for name in damaged.keys() - self._known_to_be_damaged:
             logger.warning("metrics_file_skipped", file=name, error=damaged[name])
         self._known_to_be_damaged = set(damaged)
+
+
+def series_of_all_processes() -> Iterable[Metric]:
+    """Return the series of all processes, for the page that shows them to people (`settings.SERIES`)."""
+    return _registry.collect()
 
 
 def metrics_page() -> bytes:

@@ -312,6 +312,7 @@ PROMETHEUS_LATENCY_BUCKETS = (
 LOG_FORMAT = env.optional("LOG_FORMAT", rules.one_of("console", "json"), default=default_format())
 LOGGING_CONFIG = None
 METRICS_DIR = env.optional("PROMETHEUS_MULTIPROC_DIR", Path, default=None)
+SERIES = "procedures_project.metrics.series_of_all_processes"  # for the console, which is a storey below
 
 env.close()
 logging_config(LOG_FORMAT)

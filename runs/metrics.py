@@ -1,6 +1,8 @@
 """The metrics of runs. Every child exists from the start, so that `rate()` is 0 before anything has happened."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import wraps
 from typing import Any, TypeVar
@@ -11,6 +13,7 @@ from rest.problems import Problem
 from runs.models import RunEvent
 from runs.records import RunHead
 from runs.states import ENDED, RESOLVING_KINDS, EventKind, RunStatus
+from versioned_cache.figures import Tally
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -94,3 +97,22 @@ def count_recorded(event: RunEvent, head: RunHead) -> None:
         status = head.progress.status.value
         ENDS.labels(status).inc()
         RUN_SECONDS.labels(status).observe((ended_at - head.run.started_at).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerCheck:
+    """What `verify_ledger` found when it last went through all runs.
+
+    Attributes:
+        at: When it had done so.
+        faulty: How many runs it found faulty.
+    """
+
+    at: datetime
+    faulty: int
+
+
+def last_ledger_check(tally: Tally) -> LedgerCheck | None:
+    """Return what the last check of all runs found; None if that is not known here."""
+    at = tally.instant(CHECKED_AT)
+    return None if at is None else LedgerCheck(at, int(tally.level(FAULTY)))

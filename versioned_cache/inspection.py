@@ -1,15 +1,18 @@
-"""Looking at the cache from outside, and mending it: what operators' commands do."""
+"""Looking at the cache from outside, and mending it: what operators' commands and pages do."""
 
+import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 
-from versioned_cache.keys import Resource, kind_of
-from versioned_cache.payload_store import PayloadStore, StoredPayload
-from versioned_cache.store import Store
-from versioned_cache.versions import committed_version
+from versioned_cache.breaker import CacheUnavailable
+from versioned_cache.keys import Resource, kind_of, number_in
+from versioned_cache.payload_store import PayloadSummary, summary_commands, summary_in
+from versioned_cache.store import Store, lease_in
+from versioned_cache.versions import committed_versions
 
 NAMES_PER_FETCH = 5_000
 NEXT_RESOURCES = "SELECT resource FROM resource_version WHERE resource > %s ORDER BY resource LIMIT %s"
@@ -30,23 +33,69 @@ class Inspection:
     version: int | None
     counter: int | None
     lease_ms: float | None
-    payload: StoredPayload | None
+    payload: PayloadSummary | None
+
+    @property
+    def never_ends(self) -> bool:
+        """Whether somebody has taken the counter's expiry away, so that it is believed until the next bump."""
+        return self.lease_ms is not None and math.isinf(self.lease_ms)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether readers may be given what is older than the last write, until the lease ends."""
+        return self.counter is not None and self.version is not None and self.counter < self.version
 
 
-def inspect(resource: Resource, store: Store) -> Inspection:
-    """Return how a resource stands.
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """How several resources stand, as far as that can be told.
+
+    Attributes:
+        inspections: In the order that was asked for; of PostgreSQL alone where Redis is unusable.
+        redis_usable: Whether Redis has told all of it.
+    """
+
+    inspections: Sequence[Inspection]
+    redis_usable: bool
+
+
+def inspect(resources: Sequence[Resource], store: Store) -> list[Inspection]:
+    """Return how resources stand, in one round trip to each server.
 
     Raises:
         CacheUnavailable: Redis is unusable.
     """
-    version = committed_version(resource)
-    return Inspection(
-        resource,
-        version,
-        counter=store.counter(resource),
-        lease_ms=store.lease_left_ms(resource),
-        payload=None if version is None else PayloadStore(store).stored_payload(resource, version),
-    )
+    return _inspect(resources, committed_versions(resources), store)
+
+
+def survey(resources: Sequence[Resource], store: Store) -> Survey:
+    """Return how resources stand, as far as that can be told."""
+    versions = committed_versions(resources)
+    try:
+        return Survey(_inspect(resources, versions, store), redis_usable=True)
+    except CacheUnavailable:
+        alone = [Inspection(resource, versions.get(resource), None, None, None) for resource in resources]
+        return Survey(alone, redis_usable=False)
+
+
+def _inspect(resources: Sequence[Resource], versions: Mapping[Resource, int], store: Store) -> list[Inspection]:
+    # The counters after the versions: one that is behind what was true before is behind.
+    commands = [command for resource in resources for command in _commands(resource, versions.get(resource))]
+    answers = iter(store.peek(commands))
+    return [_inspection(resource, versions.get(resource), answers) for resource in resources]
+
+
+def _commands(resource: Resource, version: int | None) -> list[tuple[Any, ...]]:
+    counter = resource.counter_key
+    of_payload = [] if version is None else summary_commands(resource.payload_key(version))
+    return [("GET", counter), ("PTTL", counter), *of_payload]
+
+
+def _inspection(resource: Resource, version: int | None, answers: Iterator[Any]) -> Inspection:
+    """Return how a resource stands; takes as many answers as `_commands` has commands."""
+    counter, lease_ms = number_in(next(answers)), lease_in(next(answers))
+    payload = None if version is None else summary_in(next(answers), next(answers), next(answers))
+    return Inspection(resource, version, counter, lease_ms, payload)
 
 
 def known_resources() -> Iterator[Resource]:

@@ -3,11 +3,15 @@
 Every child exists from the start, so that `rate()` of something that has not happened yet is 0 and not "no data".
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Metric
 
 from versioned_cache.configuration import metric_prefix
+
+Series = Iterable[Metric]
+"""Series as they are collected, of one process or of all."""
 
 
 class Source(StrEnum):

@@ -22,6 +22,7 @@ from versioned_cache.store import Store, results_of
 
 PAYLOAD_TTL_JITTER = 0.1  # spreads the expiries of payloads that were stored together
 PIECE_BYTES = 1024 * 1024
+MOST_HEAD_BYTES = 256  # of the line before the body
 
 Thing = TypeVar("Thing")
 Span = tuple[int, int]
@@ -39,12 +40,25 @@ class StoredPayload:
     Attributes:
         fingerprint: The shape that it says it has.
         body: The body.
-        age_ms: How long it has been there, give or take the jitter of its expiry.
     """
 
     fingerprint: str
     body: bytes
-    age_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadSummary:
+    """What can be said of a payload without reading it.
+
+    Attributes:
+        fingerprint: The shape that it says it has.
+        size_bytes: The length of its body.
+        age_seconds: How long it has been there, give or take the jitter of its expiry.
+    """
+
+    fingerprint: str
+    size_bytes: int
+    age_seconds: int
 
 
 class PayloadStore:
@@ -118,14 +132,11 @@ class PayloadStore:
 
     def stored_payload(self, resource: Resource, version: int) -> StoredPayload | None:
         """Return what is stored under `version`, whatever its fingerprint, or None."""
-        key = resource.payload_key(version)
-        stored = self._read(key)
+        stored = self._read(resource.payload_key(version))
         if stored is None:
             return None
-        left_ms = self._store.run(key, lambda client: client.pttl(key))
         head, _, body = stored.partition(b"\n")
-        age_ms = max(0, PAYLOAD_TTL_SECONDS * 1000 - left_ms)
-        return StoredPayload(head.decode(errors="replace").split(" ")[0], body, age_ms)
+        return StoredPayload(_fingerprint_in(head), body)
 
     def _read(self, key: str) -> bytes | None:
         """Return what lies under a key, or None (Note [Pieces])."""
@@ -154,6 +165,20 @@ class PayloadStore:
             return results_of(pipeline)
 
         return self._store.run(commands[0][1], ask)
+
+
+def summary_commands(key: str) -> list[tuple[Any, ...]]:
+    """Return what to ask of a payload's key, to be able to tell about it whatever its length."""
+    return [("GETRANGE", key, 0, MOST_HEAD_BYTES - 1), ("STRLEN", key), ("PTTL", key)]
+
+
+def summary_in(beginning: bytes, length: int, left_ms: int) -> PayloadSummary | None:
+    """Return what the answers to `summary_commands` tell, or None where there is no payload."""
+    if not length:
+        return None
+    head = beginning.partition(b"\n")[0]
+    age_ms = max(0, PAYLOAD_TTL_SECONDS * 1000 - left_ms)
+    return PayloadSummary(_fingerprint_in(head), length - len(head) - 1, int(age_ms) // 1000)
 
 
 def batches(things: Iterable[Thing], length_of: Callable[[Thing], int]) -> Iterator[list[Thing]]:
@@ -185,6 +210,10 @@ def _wrapped(fingerprint: str, *body: Buffer) -> list[Buffer]:
 
 def _head(fingerprint: str, checksum: int) -> bytes:
     return f"{fingerprint} {checksum:08x}\n".encode()
+
+
+def _fingerprint_in(head: bytes) -> str:
+    return head.decode(errors="replace").split(" ")[0]
 
 
 def _unwrapped(stored: bytes, fingerprint: str) -> bytes:

@@ -18,6 +18,7 @@ PAGES = (
     "RUN/record",
     "/wall",
     f"/console/review?procedure={PROCEDURE}",
+    "/console/cache",
 )
 SCREENS = [("light", 360), ("dark", 1920)]
 

@@ -17,14 +17,15 @@ GIBSON = procedure_resource("gibson")
 SHAPE = "0123abcd"
 
 
-def test_its_shape_its_body_and_that_it_is_younger_than_the_oldest(
+def test_its_shape_its_size_and_that_it_is_younger_than_the_oldest(
     process: Callable[[], VersionedCache], store: Store
 ) -> None:
     factories.publish(factories.body("gibson"))
     process().read(GIBSON, SHAPE, lambda: b"body")
 
-    payload = inspect(GIBSON, store).payload
+    (found,) = inspect([GIBSON], store)
 
+    payload = found.payload
     assert payload is not None
-    assert (payload.fingerprint, payload.body) == (SHAPE, b"body")
-    assert 0 <= payload.age_ms < PAYLOAD_TTL_SECONDS * 1000
+    assert (payload.fingerprint, payload.size_bytes) == (SHAPE, len(b"body"))
+    assert 0 <= payload.age_seconds < PAYLOAD_TTL_SECONDS

@@ -1,6 +1,5 @@
 """Show how a resource stands in PostgreSQL and in Redis."""
 
-import math
 from argparse import ArgumentParser
 from typing import Any
 
@@ -22,8 +21,9 @@ class Command(BaseCommand):
 
     def handle(self, *, names: list[str], **_options: Any) -> None:
         try:
-            for name in names or [kind.key for kind in kinds.values() if not kind.has_identifiers]:
-                self.stdout.write(_text_of(inspect(resource_named(name), Store())))
+            wanted = names or [kind.key for kind in kinds.values() if not kind.has_identifiers]
+            for found in inspect([resource_named(name) for name in wanted], Store()):
+                self.stdout.write(_text_of(found))
         except (ValueError, CacheUnavailable) as error:
             raise CommandError(str(error)) from None
 
@@ -32,19 +32,19 @@ def _text_of(found: Inspection) -> str:
     lines = [found.resource.name]
     lines.append(f"  version in PostgreSQL  {_or_none(found.version)}")
     lines.append(f"  counter in Redis       {_or_none(found.counter)}")
-    lines.append(f"  lease                  {_lease(found.lease_ms)}")
+    lines.append(f"  lease                  {_lease(found)}")
     if found.payload is None:
         lines.append("  payload                none under this version")
     else:
-        size, age_seconds = len(found.payload.body), found.payload.age_ms // 1000
+        size, age_seconds = found.payload.size_bytes, found.payload.age_seconds
         lines.append(f"  payload                {size} bytes, shape {found.payload.fingerprint}, {age_seconds} s old")
     return "\n".join(lines)
 
 
-def _lease(left_ms: float | None) -> str:
-    if left_ms is None:
+def _lease(found: Inspection) -> str:
+    if found.lease_ms is None:
         return "none runs"
-    return "never ends: bump_cache puts it right" if math.isinf(left_ms) else f"{left_ms} ms left"
+    return "never ends: bump_cache puts it right" if found.never_ends else f"{found.lease_ms} ms left"
 
 
 def _or_none(number: int | None) -> str:
