@@ -89,7 +89,7 @@ def test_without_redis_it_says_so_and_shows_what_postgresql_knows(browser_of: Br
 
 def test_a_slow_redis_is_waited_for_and_the_breaker_learns_nothing(browser_of: Browser, redis: Redis) -> None:
     client = browser_of(Role.SUPERVISOR)
-    redis.execute_command("CLIENT", "PAUSE", 250, "ALL")  # longer than a read waits
+    redis.client_pause(250)  # longer than a read waits
 
     page = client.get(CACHE).content.decode()
 
