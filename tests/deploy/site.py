@@ -41,12 +41,12 @@ class Instance:
         self._folder = folder
         self._environment = environment
         self._starts = 0
-        self._granian = self._started()
+        self._granian = self._started(PROJECT_DIR)
 
-    def _started(self) -> Granian:
+    def _started(self, source: Path) -> Granian:
         self._starts += 1
         folder = self._folder / f"instance-{self.port}-{self._starts}"
-        granian = Granian(serve_argv(self.port, workers=1), folder, self._environment)
+        granian = Granian(serve_argv(self.port, workers=1), folder, self._environment, source)
         eventually(self.is_ready, START_SECONDS)
         return granian
 
@@ -57,11 +57,11 @@ class Instance:
         except httpx.TransportError:
             return False
 
-    def restart(self) -> None:
-        """Let it drain and end, as a supervisor does, and start it again."""
+    def upgrade(self, source: Path) -> None:
+        """Let it drain and end, as a supervisor does, and start another tree in its place."""
         os.kill(self._granian.pid, signal.SIGTERM)
         eventually(lambda: self._granian.has_ended, START_SECONDS)
-        self._granian = self._started()
+        self._granian = self._started(source)
 
     def stop(self) -> None:
         """End it."""

@@ -1,8 +1,9 @@
 """The service behind nginx with the files of `deploy/nginx`."""
 
-import threading
-from collections import Counter
+import itertools
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,8 @@ from procedures_project.embedded import HOST
 from tests.deploy.site import NAME, NGINX, Site, running_site
 from tests.factories import body
 from tests.faults.threads import Threads
-from tests.processes import run_python
+from tests.next_tree import make_next_tree
+from tests.processes import eventually, run_python
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
@@ -83,32 +85,70 @@ def test_a_body_beyond_all_bounds_does_not_reach_the_service(site: Site) -> None
     assert answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
-def test_while_one_instance_after_the_other_is_restarted_no_request_fails(site: Site) -> None:
-    answers: Counter[str] = Counter()
-    written = threading.Lock()
-    with site.client("author") as author, site.client("viewer") as viewer:
-        author.post("/procedures", json=body("restarted"))
+class RunReader:
+    """Somebody who polls one run, and keeps what was answered.
 
-        def read() -> None:
-            answer = viewer.get("/procedures")
-            answers[f"read {answer.status_code}"] += 1
+    Attributes:
+        statuses: How often each status was answered.
+        shapes: For each fingerprint in an entity tag, how many decimals the instants in its bodies have.
+    """
+
+    def __init__(self, client: httpx.Client, path: str) -> None:
+        self.statuses: Counter[int] = Counter()
+        self.shapes: dict[str, set[int]] = defaultdict(set)
+        self._client = client
+        self._path = path
+        self._bodies: dict[str, bytes] = {}
+        self._tag = ""
+        self._last_seq = 0
+
+    def read(self) -> None:
+        """Ask whether there is something new, and hold the answer against those before it."""
+        answer = self._client.get(self._path, headers={"If-None-Match": self._tag, "Accept-Encoding": "identity"})
+        self.statuses[answer.status_code] += 1
+        if answer.status_code != HTTPStatus.OK:
+            return
+        self._tag = answer.headers["ETag"]
+        assert self._bodies.setdefault(self._tag, answer.content) == answer.content, "one tag for two bodies"
+        run = answer.json()
+        assert run["last_seq"] >= self._last_seq, "a read went back"
+        self._last_seq = run["last_seq"]
+        self.shapes[self._tag.strip('"').partition("-")[2]].add(len(run["started_at"].partition(".")[2]) - 1)
+
+    def has_seen(self, *decimals: int) -> bool:
+        """Tell whether there were bodies of just these shapes, each under a fingerprint of its own."""
+        return sorted(self.shapes.values(), key=min) == [{count} for count in decimals]
+
+
+def test_while_one_instance_after_the_other_is_upgraded_no_request_fails_and_no_body_is_mistaken(
+    site: Site, tmp_path: Path
+) -> None:
+    next_tree = make_next_tree(tmp_path / "next")
+    written: Counter[int] = Counter()
+    with site.client("author") as author, site.client("operator") as operator, ExitStack() as stack:
+        author.post("/procedures", json=body("upgraded"))
+        path = f"/runs/{operator.post('/runs', json={'procedure': 'upgraded'}).json()['id']}"
+        readers = [RunReader(stack.enter_context(site.client("viewer")), path) for _ in range(2)]
+        verbs = itertools.cycle(["pause", "resume"])
 
         def write() -> None:
-            with written:
-                answer = author.put(
-                    "/procedures/restarted", json=body("restarted", tags=[f"n-{sum(answers.values())}"]),
-                    headers={"If-Match": "*"},
-                )  # fmt: skip
-                answers[f"write {answer.status_code}"] += 1
+            tags = [f"n-{written.total()}"]
+            changed = author.put("/procedures/upgraded", json=body("upgraded", tags=tags), headers={"If-Match": "*"})
+            written.update([changed.status_code, operator.post(f"{path}/{next(verbs)}", json={}).status_code])
+            clients.ending.wait(0.05)  # a run takes no more than 1,000 events
 
         clients = Threads()
-        for work in (read, read, write):
+        for work in (write, *(reader.read for reader in readers)):
             clients.start(work)
-        for instance in site.instances:
-            instance.restart()
-        clients.go_on(0.5)
+        first, second = site.instances
+        first.upgrade(next_tree)
+        eventually(lambda: all(reader.has_seen(3, 6) for reader in readers))
+        second.upgrade(next_tree)
+        for reader in readers:
+            reader.shapes.clear()
+        eventually(lambda: all(reader.has_seen(6) for reader in readers))
         clients.end()
         clients.raise_failures()
 
-    assert set(answers) == {"read 200", "write 200"}
-    assert min(answers.values()) > 10
+    assert written.keys() == {HTTPStatus.OK}
+    assert [reader.statuses.keys() - {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED} for reader in readers] == [set(), set()]

@@ -1,37 +1,20 @@
 """Two trees side by side, as in a rolling deploy: code that writes bodies differently shares none of them."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests import PROJECT_DIR
 from tests.beside import server_beside
+from tests.next_tree import make_next_tree
 from tests.system.demo import Demo
 
-PACKAGES = ("access", "console", "procedures", "procedures_project", "rest", "runs", "versioned_cache")
-
 
 @pytest.fixture
-def next_tree(tmp_path: Path) -> Path:
-    """A tree whose instants in runs have microseconds."""
-    tree = tmp_path / "next"
-    for package in PACKAGES:
-        shutil.copytree(PROJECT_DIR / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(PROJECT_DIR / "manage.py", tree)
-    bodies = tree / "runs" / "bodies.py"
-    source = bodies.read_text()
-    assert source.count("HH24:MI:SS.MS") == 1
-    bodies.write_text(source.replace("HH24:MI:SS.MS", "HH24:MI:SS.US"))
-    return tree
-
-
-@pytest.fixture
-def next_server(demo: Demo, next_tree: Path, tmp_path: Path) -> Iterator[httpx.Client]:
+def next_server(demo: Demo, tmp_path: Path) -> Iterator[httpx.Client]:
     """A client of the changed code, on the stores of the demo."""
-    with server_beside(demo, tmp_path, source=next_tree) as server:
+    with server_beside(demo, tmp_path, source=make_next_tree(tmp_path / "next")) as server:
         yield server.client
 
 
