@@ -137,16 +137,21 @@ def test_while_one_instance_after_the_other_is_upgraded_no_request_fails_and_no_
             written.update([changed.status_code, operator.post(f"{path}/{next(verbs)}", json={}).status_code])
             clients.ending.wait(0.05)  # a run takes no more than 1,000 events
 
+        def all_have_seen(*decimals: int) -> bool:
+            clients.raise_failures()
+            return all(reader.has_seen(*decimals) for reader in readers)
+
         clients = Threads()
+        stack.callback(clients.end)
         for work in (write, *(reader.read for reader in readers)):
             clients.start(work)
         first, second = site.instances
         first.upgrade(next_tree)
-        eventually(lambda: all(reader.has_seen(3, 6) for reader in readers))
+        eventually(lambda: all_have_seen(3, 6))
         second.upgrade(next_tree)
         for reader in readers:
             reader.shapes.clear()
-        eventually(lambda: all(reader.has_seen(6) for reader in readers))
+        eventually(lambda: all_have_seen(6))
         clients.end()
         clients.raise_failures()
 

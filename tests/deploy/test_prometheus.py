@@ -9,6 +9,7 @@ import yaml
 
 from procedures_project.embedded import HOST
 from tests.beside import server_beside
+from tests.clocks import LIBRARIES, clock_off_by
 from tests.deploy.prometheus import FOLDER, PROMETHEUS, Prometheus, running_prometheus
 from tests.faults.threads import Threads
 from tests.processes import eventually, frozen_with_children, run_python, service_environment
@@ -150,13 +151,16 @@ def test_a_stale_body_is_seen(prometheus: Prometheus, demo: Demo, tmp_path: Path
         prometheus.await_alert("StaleBodyFound")
 
 
-def test_a_disk_that_is_full_of_logs_is_seen(demo: Demo, tmp_path: Path) -> None:
+def test_a_disk_that_is_full_of_logs_and_a_clock_that_is_off_are_seen(demo: Demo, tmp_path: Path) -> None:
+    faults = {"LogLinesDropped"} | ({"ClockOff"} if LIBRARIES else set())
+    clock = clock_off_by(-15) if LIBRARIES else {}
     with (
-        server_beside(demo, tmp_path, redirection="2>/dev/full") as server,
+        server_beside(demo, tmp_path, redirection="2>/dev/full", **clock) as server,
         running_prometheus(tmp_path / "prometheus", server.client.base_url.netloc.decode()) as prometheus,
     ):
         server.client.get("/procedures")
-        prometheus.await_alert("LogLinesDropped")
+        for name in faults:
+            prometheus.await_alert(name)
 
 
 def test_a_frozen_postgresql_and_full_threads_are_seen(prometheus: Prometheus, demo: Demo) -> None:

@@ -10,11 +10,11 @@ import psycopg
 import pytest
 
 from procedures_project.embedded import embedded_servers
+from tests.clocks import LIBRARIES, clock_off_by
 from tests.factories import body
 from tests.faults.services import Service, serving
 from tests.samples import Samples
 
-LIBRARIES = [*Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")]
 pytestmark = pytest.mark.skipif(not LIBRARIES, reason="libfaketime is not installed: apt-get install libfaketime")
 
 MINUTES = 15
@@ -49,8 +49,7 @@ def world(tmp_path: Path, minutes: int) -> Iterator[World]:
         service = stack.enter_context(
             serving(
                 tmp_path, url, ready="degraded",
-                DATABASE_URL=url, REDIS_URL=servers.redis_url,
-                LD_PRELOAD=str(LIBRARIES[0]), FAKETIME=f"{minutes:+}m", FAKETIME_DONT_FAKE_MONOTONIC="1",
+                DATABASE_URL=url, REDIS_URL=servers.redis_url, **clock_off_by(minutes),
             )
         )  # fmt: skip
         yield World(service, url)
