@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -153,7 +154,7 @@ def test_a_stale_body_is_seen(prometheus: Prometheus, demo: Demo, tmp_path: Path
 
 def test_a_disk_that_is_full_of_logs_and_a_clock_that_is_off_are_seen(demo: Demo, tmp_path: Path) -> None:
     faults = {"LogLinesDropped"} | ({"ClockOff"} if LIBRARIES else set())
-    clock = clock_off_by(-15) if LIBRARIES else {}
+    clock: dict[str, Any] = clock_off_by(-15) if LIBRARIES else {}
     with (
         server_beside(demo, tmp_path, redirection="2>/dev/full", **clock) as server,
         running_prometheus(tmp_path / "prometheus", server.client.base_url.netloc.decode()) as prometheus,
