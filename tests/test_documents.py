@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.core.management import get_commands
+from django.core.management import get_commands, load_command_class
 
 from tests import PROJECT_DIR
 
+PROJECTS_COMMANDS = {name: app for name, app in get_commands().items() if isinstance(app, str)}
 DOCUMENTS = sorted(
     [*PROJECT_DIR.glob("*.md"), *(PROJECT_DIR / "docs").rglob("*.md"), *(PROJECT_DIR / "benchmarks").rglob("*.md")]
 )
@@ -21,6 +22,7 @@ ANY_FOLDER = f"(?:{'|'.join(FOLDERS)})"
 # In backticks: a file or a folder, with or without its suffix, or a name in a module (`runs/views.commit`).
 PATH = re.compile(rf"`({ANY_FOLDER}/[\w./-]+)`")
 PATH_OF_A_MODULE = re.compile(rf"(?<![\w/-])({ANY_FOLDER}/[\w/]+\.py)\b")
+NO_DEFAULT = "\N{EN DASH}"  # in tables
 NOTE = re.compile(r"Note \[([^\]\n]+)\]")
 HEADING_OF_A_NOTE = re.compile(r"^### Note \[(.+)\]$", re.MULTILINE)
 
@@ -108,3 +110,32 @@ def test_every_command_that_is_named_exists(path: Path) -> None:
     named = set(re.findall(r"manage\.py\s+([a-z]\w+)", text_of(path)))
 
     assert named - get_commands().keys() - {"demo"} == set()
+
+
+@each_document
+def test_every_option_of_a_command_exists(path: Path) -> None:
+    for name, rest in re.findall(r"manage\.py ([a-z]\w+)((?: +[\w\[\]./:=\"-]+)*)", text_of(path)):
+        if name in PROJECTS_COMMANDS:
+            parser = load_command_class(PROJECTS_COMMANDS[name], name).create_parser("manage.py", name)
+            options = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", rest))
+            assert options - parser._option_string_actions.keys() == set(), name
+
+
+def test_the_index_leads_to_every_document() -> None:
+    index = PROJECT_DIR / "docs" / "README.md"
+    linked = {(index.parent / target).resolve() for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", text_of(index))}
+    pages = {path for path in (PROJECT_DIR / "docs").rglob("*.md") if path != index}
+
+    assert {page for page in pages if page not in linked and page.parent not in linked} == set()
+
+
+def test_every_setting_has_its_default_and_a_reason_to_change_it() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| (.*?) \| (.+) \|$", text_of(PROJECT_DIR / "docs" / "operations" / "settings.md"), re.MULTILINE
+    )
+    required, optional = text_of(PROJECT_DIR / ".env.example").split("# --- optional, with their defaults ---")
+    defaults = dict.fromkeys(re.findall(r"^(\w+)=", required, re.MULTILINE), "required")
+    for comment, name, value in re.findall(r"^(# )?([A-Z_]+)=(.*)$", optional, re.MULTILINE):
+        defaults[name] = NO_DEFAULT if comment or not value else value
+
+    assert [(name, default) for name, default, _reason in rows] == list(defaults.items())

@@ -15,7 +15,9 @@ from tests import PROJECT_DIR
 PROMTOOL = shutil.which("promtool")
 RULES = PROJECT_DIR / "deploy" / "prometheus" / "rules"
 GRAFANA = PROJECT_DIR / "deploy" / "grafana"
-BOOK = (PROJECT_DIR / "docs" / "operations.md").read_text(encoding="utf-8")
+OPERATIONS = (PROJECT_DIR / "docs" / "operations.md").read_text(encoding="utf-8")
+PLAYBOOKS = (PROJECT_DIR / "docs" / "operations" / "playbooks.md").read_text(encoding="utf-8")
+EXPLAINED = set(re.findall(r"^\| `((?:backend|django)_\w+)` \|", OPERATIONS, re.MULTILINE))
 needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
 
 SERIES = re.compile(r"(?<![\w:])((?:backend|django)_[a-z_]+)")
@@ -87,34 +89,30 @@ def test_the_ordinary_hour_has_what_an_alert_looks_at(alert: dict[str, Any]) -> 
 def test_an_alert_says_how_bad_it_is_and_where_to_read_on(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in {"critical", "warning", "info"}
     assert alert["annotations"].keys() == {"summary", "description", "runbook_url"}
-    assert alert["annotations"]["runbook_url"] == f"docs/operations.md#{alert['alert'].lower()}"
+    assert alert["annotations"]["runbook_url"] == f"docs/operations/playbooks.md#{alert['alert'].lower()}"
 
 
 def test_each_alert_has_a_playbook_and_each_playbook_an_alert() -> None:
-    section = BOOK.split("\n## Alerts\n")[1].split("\n## ")[0]
-
-    assert re.findall(r"^#### (\w+)$", section, re.MULTILINE) == [alert["alert"] for alert in ALERTS]
-    for playbook in section.split("\n#### ")[1:]:
+    assert re.findall(r"^## (\w+)$", PLAYBOOKS, re.MULTILINE) == [alert["alert"] for alert in ALERTS]
+    for playbook in PLAYBOOKS.split("\n## ")[1:]:
         assert "**Means**" in playbook
         assert "**Do**" in playbook or "**do**" in playbook
 
 
 def test_every_series_that_is_asked_for_is_explained() -> None:
-    explained = set(re.findall(r"^\| `((?:backend|django)_\w+)` \|", BOOK, re.MULTILINE))
     asked = set().union(*map(series_of, ALERTS), *map(series_in, RECORDED.values()))
 
-    assert {PARTS.sub("", name) if name not in explained else name for name in asked} - explained == set()
+    assert {PARTS.sub("", name) if name not in EXPLAINED else name for name in asked} - EXPLAINED == set()
 
 
 def test_dashboards_ask_for_what_is_explained_and_name_the_provisioned_source() -> None:
-    explained = set(re.findall(r"^\| `((?:backend|django)_\w+)` \|", BOOK, re.MULTILINE))
     source = yaml.safe_load((GRAFANA / "provisioning" / "datasources" / "prometheus.yml").read_text(encoding="utf-8"))
 
     for dashboard in GRAFANA.glob("dashboards/*.json"):
         panels = [panel for panel in json.loads(dashboard.read_text(encoding="utf-8"))["panels"] if "targets" in panel]
         asked = {name for panel in panels for target in panel["targets"] for name in series_in(target["expr"])}
         assert panels
-        assert {PARTS.sub("", name) if name not in explained else name for name in asked} - explained == set()
+        assert {PARTS.sub("", name) if name not in EXPLAINED else name for name in asked} - EXPLAINED == set()
         assert {panel["datasource"]["uid"] for panel in panels} == {source["datasources"][0]["uid"]}
 
 

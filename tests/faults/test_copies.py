@@ -1,8 +1,13 @@
-"""Copies of a database: whatever way they were made, triggers fire in them, and what they lack is found."""
+"""Copies of a database: whatever way they were made, triggers fire in them, and what they lack is found.
 
+One way is that of docs/operations/backup.md, whose commands are run.
+"""
+
+import re
 import secrets
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,26 +19,45 @@ import pytest
 from procedures_project.embedded import embedded_servers
 from tests import PROJECT_DIR
 from tests.factories import body
-from tests.faults.services import restarted, serving
+from tests.faults.services import Service, restarted, serving
 from tests.processes import eventually, run_python
 
 REPLICA = {"PGOPTIONS": "-c session_replication_role=replica"}
+PAGE = (PROJECT_DIR / "docs" / "operations" / "backup.md").read_text(encoding="utf-8")
+BACK_UP, LOAD, LOOK = map(textwrap.dedent, re.findall(r"^ *```sh\n(.*?)^ *```", PAGE, re.DOTALL | re.MULTILINE))
 
 
 class Source:
-    """A database with a procedure and a run in it, and the server that it is in."""
+    """A database with a procedure and a run in it, the server that it is in, and the service that works with it.
 
-    def __init__(self, url: str, binaries: Path, folder: Path, environment: dict[str, str]) -> None:
+    Attributes:
+        run_path: Where the run is.
+    """
+
+    def __init__(self, url: str, binaries: Path, folder: Path, service: Service, run_path: str) -> None:
         self.url = url
         self.folder = folder
         self._binaries = binaries
-        self.environment = environment
+        self.service = service
+        self.environment = service.environment
+        self.run_path = run_path
 
     def tool(self, name: str, *arguments: str, **variables: str) -> None:
         """Run one of PostgreSQL's programs."""
         subprocess.run(
             [self._binaries / name, *arguments], check=True, capture_output=True, env={"LC_ALL": "C"} | variables
         )
+
+    def paste(self, *commands: str, **variables: str) -> str:
+        """Run commands of a document, and return what they print."""
+        programs = [str(Path(sys.executable).parent), str(self._binaries), "/usr/bin", "/bin"]
+        pasted = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", "".join(commands)],
+            cwd=PROJECT_DIR, env=self.environment | {"PATH": ":".join(programs)} | variables,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert pasted.returncode == 0, pasted.stderr
+        return pasted.stdout
 
     def new_database(self) -> str:
         """Make an empty database in the same server, and return its URL."""
@@ -70,9 +94,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
         urls = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
         with serving(folder, servers.database_url, **urls) as service:
             assert service.post("/procedures", body("gibson")).status_code == 201
-            run = service.post("/runs", {"procedure": "gibson"}).json()["id"]
-            assert service.post(f"/runs/{run}/steps/measure/commit", {}).status_code == 201
-        yield Source(servers.database_url, Path(servers.postgres.argv[0]).parent, folder, service.environment)
+            path = f"/runs/{service.post('/runs', {'procedure': 'gibson'}).json()['id']}"
+            assert service.post(f"{path}/steps/measure/commit", {}).status_code == 201
+            yield Source(servers.database_url, Path(servers.postgres.argv[0]).parent, folder, service, path)
 
 
 def plain(source: Source, copy: str) -> None:
@@ -140,6 +164,25 @@ def test_a_restored_copy_lacks_nothing(source: Source, restore: Callable[[Source
 
     assert source.command(copy, "check_database") == (0, ["No faults."])
     assert_alive(source, copy)
+
+
+def test_after_the_documented_restore_the_service_shows_what_was_backed_up_and_no_later_body(
+    source: Source, tmp_path: Path
+) -> None:
+    restored_url = psycopg.conninfo.make_conninfo(source.url, dbname="procedures_restored")
+    variables = {"BACKUP": str(tmp_path / "dump"), "RESTORED_URL": restored_url}
+    kept = source.service.get(source.run_path).content
+
+    said = source.paste(BACK_UP, **variables)
+    assert source.service.post(f"{source.run_path}/steps/incubate/commit", {}).status_code == 201
+    assert source.service.get(source.run_path).json()["last_seq"] == 3
+    said_of_the_copy = source.paste(LOAD, LOOK, **variables)
+
+    assert said.startswith("No faults. Runs checked: 1, events: 2.")
+    assert said_of_the_copy.endswith(said)
+    stores = {"DATABASE_URL": restored_url, "REDIS_URL": source.environment["REDIS_URL"]}
+    with serving(tmp_path, restored_url, **stores) as service:
+        assert service.get(source.run_path).content == kept
 
 
 def test_what_disable_triggers_leaves_behind_is_found_and_mended(source: Source) -> None:
