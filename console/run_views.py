@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST, require_safe
 from access.rights import Right
 from console.pages import actor_of, page
 from console.run_pages import RunPage, page_of_run
-from console.step_forms import blank_form, body_of, form_of_event, refused_form
+from console.step_forms import blank_form, body_of, form_of_event, refused_form, text_of
 from rest import timestamps
 from rest.fields import StrictSerializer
 from rest.idempotency import UNKEYED, RequestIdentity, fingerprint_of
@@ -122,7 +122,7 @@ def change_run(request: HttpRequest, run_id: UUID, verb: str) -> HttpResponse:
     if verb not in RUN_VERBS:
         raise NOT_FOUND
     action, serializer_class = RUN_VERBS[verb]
-    reason = request.POST.get("reason", "")
+    reason = text_of(request.POST, "reason")
     body = {} if verb == "resume" else {"reason": reason} if reason or verb == "abort" else {}
     action(request=_verb_request(request, run_id, body, serializer_class))
     return _done(request, run_id)
@@ -130,7 +130,7 @@ def change_run(request: HttpRequest, run_id: UUID, verb: str) -> HttpResponse:
 
 def _body_of_step(request: HttpRequest, verb: str, step: Mapping[str, Any]) -> dict[str, Any]:
     if verb == "skip":
-        return {"reason": request.POST.get("reason", "")}
+        return {"reason": text_of(request.POST, "reason")}
     amends = request.POST.get("amends", "")
     return body_of(
         request.POST, step["definition"], amends=int(amends) if verb == "amend" and amends.isdecimal() else None

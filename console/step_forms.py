@@ -24,6 +24,7 @@ DECIMAL = re.compile(rf"[+-]?\d{{1,{MAX_DIGITS}}}(\.\d{{1,{MAX_DIGITS}}})?", re.
 BOOLEANS = {"true": True, "false": False}
 DURATION_PARTS = (("h", "hours"), ("m", "minutes"), ("s", "seconds"))
 FEW_OPTIONS = 7  # as many are shown at once; more in a list to choose from
+ONE_LINE = 200  # characters that fit into one
 
 Definition = Mapping[str, Any]
 """The definition of a step, a slot or a checklist item, as the API serves it."""
@@ -69,6 +70,12 @@ class Input:
         return len(self.definition.get("options", ())) <= FEW_OPTIONS
 
     @property
+    def is_one_line(self) -> bool:
+        """Whether the field of a text is a single line, which keeps no line breaks."""
+        is_short = "pattern" in self.definition or self.definition.get("max_length", ONE_LINE + 1) <= ONE_LINE
+        return is_short and "\n" not in self.typed
+
+    @property
     def may_deviate(self) -> bool:
         """Whether a value outside its limits is recorded, with a reason."""
         return self.definition.get("out_of_range") == "deviation"
@@ -106,14 +113,19 @@ def body_of(form: QueryDict, step: Definition, *, amends: int | None = None) -> 
         "deviations": [
             {"slot": slot["key"], "reason": reason}
             for slot in step["slots"]
-            if (reason := form.get(DEVIATION + slot["key"], ""))
+            if (reason := text_of(form, DEVIATION + slot["key"]))
         ],
-        "note": form.get("note") or None,
+        "note": text_of(form, "note") or None,
         "performed_at": _instant_of(form, "performed_at"),
     }
     if amends is not None:
-        body |= {"amends": amends, "reason": form.get("reason", "")}
+        body |= {"amends": amends, "reason": text_of(form, "reason")}
     return body
+
+
+def text_of(form: QueryDict, name: str) -> str:
+    """Return what was typed into a field. Browsers send line breaks as CRLF (HTML, "form submission"); we record LF."""
+    return form.get(name, "").replace("\r\n", "\n")
 
 
 def _value_of(form: QueryDict, slot: Definition) -> Any:
@@ -127,7 +139,7 @@ def _value_of(form: QueryDict, slot: Definition) -> Any:
         case SlotType.DATETIME:
             return _instant_of(form, name)
         case SlotType.TEXT:
-            return form.get(name) or None
+            return text_of(form, name) or None
         case _:
             return _read(slot["type"], form.get(name, "").strip())
 

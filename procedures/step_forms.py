@@ -27,7 +27,7 @@ SLOT_RULES = {
     "types": {slot_type: sorted(EXTRA_MEMBERS.get(slot_type, ()), key=MEMBER_ORDER.index) for slot_type in SlotType},
     "choices": {"out_of_range": ["reject", "deviation"]},
     "words": {
-        "": "is refused, unless said otherwise",
+        "": "is refused by default",
         "reject": "is refused",
         "deviation": "is a deviation, with a reason",
     },

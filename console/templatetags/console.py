@@ -1,6 +1,6 @@
 """How the console writes instants, durations, values and instructions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -27,14 +27,16 @@ def instant(value: datetime | str | None) -> SafeString | str:
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """Write a duration such as `1 h 05 min`, `3 min 20 s` or `12 s`."""
+    """Write a duration such as `1 h 05 min`, `1 h`, `3 min 20 s`, `3 min` or `12 s`."""
     if seconds is None:
         return NONE
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+        return f"{hours} h {minutes:02} min" if minutes else f"{hours} h"
+    if minutes:
+        return f"{minutes} min {rest:02} s" if rest else f"{minutes} min"
+    return f"{rest} s"
 
 
 @register.filter
@@ -60,6 +62,12 @@ def recorded(slot: Mapping[str, Any], values: Mapping[str, Any]) -> str:
         case _:
             text = labels.get(value, str(value))
     return f"{text} {slot['unit']}" if "unit" in slot else text
+
+
+@register.filter
+def label_of(slots: Sequence[Mapping[str, Any]], key: str) -> str:
+    """Write the label of the slot with a key."""
+    return next((slot["label"] for slot in slots if slot["key"] == key), key)
 
 
 @register.filter

@@ -43,7 +43,7 @@ def test_the_review_shows_deviations_amendments_and_skips(browser_of: Browser, r
 
     page = client.get("/console/review?days=1").content.decode()
 
-    assert all(text in page for text in ("Cold oven.", "Misread.", "No time."))
+    assert all(text in page for text in ("deviation of Minutes", "Cold oven.", "Misread.", "No time."))
 
 
 def test_the_review_times_the_steps_of_a_procedure(browser_of: Browser, run: Run) -> None:

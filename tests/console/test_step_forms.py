@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.http import QueryDict
 
-from console.step_forms import body_of, form_of_event, refused_form
+from console.step_forms import Input, body_of, form_of_event, refused_form
 from tests.factories import item, slot, step
 
 OPTIONS = [{"value": "a", "label": "Alpha"}, {"value": "b", "label": "Beta"}]
@@ -34,6 +34,7 @@ def of(slot_type: str, **members: Any) -> dict[str, Any]:
         ("boolean", "value.it=false", False),
         ("boolean", "value.it=perhaps", "perhaps"),
         ("text", "value.it=+a%20b+", " a b "),
+        ("text", "value.it=first%0D%0Asecond", "first\nsecond"),  # as browsers send two lines
         ("choice", "value.it=a", "a"),
         ("date", "value.it=2026-11-26", "2026-11-26"),
         ("datetime", "value.it=2026-11-26T09:14", "2026-11-26T09:14:00Z"),
@@ -47,6 +48,20 @@ def test_a_field_becomes_the_value_that_a_program_would_send(slot_type: str, typ
 
     assert body["values"] == {"it": value}
     assert type(body["values"]["it"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("members", "typed", "is_one_line"),
+    [
+        ({"max_length": 200}, "a", True),
+        ({"max_length": 201}, "a", False),
+        ({}, "a", False),
+        ({"pattern": "[a-z]+"}, "a", True),
+        ({"pattern": r"[a-z\n]+"}, "a\nb", False),  # one line would lose the break
+    ],
+)
+def test_a_short_text_has_a_field_of_one_line(members: dict[str, Any], typed: str, is_one_line: bool) -> None:
+    assert Input(slot("it", "text", **members), "value.it", typed=typed).is_one_line == is_one_line
 
 
 @pytest.mark.parametrize("slot_type", ["integer", "text", "boolean", "multi_choice", "duration", "datetime"])
