@@ -1,28 +1,17 @@
 """A demo, a browser, and people who are signed in."""
 
-import secrets
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, ViewportSize
 
-from tests import PROJECT_DIR
-from tests.processes import service_environment
+from procedures_project.embedded import HOST
+from tests.browser.people import CHROMIUM, give_passwords, running_chromium, sign_in
+from tests.processes import free_port
 from tests.system.demo import Demo, running_demo
 
-CHROMIUM = shutil.which("chromium")
-# Chromium's own traffic has nowhere to go; as root it starts without its sandbox only.
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-ROLES = ("viewer", "operator", "supervisor", "author")
 DESK: ViewportSize = {"width": 1280, "height": 900}
-PASSWORD = secrets.token_urlsafe(12)
 
 SignedIn = Callable[..., Page]
 
@@ -35,17 +24,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def shared_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def dashboard_port() -> int:
+    """The port of a site whose pages may read the service."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def shared_demo(tmp_path_factory: pytest.TempPathFactory, dashboard_port: int) -> Iterator[Demo]:
     """A demo whose people have passwords."""
     folder = tmp_path_factory.mktemp("browser")
-    with running_demo(folder / "data") as demo:
-        environment = service_environment(
-            folder, DATABASE_URL=demo.services["database_url"], REDIS_URL=demo.services["redis_url"], INSECURE_HTTP="1"
-        )
-        subprocess.run(
-            [sys.executable, "-m", "tests.browser.passwords", *ROLES],
-            input=PASSWORD, text=True, cwd=PROJECT_DIR, env=environment, check=True,
-        )  # fmt: skip
+    with running_demo(folder / "data", CORS_ALLOWED_ORIGINS=f"http://{HOST}:{dashboard_port}") as demo:
+        give_passwords(demo, folder)
         yield demo
 
 
@@ -59,10 +48,8 @@ def demo(shared_demo: Demo) -> Iterator[Demo]:
 @pytest.fixture(scope="module")  # while it runs, its event loop keeps this thread from asking the database
 def chromium() -> Iterator[Browser]:
     """The browser."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with running_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -73,23 +60,10 @@ def complaints() -> Iterator[list[str]]:
     assert found == []
 
 
-@pytest.fixture(scope="module")
-def sessions(shared_demo: Demo, chromium: Browser) -> dict[str, StorageState]:
-    """The cookies of each person, who has signed in once."""
-    return {role: _sign_in(chromium, shared_demo, role) for role in ROLES}
-
-
-def _sign_in(chromium: Browser, demo: Demo, role: str) -> StorageState:
-    context = chromium.new_context(base_url=demo.base_url)
-    page = context.new_page()
-    page.goto("/")
-    page.get_by_label("Name").fill(role)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("heading", name="My runs").wait_for()
-    state = context.storage_state()
-    context.close()
-    return state
+@pytest.fixture(scope="session")
+def sessions() -> dict[str, StorageState]:
+    """The cookies of those who have signed in so far; each does it once."""
+    return {}
 
 
 @pytest.fixture
@@ -100,6 +74,8 @@ def signed_in(
     contexts: list[BrowserContext] = []
 
     def open_for(role: str, **options: Any) -> Page:
+        if role not in sessions:
+            sessions[role] = sign_in(chromium, demo, role)
         context = chromium.new_context(
             base_url=demo.base_url, storage_state=sessions[role], **{"viewport": DESK, **options}
         )

@@ -1,6 +1,7 @@
-"""Give the people of a demo a password: `python -m tests.browser.passwords NAME…`, which reads it from standard input.
+"""Let the people of a demo sign in: `python -m tests.browser.logins NAME…` gives each the password on standard input.
 
-It runs as a process of its own, whose environment names the demo's database.
+Authors write in the admin, so they become staff. It runs as a process of its own, whose environment names the demo's
+database.
 """
 
 import os
@@ -16,10 +17,13 @@ def main(names: list[str]) -> None:
 
     from django.contrib.auth.models import User  # noqa: PLC0415  # it needs django.setup()
 
+    from access.roles import Role  # noqa: PLC0415  # so does it
+
     password = sys.stdin.read()
     for user in User.objects.filter(username__in=names):
         user.set_password(password)
-        user.save(update_fields=["password"])
+        user.is_staff |= user.groups.filter(name=Role.AUTHOR).exists()
+        user.save(update_fields=["password", "is_staff"])
 
 
 if __name__ == "__main__":
