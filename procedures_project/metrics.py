@@ -6,6 +6,8 @@ from pathlib import Path
 
 import structlog
 from django.conf import settings
+from django.db import connection
+from django_prometheus import db as database_series
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Gauge, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -62,6 +64,14 @@ LOG_LINES_DROPPED = Counter(
 
 for _mode in ("user", "system"):
     CPU_SECONDS.labels(_mode)
+for _series in (
+    database_series.connections_total,
+    database_series.connection_errors_total,
+    database_series.execute_total,
+    database_series.execute_many_total,
+    database_series.query_duration_seconds,
+):
+    _series.labels(connection.alias, connection.vendor)
 
 
 class SlotCollector:

@@ -151,6 +151,11 @@ class RunningCluster:
     replica: Valkey
     url: str
 
+    def serving(self) -> list[Valkey]:
+        """Return the nodes that are primaries at present."""
+        nodes = [*self.primaries, self.replica]
+        return [node for node in nodes if node.client.info("replication")["role"] == "master"]
+
     def owner_of(self, key: str) -> Valkey:
         """Return the node that has a key's slot."""
         slot = key_slot(key.encode())
@@ -170,13 +175,13 @@ class RunningCluster:
     def move_slot_of(self, key: str) -> None:
         """Move a key's slot, and what is in it, to another node, as `redis-cli --cluster reshard` does."""
         slot, source = key_slot(key.encode()), self.owner_of(key)
-        target = next(node for node in self.primaries if node.port != source.port)
+        target = next(node for node in self.serving() if node.port != source.port)
         ids = {node.port: node.client.execute_command("CLUSTER", "MYID").decode() for node in (source, target)}
         target.client.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source.port])
         source.client.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target.port])
         while keys := source.client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100):
             source.client.execute_command("MIGRATE", HOST, target.port, "", 0, 5000, "REPLACE", "KEYS", *keys)
-        for node in (target, source, *self.primaries):
+        for node in (target, source, *self.serving()):
             node.client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[target.port])
 
 

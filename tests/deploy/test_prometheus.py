@@ -67,6 +67,19 @@ def prometheus(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield prometheus
 
 
+@pytest.fixture(scope="module", autouse=True)
+def fired_in_ordinary_use(prometheus: Prometheus, demo: Demo) -> set[str]:
+    """The alerts that fired while people did what they do, before any of these tests broke something.
+
+    Here alerts wait for nothing, so that what a busy machine shows once, they would have waited out.
+    """
+    looks = []
+    for _ in range(10):
+        use(demo)
+        looks.append(prometheus.firing())
+    return set.intersection(*looks[-5:])
+
+
 def command_environment(demo: Demo, folder: Path) -> dict[str, str]:
     """Return what an operator's command needs to count where the server's workers do."""
     return service_environment(
@@ -113,10 +126,8 @@ def test_every_recording_rule_has_data(prometheus: Prometheus) -> None:
     assert [rule["record"] for rule in recorded if not prometheus.query(rule["record"])] == []
 
 
-def test_nothing_fires_while_people_do_what_they_do(prometheus: Prometheus, demo: Demo) -> None:
-    for _ in range(10):
-        use(demo)
-        assert prometheus.firing() == set()
+def test_nothing_fires_while_people_do_what_they_do(fired_in_ordinary_use: set[str]) -> None:
+    assert fired_in_ordinary_use == set()
 
 
 # Faults

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from procedures.caches import FINGERPRINT, PROCEDURE_LIST, PROCEDURES
 from procedures_project.embedded import HOST
@@ -35,6 +35,18 @@ def test_to_connect_takes_no_longer_than_there_is_patience(silent_port: int) -> 
 def test_whoever_has_all_the_time_waits_as_long_as_libpq_says(silent_port: int) -> None:
     with pytest.raises(psycopg.errors.ConnectionTimeout):
         ImpatientConnection.connect(host=HOST, port=silent_port, connect_timeout=2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_was_given_up_is_replaced_between_requests() -> None:
+    with connection.cursor() as cursor:
+        with patience(0.2), pytest.raises(OperationalError, match="has not answered in time"):
+            cursor.execute("SELECT pg_sleep(2)")
+        connection.close_if_unusable_or_obsolete()
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -25,7 +25,7 @@ COPY_TOKEN = """
     SELECT name, user_id, %s, beginning, created_at FROM access_apitoken WHERE digest = %s
 """
 
-BUMP = {"time": 2, "eval": 1, "pttl": 1, "get": 1, "pexpireat": 1}
+BUMP = {"time": 2, "eval": 1, "pttl": 1, "type": 1, "get": 1, "pexpireat": 1}
 """The commands of a bump, without the one that moves the number; the script asks for the time too."""
 
 
