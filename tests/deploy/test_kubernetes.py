@@ -2,6 +2,8 @@
 
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,14 +12,20 @@ import yaml
 from tests import PROJECT_DIR
 
 KUBECTL = shutil.which("kubectl")
+VALIDATE = Path(sys.executable).parent / "kubernetes-validate"
 OVERLAY = PROJECT_DIR / "deploy" / "kubernetes" / "overlays" / "example"
 pytestmark = pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
 
 
 @pytest.fixture(scope="module")
-def manifests() -> dict[str, dict[str, Any]]:
+def built() -> bytes:
+    """What kustomize builds."""
+    return subprocess.run([str(KUBECTL), "kustomize", str(OVERLAY)], capture_output=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def manifests(built: bytes) -> dict[str, dict[str, Any]]:
     """What kustomize builds, by kind."""
-    built = subprocess.run([str(KUBECTL), "kustomize", str(OVERLAY)], capture_output=True, check=True).stdout
     return {manifest["kind"]: manifest for manifest in yaml.safe_load_all(built)}
 
 
@@ -26,6 +34,15 @@ def pods(manifests: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """The specification of each pod."""
     cron = manifests["CronJob"]["spec"]["jobTemplate"]["spec"]
     return [part["template"]["spec"] for part in (manifests["Deployment"]["spec"], manifests["Job"]["spec"], cron)]
+
+
+def test_what_is_built_fits_the_schemas_of_kubernetes(built: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "built.yaml"
+    file.write_bytes(built)
+
+    validated = subprocess.run([VALIDATE, "--strict", "--quiet", file], capture_output=True, text=True, check=False)
+
+    assert validated.returncode == 0, validated.stdout + validated.stderr
 
 
 def test_no_pod_may_do_more_than_the_restricted_standard_allows(pods: list[dict[str, Any]]) -> None:
