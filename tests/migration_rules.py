@@ -61,6 +61,7 @@ def faults_of(steps: Iterable[Operation], app_label: str, before: ProjectState, 
     """
     state = before.clone()
     new_models: set[str] = set()
+    not_valid: set[str] = set()
     for step in steps:
         parts = step.database_operations if isinstance(step, operations.SeparateDatabaseAndState) else [step]
         for part in parts:
@@ -68,6 +69,10 @@ def faults_of(steps: Iterable[Operation], app_label: str, before: ProjectState, 
                 new_models.add(part.name_lower)
             if _model_of(part) in new_models:
                 continue
+            if isinstance(part, postgres.AddConstraintNotValid):
+                not_valid.add(part.constraint.name)
+            elif isinstance(part, postgres.ValidateConstraint) and part.name in not_valid:
+                yield f"{part.describe()}: the lock that adding took is kept meanwhile: in the next migration"
             for fault in _faults_of_part(part, app_label, state, docstring):
                 yield f"{part.describe()}: {fault}"
         step.state_forwards(app_label, state)

@@ -133,6 +133,16 @@ def test_a_table_that_the_migration_makes_has_no_readers_yet(books: ProjectState
     assert "on field(s) title of model book" in fault
 
 
+def test_a_constraint_is_validated_after_the_migration_that_adds_it(books: ProjectState) -> None:
+    adding, validating = postgres.AddConstraintNotValid("book", CHECK), postgres.ValidateConstraint("book", CHECK.name)
+
+    (fault,) = faults_of([adding, validating], "books", books, "Check pages.")
+
+    assert "in the next migration" in fault
+    adding.state_forwards("books", books)
+    assert list(faults_of([validating], "books", books, "Check pages.")) == []
+
+
 def test_the_migrations_of_this_project_keep_the_rules() -> None:
     assert list(faults_of_all(EXCEPTIONS)) == []
 
