@@ -2,16 +2,20 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
+from django.forms.formsets import DELETION_FIELD_NAME
 from django.urls import reverse_lazy
+from django.utils.functional import cached_property
+from rest_framework.exceptions import ValidationError as DRFValidationError
 from rest_framework.serializers import ListSerializer
 
+from procedures.form_renderer import FieldRenderer
 from procedures.models import Revision, Step
 from procedures.serializers import EXTRA_MEMBERS, ChecklistItemSerializer, SlotSerializer
 from procedures.slots import SlotType
@@ -69,7 +73,10 @@ class MembersField(forms.JSONField):
 
 
 class StepForm(forms.ModelForm[Step]):
-    """One step of a draft."""
+    """One step of a draft. There may be hundreds on a page."""
+
+    default_renderer = FieldRenderer()
+    media = forms.Media()  # no widget has any, and Django would ask each of each step
 
     class Meta:
         model = Step
@@ -80,7 +87,7 @@ class StepForm(forms.ModelForm[Step]):
         widgets = {"slots": MembersWidget("slot", SLOT_RULES), "checklist": MembersWidget("item", {})}
         field_classes = dict.fromkeys(("slots", "checklist"), MembersField)
 
-    def __init__(self, *args: Any, context: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, context: dict[Any, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.context = {} if context is None else context
         self.fields["role"].widget = forms.Select(choices=self._roles())
@@ -110,6 +117,27 @@ class StepForm(forms.ModelForm[Step]):
         """Leave uniqueness to the formset: two steps that swap positions would each seem to collide."""
 
 
+class SavedStepField(forms.Field):
+    """The saved step that a form is about, found among those that the formset has read: Django asks for each one."""
+
+    widget = forms.HiddenInput
+
+    def __init__(self, steps: Mapping[str, Step], initial: int | None) -> None:
+        super().__init__(required=False, initial=initial)
+        self._steps = steps
+
+    def to_python(self, value: Any) -> Step | None:
+        if value in self.empty_values:
+            return None
+        try:
+            return self._steps[value]
+        except KeyError:
+            raise ValidationError("There is no such step in this draft.", code="invalid_choice") from None
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return False
+
+
 class StepFormSet(forms.BaseInlineFormSet[Step, Revision, forms.ModelForm[Step]]):
     """The steps of a draft, together. What bounds a whole body bounds all of them.
 
@@ -123,10 +151,19 @@ class StepFormSet(forms.BaseInlineFormSet[Step, Revision, forms.ModelForm[Step]]
         super().__init__(*args, **kwargs)
         self.form_kwargs |= {"context": {}}
 
+    def add_fields(self, form: forms.ModelForm[Step], index: int | None) -> None:
+        super().add_fields(form, index)
+        form.fields["id"] = SavedStepField(self._saved_steps, form.fields["id"].initial)
+
+    @cached_property
+    def _saved_steps(self) -> dict[str, Step]:
+        return {str(step.pk): step for step in self.get_queryset()}
+
     def clean(self) -> None:
         super().clean()
         self._tell_conflict()
-        steps = [form.cleaned_data for form in self.forms if form.is_valid() and form not in self.deleted_forms]
+        staying = (form for form in self.forms if not form.cleaned_data.get(DELETION_FIELD_NAME))
+        steps = [form.cleaned_data for form in staying if form.is_valid()]
         for name in ("position", "key"):
             values = [step[name] for step in steps if name in step]
             if len(set(values)) < len(values):
@@ -149,12 +186,15 @@ def _clean_members(
     what: str,
     members: object,
     serializer_class: type[SlotSerializer | ChecklistItemSerializer],
-    context: dict[str, Any],
+    context: dict[Any, Any],
 ) -> list[Any]:
-    serializer: ListSerializer[Any] = serializer_class(data=members or [], many=True, context=context)  # type: ignore[assignment]
-    if not serializer.is_valid():
-        raise ValidationError([_told(what, members, finding) for finding in findings_of(serializer.errors)])
-    return serializer.validated_data  # type: ignore[no-any-return]
+    if serializer_class not in context:  # made once for all steps
+        context[serializer_class] = serializer_class(many=True, context=context)
+    serializer: ListSerializer[Any] = context[serializer_class]
+    try:
+        return serializer.run_validation(members or [])  # type: ignore[no-any-return]
+    except DRFValidationError as error:
+        raise ValidationError([_told(what, members, finding) for finding in findings_of(error.detail)]) from None
 
 
 def _told(what: str, members: object, finding: Finding) -> str:

@@ -46,6 +46,7 @@ class StepInline(admin.StackedInline[Step, Revision]):
     model = Step
     form = StepForm
     formset = StepFormSet
+    template = "admin/procedures/revision/steps.html"
     formfield_overrides = TEXTS
     extra = 0
     max_num = settings.MAX_STEPS

@@ -4,6 +4,7 @@ What counts is the CPU time of the only worker, as a ratio: nothing is asserted 
 linear in the bytes stays far below the ratio, and what is quadratic in them far above.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -13,11 +14,13 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.procedures.page_forms import form_on
 from tests.system import costs
 from tests.system.demo import Demo
 
 RATIO = 12.0
 OF_DEFINITIONS = 40.0  # a plain one has one step, and 64 KiB have room for a thousand slots
+OF_DRAFTS = 25.0  # a plain one has one step, and the page around it; it may have 200
 OF_LOGINS = 5.0  # a plain one hashes a password, which costs more than all that can be said in a form
 TIMES = 3  # the cheapest of so many counts: what the worker does meanwhile for itself is nobody's cost
 JSON = {"Content-Type": "application/json"}
@@ -43,6 +46,17 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         yield demo
     finally:
         demo.stop()
+
+
+@pytest.fixture(scope="module")
+def administrator(measured: Demo) -> Iterator[httpx.Client]:
+    """A browser in which somebody is signed in who may do everything."""
+    with httpx.Client(base_url=measured.base_url, timeout=60, trust_env=False) as browser:
+        password = json.loads((measured.data_dir / "secrets.json").read_text(encoding="utf-8"))["ADMIN_PASSWORD"]
+        token = form_on(browser.get("/admin/login/").text, "login-form")["csrfmiddlewaretoken"]
+        credentials = {"username": "admin", "password": password, "csrfmiddlewaretoken": token}
+        assert browser.post("/admin/login/", data=credentials).status_code == 302
+        yield browser
 
 
 @pytest.fixture
@@ -187,3 +201,29 @@ def test_no_form_of_nobody_costs_far_more_than_a_plain_one(measured: Demo, meter
         plain = partial(send, (costs.URLENCODED, b"username=x&password=y"))
         costly = {name: partial(send, form) for name, form in costs.FORMS.items()}
         assert too_dear(meter, plain, costly, OF_LOGINS) == {}
+
+
+def draft_of(measured: Demo, browser: httpx.Client, key: str, body: bytes) -> tuple[str, dict[str, str]]:
+    """Publish a definition and start a draft of it; return the path of the draft's page, and the form there."""
+    measured.client("author").post("/procedures", json={"key": key, **json.loads(body)}).raise_for_status()
+    found = re.search(r"/admin/procedures/procedure/\d+/", browser.get(f"/admin/procedures/procedure/?q={key}").text)
+    assert found
+    csrf_token = {"csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+    path = browser.post(f"{found[0]}draft/", data=csrf_token).headers["Location"]
+    return path, form_on(browser.get(path).text, "revision_form")
+
+
+def test_no_draft_costs_far_more_than_a_plain_one(measured: Demo, meter: Meter, administrator: httpx.Client) -> None:
+    get, post = administrator.get, administrator.post
+    path, _ = draft_of(measured, administrator, "plain-draft", costs.PLAIN_DEFINITION)
+    costly_path, form = draft_of(measured, administrator, "costly-draft", costs.DEFINITIONS["as many steps as may be"])
+    deleted = {f"steps-{row}-DELETE": "on" for row in range(199)}
+
+    costly: dict[str, Send] = {
+        "read": partial(get, costly_path),
+        "saved": partial(post, costly_path, data=form),
+        "refused": partial(post, costly_path, data={**form, "title": ""}),
+        "refused, with steps to delete": partial(post, costly_path, data={**form, **deleted, "title": ""}),
+        "opened on something else": partial(post, costly_path, data={**form, "base": ""}),
+    }
+    assert too_dear(meter, partial(get, path), costly, OF_DRAFTS) == {}
