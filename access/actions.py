@@ -10,8 +10,14 @@ from access.models import ApiToken, new_secret
 
 
 def issue_token(*, user: User, name: str, expires_at: datetime | None = None) -> str:
-    """Create a token for `user` and return its secret, which cannot be read again later; for the command line."""
-    return assign_secret(token=ApiToken(user=user, name=name, expires_at=expires_at), actor=None)
+    """Create a token for `user` and return its secret, which cannot be read again later; for the command line.
+
+    Raises:
+        ValidationError: the name is too long, or has no visible character.
+    """
+    token = ApiToken(user=user, name=name, expires_at=expires_at)
+    token.clean_fields(exclude=["digest", "beginning"])  # which come with the secret
+    return assign_secret(token=token, actor=None)
 
 
 @transaction.atomic

@@ -5,7 +5,7 @@ superusers and their tokens are not there for them.
 """
 
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from axes.models import AccessAttempt
 from django.contrib import admin, messages
@@ -13,20 +13,33 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.contrib.auth.models import Group, User
 from django.db import transaction
-from django.db.models import ForeignKey, ManyToManyField, QuerySet
+from django.db.models import CharField, Field, ForeignKey, ManyToManyField, Model, QuerySet
 from django.forms import BooleanField, ModelChoiceField, ModelForm, ModelMultipleChoiceField
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 
 from access.actions import assign_secret, revoke_token, revoke_tokens_of
 from access.admin_lists import ListAdmin
 from access.history import has_acted
 from access.models import ApiToken
+from access.names import check_visible
 from access.reach import groups_within_reach, people_within_reach, permissions_within_reach
+from rest import timestamps
+
+Named = TypeVar("Named", bound=Model)
 
 REVOKE_TOKENS = "revoke_tokens"
 
 admin.site.unregister([User, Group])
+
+
+class NamingAdmin(ListAdmin[Named]):
+    """A model whose short texts are names, in which people must see something."""
+
+    def formfield_for_dbfield(self, db_field: Field[Any, Any], request: HttpRequest, **options: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if field is not None and isinstance(db_field, CharField):
+            field.validators.append(check_visible)
+        return field
 
 
 class PasswordAndTokensForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
@@ -40,7 +53,7 @@ class PasswordAndTokensForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin[User], ListAdmin[User]):
+class PersonAdmin(UserAdmin[User], NamingAdmin[User]):
     """People."""
 
     change_password_form = PasswordAndTokensForm
@@ -60,7 +73,7 @@ class PersonAdmin(UserAdmin[User], ListAdmin[User]):
         response = super().user_change_password(request, id, form_url)
         if response.status_code == HTTPStatus.FOUND and REVOKE_TOKENS in request.POST:
             user, actor = self.get_queryset(request).get(pk=id), cast(User, request.user)
-            count = revoke_tokens_of(user, now=timezone.now(), actor=actor)
+            count = revoke_tokens_of(user, now=timestamps.now(), actor=actor)
             self.message_user(request, f"Revoked tokens: {count}.")
         return response
 
@@ -76,7 +89,7 @@ class PersonAdmin(UserAdmin[User], ListAdmin[User]):
 
 
 @admin.register(Group)
-class RoleAdmin(GroupAdmin, ListAdmin[Group]):
+class RoleAdmin(GroupAdmin, NamingAdmin[Group]):
     """Groups, including the roles. Everybody may see all of them, since they are what steps ask for."""
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
@@ -143,7 +156,7 @@ class ApiTokenAdmin(ListAdmin[ApiToken]):
     def revoke(self, request: HttpRequest, tokens: QuerySet[ApiToken]) -> None:
         """Revoke the selected tokens."""
         for token in tokens:
-            revoke_token(token=token, now=timezone.now(), actor=cast(User, request.user))
+            revoke_token(token=token, now=timestamps.now(), actor=cast(User, request.user))
         self.message_user(request, f"Revoked: {len(tokens)}.")
 
 

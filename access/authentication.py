@@ -1,9 +1,10 @@
 """Bearer tokens over HTTP (RFC 6750), and the users that they belong to.
 
 A process remembers the bearer of a token for a few seconds, so that a cached read does not ask PostgreSQL. A
-revocation, a deactivation or a change of groups takes effect after 5 s at the latest; a token's own expiry is checked
-every time. Only safe requests use what is remembered: for a write, PostgreSQL is asked again. Wrong tokens are *not*
-remembered, so that guessing fills no memory and a fresh token works at once.
+revocation, a deactivation or a change of groups takes effect after 5 s at the latest, and a token's own expiry at once:
+by PostgreSQL's clock, whatever the one of this host says. Only safe requests use what is remembered: for a write,
+PostgreSQL is asked again. Wrong tokens are *not* remembered, so that guessing fills no memory and a fresh token works
+at once.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from typing import Any, cast
 
 from cachetools import TLRUCache
 from django.contrib.auth.models import User
-from django.utils import timezone
+from django.db.models.functions import Now
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS
@@ -40,24 +41,20 @@ class Bearer:
         user: The user, with their permissions loaded.
         token: The token.
         rights: The names of the permissions that the user has.
-        asked_at: When PostgreSQL was asked, in seconds of the process's monotonic clock.
+        ends_at: Until when this may be remembered, in seconds of the process's monotonic clock.
     """
 
     user: User
     token: ApiToken
     rights: frozenset[str]
-    asked_at: float
+    ends_at: float
 
     def may_read(self, view_class: Any) -> bool:
         """Tell whether the user may read from a view set."""
         return view_class.read_right in self.rights
 
-    def is_valid_at(self, instant: datetime) -> bool:
-        """Tell whether the token has not expired."""
-        return self.token.expires_at is None or self.token.expires_at > instant
 
-
-def bearer_of(authorization: str, now: datetime) -> Bearer | None:
+def bearer_of(authorization: str) -> Bearer | None:
     """Ask PostgreSQL whom the token in this Authorization header belongs to.
 
     None if there is no bearer token, or if it is unknown, expired or revoked, or its user is inactive.
@@ -66,13 +63,21 @@ def bearer_of(authorization: str, now: datetime) -> Bearer | None:
     if secret is None:
         return None
     asked_at = time.monotonic()
-    token = ApiToken.objects.with_secret(secret).valid_at(now).select_related("user").first()
+    token = ApiToken.objects.with_secret(secret).valid().annotate(now=Now()).select_related("user").first()
     if token is None:
         return None
+    now: datetime = token.now  # type: ignore[attr-defined]  # annotated
     token_uses.note(token, now)
     # The user caches them, so that later checks do not ask PostgreSQL.
     rights = frozenset(token.user.get_all_permissions())
-    return Bearer(token.user, token, rights, asked_at)
+    return Bearer(token.user, token, rights, asked_at + _seconds_to_remember(token, now))
+
+
+def _seconds_to_remember(token: ApiToken, now: datetime) -> float:
+    """Return for how long a token may be remembered that was asked about at `now`."""
+    if token.expires_at is None:
+        return BEARER_TTL_SECONDS
+    return min(BEARER_TTL_SECONDS, (token.expires_at - now).total_seconds())
 
 
 class Bearers:
@@ -85,19 +90,18 @@ class Bearers:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
         self._by_digest: TLRUCache[str, Bearer] = TLRUCache(
-            MAX_BEARERS, ttu=lambda _digest, bearer, _now: bearer.asked_at + BEARER_TTL_SECONDS, timer=clock
+            MAX_BEARERS, ttu=lambda _digest, bearer, _now: bearer.ends_at, timer=clock
         )
 
-    def remembered(self, authorization: str, now: datetime) -> Bearer | None:
+    def remembered(self, authorization: str) -> Bearer | None:
         """Return the bearer who sends this Authorization header, if it is remembered. Does not ask PostgreSQL."""
         with self._lock:
-            bearer = self._by_digest.get(_digest_of(authorization))
-        return bearer if bearer is not None and bearer.is_valid_at(now) else None
+            return self._by_digest.get(_digest_of(authorization))
 
-    def recent(self, authorization: str, now: datetime) -> Bearer | None:
+    def recent(self, authorization: str) -> Bearer | None:
         """Return the bearer who sends this Authorization header, as of at most 5 s ago; None if it is not valid."""
-        bearer = self.remembered(authorization, now)
-        if bearer is None and (bearer := bearer_of(authorization, now)) is not None:
+        bearer = self.remembered(authorization)
+        if bearer is None and (bearer := bearer_of(authorization)) is not None:
             with self._lock:
                 self._by_digest[_digest_of(authorization)] = bearer
         return bearer
@@ -137,18 +141,18 @@ def bearer_in(meta: Mapping[str, Any]) -> Bearer | None:
     Raises:
         TOO_MANY_REQUESTS: too many others from this address were wrong, and so is this one.
     """
-    authorization, now = meta.get(HEADER, ""), timezone.now()
+    authorization = meta.get(HEADER, "")
     secret = _secret_in(authorization)
     if secret is None:
         return None
-    wrong_tokens.check(secret, counted_address(meta), now)
-    return bearer_of(authorization, now)
+    wrong_tokens.check(secret, counted_address(meta))
+    return bearer_of(authorization)
 
 
 def remembered_bearer(meta: Mapping[str, Any]) -> Bearer | None:
     """Return who sends a request, given its headers in WSGI form, if this process remembers the bearer."""
     authorization = meta.get(HEADER)
-    return None if authorization is None else bearers.remembered(authorization, timezone.now())
+    return None if authorization is None else bearers.remembered(authorization)
 
 
 def actor_of(request: Request) -> User:
@@ -158,12 +162,12 @@ def actor_of(request: Request) -> User:
 
 def _bearer_of(request: Request, authorization: str) -> Bearer | None:
     """Return who sends a request. A wrong token is counted, and refused if there were too many."""
-    now, may_be_remembered = timezone.now(), request.method in SAFE_METHODS
-    if may_be_remembered and (bearer := bearers.remembered(authorization, now)):
+    may_be_remembered = request.method in SAFE_METHODS
+    if may_be_remembered and (bearer := bearers.remembered(authorization)):
         return bearer
     address = counted_address(request.META)
-    wrong_tokens.check(_secret_in(authorization) or "", address, now)
-    bearer = (bearers.recent if may_be_remembered else bearer_of)(authorization, now)
+    wrong_tokens.check(_secret_in(authorization) or "", address)
+    bearer = (bearers.recent if may_be_remembered else bearer_of)(authorization)
     if bearer is None:
         wrong_tokens.count(address)
     return bearer

@@ -2,12 +2,13 @@
 
 import hashlib
 import secrets
-from datetime import datetime
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
+from django.db.models.functions import Now
+
+from access.names import check_visible
 
 TOKEN_PREFIX = "prc_"  # noqa: S105  # no secret: lets secret scanners recognise a leaked token
 SECRET_BYTES = 32  # 256 random bits cannot be guessed, so they need no slow hash (NIST SP 800-63B §5.1.1)
@@ -27,10 +28,10 @@ def new_secret() -> str:
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     """Queries for tokens."""
 
-    def valid_at(self, instant: datetime) -> "ApiTokenQuerySet":
-        """Return the tokens that are valid at `instant`."""
+    def valid(self) -> "ApiTokenQuerySet":
+        """Return the tokens that are valid now, by PostgreSQL's clock."""
         return self.filter(
-            Q(expires_at__isnull=True) | Q(expires_at__gt=instant), revoked_at__isnull=True, user__is_active=True
+            Q(expires_at__isnull=True) | Q(expires_at__gt=Now()), revoked_at__isnull=True, user__is_active=True
         )
 
     def with_secret(self, secret: str) -> "ApiTokenQuerySet":
@@ -41,13 +42,15 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 class ApiToken(models.Model):
     """Lets a program or a device act as a user. The secret itself is shown once and never stored."""
 
-    name = models.CharField(max_length=100, help_text="Where the token is used, such as “theatre 4 tablet”.")
+    name = models.CharField(
+        max_length=100, validators=[check_visible], help_text="Where the token is used, such as “theatre 4 tablet”."
+    )
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="api_tokens")
     digest = models.CharField(max_length=64, unique=True, editable=False)
     beginning = models.CharField(
         max_length=len(TOKEN_PREFIX) + DIGITS_SHOWN, editable=False, help_text="To recognise the token by."
     )
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
     expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: never.")
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="To within ten minutes.")

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from rest_framework import serializers
 
+from access.names import name_of
 from access.policies import READS, WRITES
 from access.rights import Right
 from rest.fields import InstantField
@@ -47,7 +48,7 @@ def me(user: User, token: object) -> dict[str, Any]:
     """Return who sends a request with this token."""
     return {
         "user": user,
-        "name": user.get_full_name() or user.username,
+        "name": name_of(user),
         "roles": sorted(group.name for group in user.groups.all()),
         "rights": {right.name.lower(): user.has_perm(right) for right in Right},
         "token": token,

@@ -9,7 +9,6 @@ token that was just issued works after five seconds at the latest.
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
 
 from django.db.models.functions import Left
 
@@ -37,12 +36,12 @@ class ValidTokens:
         self._asked_at = float("-inf")
         self._beginnings: frozenset[str] = frozenset()
 
-    def may_have(self, digest: str, now: datetime) -> bool:
+    def may_have(self, digest: str) -> bool:
         """Tell whether a token with this digest may be valid."""
         with self._lock:
             if self._clock() - self._asked_at >= COPY_SECONDS:
                 asked_at = self._clock()
-                beginnings = ApiToken.objects.valid_at(now).values_list(Left("digest", DIGITS_COPIED), flat=True)
+                beginnings = ApiToken.objects.valid().values_list(Left("digest", DIGITS_COPIED), flat=True)
                 self._beginnings = frozenset(beginnings.order_by()[: MAX_COPIED + 1])
                 self._asked_at = asked_at
             return digest[:DIGITS_COPIED] in self._beginnings or len(self._beginnings) > MAX_COPIED
@@ -60,14 +59,14 @@ class WrongTokens:
         self._limiter = RateLimiter(policy, clock) if policy.quota else None
         self._valid_tokens = ValidTokens(clock)
 
-    def check(self, secret: str, address: str | None, now: datetime) -> None:
+    def check(self, secret: str, address: str | None) -> None:
         """Let a token through to be checked.
 
         Raises:
             TOO_MANY_REQUESTS: the token is wrong, and so were too many others. PostgreSQL was not asked about it.
         """
         exceeded = self._limiter.exceeded(address) if self._limiter else None
-        if exceeded and not self._valid_tokens.may_have(digest_of(secret), now):
+        if exceeded and not self._valid_tokens.may_have(digest_of(secret)):
             metrics.REQUESTS_LIMITED.labels(exceeded.policy.name).inc()
             raise too_many_requests("This token is wrong, and too many wrong tokens came from this address.", exceeded)
 

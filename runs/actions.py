@@ -17,6 +17,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from uuid_utils.compat import uuid7
 
+from access.names import name_of
 from access.rights import Right, require, require_role
 from procedures.models import Ordering, Procedure, ProcedureStatus, Revision, Step
 from rest.findings import Finding
@@ -213,11 +214,6 @@ def abort_run(*, request: VerbRequest) -> Outcome:
         Exception: as for `pause_run`, but never RUN_TOO_LONG: every run can be ended.
     """
     return _record_about_run(request, EventKind.ABORT, [RunStatus.IN_PROGRESS, RunStatus.PAUSED], Right.ABORT_RUNS)
-
-
-def name_of(user: User) -> str:
-    """Return the name that the ledger records for a person."""
-    return user.get_full_name() or user.username
 
 
 def _checked_early(request: VerbRequest, step_key: str) -> Callable[[Step], Sequence[Finding]]:

@@ -9,9 +9,11 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from access.names import name_of
 from console.markdown import html_of
 
 register = template.Library()
+register.filter("name", name_of)
 
 NONE = "–"  # noqa: RUF001  # a dash of the right length for a table
 

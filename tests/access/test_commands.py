@@ -33,3 +33,13 @@ def test_create_token_requires_a_name() -> None:
 
     with pytest.raises(CommandError, match="--name"):
         call_command("create_token", "mkoch")
+
+
+@pytest.mark.parametrize("name", ["", "\u3164", "x" * 101])
+def test_create_token_refuses_a_name_that_says_nothing_or_too_much(name: str) -> None:
+    User.objects.create_user("mkoch")
+
+    with pytest.raises(CommandError, match=r"^--name: "):
+        call_command("create_token", "mkoch", "--name", name)
+
+    assert not ApiToken.objects.exists()

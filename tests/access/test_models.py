@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from access.actions import issue_token, revoke_token
 from access.models import ApiToken, new_secret
+from rest import timestamps
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +22,7 @@ def mkoch() -> User:
 
 
 def is_valid(secret: str) -> bool:
-    return ApiToken.objects.with_secret(secret).valid_at(timezone.now()).exists()
+    return ApiToken.objects.with_secret(secret).valid().exists()
 
 
 def test_a_secret_is_long_and_recognisable_as_a_leak() -> None:
@@ -65,14 +66,16 @@ def test_revoking_again_keeps_the_first_instant(mkoch: User) -> None:
     assert token.revoked_at == first_instant
 
 
-def test_a_token_ends_at_the_instant_of_its_expiry(mkoch: User) -> None:
-    now = timezone.now()
-    secret = issue_token(user=mkoch, name="tablet", expires_at=now)
+@pytest.mark.parametrize(("left", "expected"), [(timedelta(minutes=1), True), (timedelta(0), False)])
+def test_a_token_ends_at_the_instant_of_its_expiry(mkoch: User, left: timedelta, expected: bool) -> None:
+    assert is_valid(issue_token(user=mkoch, name="tablet", expires_at=timestamps.now() + left)) is expected
 
-    tokens = ApiToken.objects.with_secret(secret)
 
-    assert tokens.valid_at(now - timedelta(microseconds=1)).exists()
-    assert not tokens.valid_at(now).exists()
+def test_postgresql_says_when_a_token_was_issued(mkoch: User) -> None:
+    before = timestamps.now()
+    issue_token(user=mkoch, name="tablet")
+
+    assert before <= ApiToken.objects.get().created_at <= timezone.now()
 
 
 def test_a_token_of_an_inactive_user_is_not_valid(mkoch: User) -> None:

@@ -14,6 +14,7 @@ from access.authentication import BEARER_TTL_SECONDS, Bearers
 from access.models import ApiToken
 from access.rights import Right
 from access.roles import Role
+from rest import timestamps
 from tests.access.clock import Clock
 from tests.conftest import ApiClient
 
@@ -41,10 +42,10 @@ def header(mkoch: User) -> str:
 def test_a_remembered_bearer_is_known_without_asking(
     bearers: Bearers, header: str, django_assert_num_queries: Any
 ) -> None:
-    bearers.recent(header, timezone.now())
+    bearers.recent(header)
 
     with django_assert_num_queries(0):
-        bearer = bearers.recent(header, timezone.now())
+        bearer = bearers.recent(header)
         assert bearer is not None
         assert Right.READ_RUNS in bearer.rights
         assert bearer.user.has_perm(Right.READ_RUNS)
@@ -52,23 +53,23 @@ def test_a_remembered_bearer_is_known_without_asking(
 
 
 def test_a_stranger_is_never_remembered(bearers: Bearers, mkoch: User, django_assert_num_queries: Any) -> None:
-    assert bearers.recent("Bearer prc_wrong", timezone.now()) is None
+    assert bearers.recent("Bearer prc_wrong") is None
 
     with django_assert_num_queries(1):
-        assert bearers.recent("Bearer prc_wrong", timezone.now()) is None
+        assert bearers.recent("Bearer prc_wrong") is None
 
 
 def test_an_unseen_bearer_is_not_remembered(bearers: Bearers, header: str) -> None:
-    assert bearers.remembered(header, timezone.now()) is None
+    assert bearers.remembered(header) is None
 
 
-def test_the_tokens_own_expiry_is_checked_every_time(bearers: Bearers, mkoch: User) -> None:
-    now = timezone.now()
-    header = "Bearer " + issue_token(user=mkoch, name="short", expires_at=now + timedelta(seconds=1))
+def test_a_token_is_not_remembered_beyond_its_own_expiry(bearers: Bearers, mkoch: User, clock: Clock) -> None:
+    expires_at = timestamps.now() + timedelta(seconds=BEARER_TTL_SECONDS - 1)
+    header = "Bearer " + issue_token(user=mkoch, name="short", expires_at=expires_at)
 
-    assert bearers.recent(header, now) is not None
-    assert bearers.recent(header, now + timedelta(seconds=1)) is None
-    assert bearers.remembered(header, now + timedelta(seconds=1)) is None
+    assert bearers.recent(header) is not None
+    clock.ahead = BEARER_TTL_SECONDS - 1
+    assert bearers.remembered(header) is None
 
 
 def revoke(user: User) -> None:
@@ -83,22 +84,22 @@ def deactivate(user: User) -> None:
 def test_the_end_of_a_token_takes_effect_after_five_seconds_at_the_latest(
     bearers: Bearers, clock: Clock, header: str, mkoch: User, change: Callable[[User], None]
 ) -> None:
-    bearers.recent(header, timezone.now())
+    bearers.recent(header)
     change(mkoch)
 
-    assert bearers.recent(header, timezone.now()) is not None
+    assert bearers.recent(header) is not None
     clock.ahead = BEARER_TTL_SECONDS
-    assert bearers.recent(header, timezone.now()) is None
+    assert bearers.recent(header) is None
 
 
 def test_a_change_of_groups_takes_effect_after_five_seconds_at_the_latest(
     bearers: Bearers, clock: Clock, header: str, mkoch: User
 ) -> None:
-    bearers.recent(header, timezone.now())
+    bearers.recent(header)
     mkoch.groups.set([Group.objects.get_or_create(name=Role.OPERATOR)[0]])
 
     clock.ahead = BEARER_TTL_SECONDS
-    bearer = bearers.recent(header, timezone.now())
+    bearer = bearers.recent(header)
 
     assert bearer is not None
     assert Right.EXECUTE_RUNS in bearer.rights
@@ -112,9 +113,9 @@ def test_the_memory_is_bounded(
     headers = ["Bearer " + issue_token(user=mkoch, name=f"tablet {number}") for number in range(5)]
 
     for each in headers:
-        bearers.recent(each, timezone.now())
+        bearers.recent(each)
 
-    known = [bearers.remembered(each, timezone.now()) for each in headers]
+    known = [bearers.remembered(each) for each in headers]
     assert sum(bearer is not None for bearer in known) == 3
 
 

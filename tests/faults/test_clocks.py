@@ -33,16 +33,26 @@ class World:
             (instant,) = connection.execute("SELECT date_trunc('milliseconds', clock_timestamp())").fetchone() or ()
         return datetime.fromisoformat(instant.isoformat()).astimezone(UTC)
 
+    def end_token_of(self, role: str, *, seconds: int) -> None:
+        """Let a role's token end in so many seconds from now, by PostgreSQL's clock."""
+        with psycopg.connect(self._database_url) as connection:
+            connection.execute(
+                "UPDATE access_apitoken SET expires_at = clock_timestamp() + make_interval(secs => %s)"
+                " FROM auth_user WHERE auth_user.id = user_id AND username = %s",
+                [seconds, role],
+            )
 
-@pytest.fixture(params=[-MINUTES, MINUTES], ids=["behind", "ahead"])
+
+@pytest.fixture(scope="module", params=[-MINUTES, MINUTES], ids=["behind", "ahead"])
 def minutes(request: pytest.FixtureRequest) -> int:
     """How far the clock is off."""
     return int(request.param)
 
 
-@pytest.fixture
-def world(tmp_path: Path, minutes: int) -> Iterator[World]:
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, minutes: int) -> Iterator[World]:
     """A service with a clock that is off; the servers beside it and this process have the right one."""
+    tmp_path = tmp_path_factory.mktemp("clock")
     with ExitStack() as stack:
         servers = stack.enter_context(embedded_servers(tmp_path / "servers", durable=False))
         url = servers.database_url
@@ -79,3 +89,12 @@ def test_what_is_recorded_has_the_time_of_postgresql_and_the_host_says_that_its_
     assert abs(offset - 60 * abs(minutes)) < 30  # a busy machine may take its time between two readings
     log = service.granian.log_path.read_text(encoding="utf-8")
     assert log.count('"host_clock_off"') == 1
+
+
+def test_a_token_ends_by_the_clock_of_postgresql(world: World) -> None:
+    world.end_token_of("viewer", seconds=60)
+    world.end_token_of("operator", seconds=-60)
+
+    statuses = [world.service.request("GET", "/runs", role).status_code for role in ("viewer", "viewer", "operator")]
+
+    assert statuses == [200, 200, 401]  # the second one is remembered

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -324,11 +323,6 @@ def test_the_name_in_the_ledger_is_the_one_at_that_time(mkoch: User) -> None:
     mkoch.save()
 
     assert {event.actor_name for event in run.events.all()} == {"Maria Koch"}
-
-
-@pytest.mark.parametrize(("names", "expected"), [({}, "jdoe"), ({"first_name": "Jo", "last_name": "Doe"}, "Jo Doe")])
-def test_the_ledger_records_a_full_name_or_else_the_username(names: dict[str, Any], expected: str) -> None:
-    assert actions.name_of(User(username="jdoe", **names)) == expected
 
 
 # --- clocks ---

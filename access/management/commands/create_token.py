@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from access.actions import issue_token
@@ -23,4 +24,7 @@ class Command(BaseCommand):
             user = User.objects.get(username=username)
         except User.DoesNotExist:
             raise CommandError(f"There is no user named {username!r}.") from None
-        self.stdout.write(issue_token(user=user, name=name))
+        try:
+            self.stdout.write(issue_token(user=user, name=name))
+        except ValidationError as error:
+            raise CommandError(f"--name: {' '.join(error.messages)}") from None
