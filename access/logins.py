@@ -15,6 +15,7 @@ from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_login_failed
 from django.contrib.sessions.backends.db import SessionStore
 from django.db.models import Max
@@ -25,7 +26,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 
-from access import metrics
+from access import history, metrics
 from access.addresses import client_address, counted_address
 from access.metrics import Failure
 from access.passwords import WAIT_SECONDS, PasswordsBusy
@@ -91,8 +92,6 @@ def record_failed_login(*, credentials: Mapping[str, Any], request: HttpRequest,
     was_looked_at = getattr(request, "axes_failures_since_start", None) is not None
     reason = Failure.CREDENTIALS if was_looked_at else Failure.LOCKED_OUT
     metrics.LOGINS_FAILED.labels(reason).inc()
-    if is_locked_out and was_looked_at:
-        metrics.LOCKOUTS.inc()
     address = client_address(request.META)
     logger.warning(
         "login_failed",
@@ -101,6 +100,18 @@ def record_failed_login(*, credentials: Mapping[str, Any], request: HttpRequest,
         reason=reason,
         is_locked_out=is_locked_out,
     )
+    if is_locked_out and was_looked_at:
+        _record_lockout(credentials["username"], counted_address(request.META))
+
+
+def _record_lockout(username: str, address: str | None) -> None:
+    """Tell that a name is locked out from now on: in the metrics, in the log, and in the history of whose it is."""
+    minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
+    metrics.LOCKOUTS.inc()
+    logger.warning("name_locked_out", username=username[:MAX_NAME_LENGTH], client_address=address, minutes=minutes)
+    for user in User.objects.filter(username=username):
+        why = f"{settings.AXES_FAILURE_LIMIT} logins failed"
+        history.record(user, actor=None, what=f"Locked out at {address} for {minutes} minutes: {why}.")
 
 
 def _refusal(request: HttpRequest, status: HTTPStatus, retry_after: int, *, reason: str, remedy: str) -> HttpResponse:

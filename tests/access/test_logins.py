@@ -1,6 +1,6 @@
 """Failed logins: how they are counted, logged and answered, who is locked out, and how to unlock them."""
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from datetime import timedelta
 from io import StringIO
 from ipaddress import ip_network
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from axes.models import AccessAttempt
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
@@ -19,6 +20,7 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from access.logins import MAX_NAME_LENGTH
+from access.roles import Role
 from tests.access.login_form import LOGIN, log_in
 
 pytestmark = pytest.mark.django_db
@@ -214,11 +216,39 @@ def test_axes_writes_no_second_line(client: Client, caplog: pytest.LogCaptureFix
 def test_the_log_says_when_a_login_locks_a_name_out_and_when_it_is_locked_out(client: Client) -> None:
     fail(client, LIMIT - 1)
 
-    (fifth,) = logged(client, "mkoch", REMOTE_ADDR=HERE)
+    fifth, lockout = logged(client, "mkoch", REMOTE_ADDR=HERE)
     (sixth,) = logged(client, "mkoch", REMOTE_ADDR=HERE)
 
     assert (fifth["reason"], fifth["is_locked_out"]) == ("credentials", True)
+    assert lockout == {
+        "event": "name_locked_out",
+        "log_level": "warning",
+        "username": "mkoch",
+        "client_address": HERE,
+        "minutes": 15,
+    }
     assert (sixth["reason"], sixth["is_locked_out"]) == ("locked_out", True)
+
+
+def test_a_lockout_is_told_once_in_the_history_of_the_person_for_whoever_manages_people(
+    client: Client, mkoch: User, person: Callable[[Role], User]
+) -> None:
+    fail(client, LIMIT + 2)
+    manager = person(Role.ADMIN)
+    manager.is_staff = True
+    manager.save()
+    client.force_login(manager)
+
+    page = client.get(f"/admin/auth/user/{mkoch.pk}/history/").text
+
+    assert page.count(f"Locked out at {HERE} for 15 minutes: 5 logins failed.") == 1
+    assert "(system)" in page
+
+
+def test_a_lockout_of_a_name_that_nobody_has_is_in_no_history(client: Client) -> None:
+    fail(client, name="nobody")
+
+    assert not LogEntry.objects.exists()
 
 
 def test_a_long_name_is_truncated_in_the_log(client: Client) -> None:
