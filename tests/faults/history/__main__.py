@@ -1,7 +1,6 @@
 """The long proof: `python -m tests.faults.history --reads 200000`, printed as a table."""
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -9,19 +8,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import django
+import tests.faults.without_pytest  # noqa: F401
 
-from tests.servers import ENVIRONMENT
-
-# The tests' tools import models, which need settings; nothing connects to these.
-os.environ |= ENVIRONMENT | {"DATABASE_URL": "postgresql:///unused", "REDIS_URL": "redis://unused"}
-os.environ["DJANGO_SETTINGS_MODULE"] = "procedures_project.settings"
-django.setup()
-
-from tests.faults.history.cluster import running_cluster  # noqa: E402
-from tests.faults.history.faults import FAULTS  # noqa: E402
-from tests.faults.history.proof import Outcome, prove  # noqa: E402
-from tests.faults.history.worlds import WORLDS  # noqa: E402
+# isort: split
+from tests.faults.history.cluster import running_cluster
+from tests.faults.history.faults import FAULTS
+from tests.faults.history.proof import Outcome, prove
+from tests.faults.history.worlds import WORLDS
 
 SHOWN_VIOLATIONS = 20
 

@@ -1,24 +1,17 @@
 """The long soak: `python -m tests.faults.soak --minutes 10`."""
 
 import argparse
-import os
 import random
 import sys
 import tempfile
 from pathlib import Path
 
-import django
+import tests.faults.without_pytest  # noqa: F401
 
-from tests.servers import ENVIRONMENT
-
-# The tests' tools import models, which need settings; nothing connects to these.
-os.environ |= ENVIRONMENT | {"DATABASE_URL": "postgresql:///unused", "REDIS_URL": "redis://unused"}
-os.environ["DJANGO_SETTINGS_MODULE"] = "procedures_project.settings"
-django.setup()
-
-from tests.faults.history.cluster import running_cluster  # noqa: E402
-from tests.faults.history.proof import header  # noqa: E402
-from tests.faults.soak.soak import soaked  # noqa: E402
+# isort: split
+from tests.faults.history.cluster import running_cluster
+from tests.faults.history.proof import header
+from tests.faults.soak.soak import soaked
 
 LEASE_MS = 1000
 SHOWN_VIOLATIONS = 50
