@@ -4,10 +4,10 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage prove soak bench scorecard check lint types contracts deployment migrations format sbom clean
+.PHONY: help setup demo test coverage prove soak bench scorecard screenshots check lint types contracts deployment migrations format sbom clean
 
 help:  ## List the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/installed  ## Make the virtual environment, from pinned and hashed requirements
 
@@ -46,6 +46,9 @@ bench: setup  ## Measure the cached reads beside other caches and the floors, an
 scorecard: setup  ## Play races and faults with our cache and with its peers, and show how stale each gets; 5 minutes
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	$(PYTHON) -m benchmarks.scorecard
+
+screenshots: setup  ## Take the pictures in docs/images anew, with Chromium; OPTIONS="--all FOLDER" takes every page
+	$(PYTHON) -m tests.browser.screenshots $(OPTIONS)
 
 # `make check` is the sum of these; the hooks of .pre-commit-config.yaml call them one by one.
 CHECKS := lint types contracts deployment migrations

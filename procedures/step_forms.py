@@ -84,6 +84,7 @@ class StepForm(forms.ModelForm[Step]):
             "position", "key", "title", "instructions", "caution", "role", "skippable", "expected_duration_s",
             "slots", "checklist",
         ]  # fmt: skip
+        labels = {"expected_duration_s": "Expected duration (s)"}
         widgets = {"slots": MembersWidget("slot", SLOT_RULES), "checklist": MembersWidget("item", {})}
         field_classes = dict.fromkeys(("slots", "checklist"), MembersField)
 
