@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,6 +106,22 @@ def test_every_series_that_is_asked_for_is_explained() -> None:
     assert {PARTS.sub("", name) if name not in EXPLAINED else name for name in asked} - EXPLAINED == set()
 
 
+@pytest.mark.parametrize("dashboard", sorted(GRAFANA.glob("dashboards/*.json")), ids=lambda path: path.stem)
+def test_each_panel_of_a_dashboard_has_a_number_and_a_place_of_its_own(dashboard: Path) -> None:
+    panels = json.loads(dashboard.read_text(encoding="utf-8"))["panels"]
+    places = [
+        (x, y)
+        for panel in panels
+        for place in [panel["gridPos"]]
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert len(set(places)) == len(places)
+    assert {x for x, _ in places} <= set(range(24))  # columns of Grafana's grid
+
+
 def test_dashboards_ask_for_what_is_explained_and_name_the_provisioned_source() -> None:
     source = yaml.safe_load((GRAFANA / "provisioning" / "datasources" / "prometheus.yml").read_text(encoding="utf-8"))
 
@@ -114,12 +131,3 @@ def test_dashboards_ask_for_what_is_explained_and_name_the_provisioned_source() 
         assert panels
         assert {PARTS.sub("", name) if name not in EXPLAINED else name for name in asked} - EXPLAINED == set()
         assert {panel["datasource"]["uid"] for panel in panels} == {source["datasources"][0]["uid"]}
-
-
-def test_what_docker_compose_mounts_for_them_exists() -> None:
-    compose = yaml.safe_load((PROJECT_DIR / "docker-compose.yml").read_text(encoding="utf-8"))
-    mounts = [mount for name in ("prometheus", "grafana") for mount in compose["services"][name]["volumes"]]
-    files = [mount.split(":")[0] for mount in mounts if mount.startswith("./")]
-
-    assert files
-    assert [file for file in files if not (PROJECT_DIR / file).exists()] == []
