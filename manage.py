@@ -29,7 +29,7 @@ def main() -> None:
     except (DatabaseError, InterfaceError) as error:
         if "--traceback" in sys.argv or meaning_of(getattr(error.__cause__, "sqlstate", None)) is Meaning.FAULT:
             raise
-        sys.exit(f"PostgreSQL: {str(error).strip()}")
+        sys.exit(f"PostgreSQL: {' '.join(str(error).split())}")
 
 
 if __name__ == "__main__":

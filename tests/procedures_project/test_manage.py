@@ -21,12 +21,11 @@ def said(*arguments: str, database_url: str) -> tuple[int, list[str]]:
     return process.returncode, [line for line in process.stderr.splitlines() if not line.startswith("{")]
 
 
-def test_a_command_that_reaches_no_server_says_so_in_its_first_line() -> None:
+def test_a_command_that_reaches_no_server_says_so_in_one_line() -> None:
     code, lines = said("bump_cache", "--all", database_url=f"postgresql://127.0.0.1:{free_port()}/x")
 
-    assert code == 1
-    assert lines[0].startswith("PostgreSQL: connection failed:")
-    assert not any("Traceback" in line for line in lines)
+    (line,) = lines  # though libpq writes several
+    assert (code, line.startswith("PostgreSQL: connection failed:")) == (1, True)
 
 
 @pytest.mark.django_db(transaction=True)

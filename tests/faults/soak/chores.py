@@ -68,6 +68,7 @@ def import_bundle(folder: Path, key: str, environment: dict[str, str], answers: 
     bundle = folder / f"{key}.json"
 
     def write(tag: str) -> bool:
+        fault_before = answers.fault
         procedure = body(key, tags=[tag], title=f"Imported as {tag}")
         bundle.write_text(json.dumps({"procedures": [procedure]}), encoding="utf-8")
         command = [sys.executable, "manage.py", "import_procedures", str(bundle)]
@@ -75,7 +76,8 @@ def import_bundle(folder: Path, key: str, environment: dict[str, str], answers: 
             command, cwd=PROJECT_DIR, env=environment, capture_output=True, text=True, check=False, timeout=60
         )
         answers.counts["import" if ended.returncode == 0 else "import: failed"] += 1
-        if ended.returncode and not (answers.fault and answers.fault.breaks_postgresql):
+        faults = {fault_before, answers.fault}  # it may have ended meanwhile
+        if ended.returncode and not any(fault and fault.breaks_postgresql for fault in faults):
             answers.wrong.append(f"import_procedures: {ended.stderr[-1000:]}")
         return ended.returncode == 0
 
