@@ -31,13 +31,7 @@ WITH_KEYS = STATEMENT.format(condition="procedure.key = ANY(%s)")
 KEYS_OF_LIST = """
 SELECT key FROM procedures_procedure WHERE status = 'active' AND current_id IS NOT NULL ORDER BY key
 """
-
-
-def keys_of_list() -> list[str]:
-    """Return the keys of the active procedures, in the order of the list."""
-    with connection.cursor() as cursor:
-        cursor.execute(KEYS_OF_LIST)
-        return [key for (key,) in cursor.fetchall()]
+"""The keys of the active procedures, in the order of the list."""
 
 
 def bodies_of_procedures(keys: Sequence[str]) -> dict[str, bytes]:

@@ -16,7 +16,7 @@ procedure_resource = register(ResourceKind("procedure", key="procedures:procedur
 
 PROCEDURE_LIST = list_resource()
 
-PROCEDURES = ItemSource(procedure_resource, bodies.keys_of_list, bodies.bodies_of_procedures)
+PROCEDURES = ItemSource(procedure_resource, bodies.KEYS_OF_LIST, bodies.bodies_of_procedures)
 
 read_procedure_list = declare(CachedRead(list_resource, PROCEDURES, FINGERPRINT))
 """The complete list of active procedures with their steps, ordered by key."""

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from django.db import Error as DatabaseFailure
 
 from versioned_cache.build_signals import build_goes_on
-from versioned_cache.composition import NO_VERSION, Composition, Item, item_of
+from versioned_cache.composition import NO_VERSION, WHOLE_BYTES, Composition, Item, item_of
 from versioned_cache.keys import Resource, ResourceKind
 from versioned_cache.memory import Body, Memory
-from versioned_cache.payload_store import PIECE_BYTES, DamagedPayload, PayloadStore
-from versioned_cache.versions import one_snapshot, versions_by_name
+from versioned_cache.payload_store import PIECE_BYTES, DamagedPayload, Look, PayloadStore
+from versioned_cache.versions import identifiers_of, one_snapshot, versions_of_items
 
 ITEMS_A_STATEMENT = 500  # the rows of more would take more memory than what is made of them
 
@@ -27,20 +27,20 @@ class ItemSource:
 
     Attributes:
         kind: The kind of the items.
-        identifiers: Returns which there are, in their order, from PostgreSQL.
+        identifiers: A query of PostgreSQL for which there are: one column of text, in their order.
         bodies: Builds the bodies of some from PostgreSQL, by identifier. Each is exactly what the item's own cached
             read has; of what does not exist there is none.
     """
 
     kind: ResourceKind
-    identifiers: Callable[[], Sequence[str]]
+    identifiers: str
     bodies: Callable[[Sequence[str]], Mapping[str, bytes]]
 
     def __call__(self) -> bytes:
         """Build the body, from one snapshot and without anything that is cached."""
         items: list[bytes] = []
         with one_snapshot():
-            for some in _batches(self.identifiers()):
+            for some in _batches(identifiers_of(self.identifiers)):
                 bodies = self.bodies(some)
                 items += [bodies[identifier] for identifier in some if identifier in bodies]
         return b"[" + b",".join(items) + b"]"
@@ -67,26 +67,40 @@ class Composer:
         self._payloads = payloads
         self._memory = memory
 
-    def from_redis(self, resource: Resource, version: int, fingerprint: str, kind: ResourceKind) -> Composition | None:
-        """Return the body of `version` by its index in Redis, or None. What this process has is not fetched again.
+    def look(
+        self, resource: Resource, version: int, fingerprint: str, kind: ResourceKind, claim_seconds: float = 0.0
+    ) -> Look:
+        """Look at Redis for what `from_redis` needs; see `PayloadStore.look`.
+
+        A short body comes at once: to ask for its parts would take a second round trip. Of a long one it is only
+        asked whether it is there.
+        """
+        is_short = len(self._earlier(resource, fingerprint, kind)) <= WHOLE_BYTES
+        most_bytes = WHOLE_BYTES if is_short else 1
+        return self._payloads.look(
+            resource, version, fingerprint, has_index=True, most_bytes=most_bytes, claim_seconds=claim_seconds
+        )
+
+    def from_redis(self, look: Look, kind: ResourceKind) -> Composition | None:
+        """Return the body of a version by its index in Redis, or None. What this process has is not fetched again.
 
         Raises:
             CacheUnavailable: Redis is unusable.
             DamagedPayload: what is there is damaged, or of another fingerprint.
         """
-        items = self._payloads.index(resource, version, fingerprint)
+        items = self._payloads.items(look)
         if items is None:
             return None
-        earlier = self._earlier(resource, fingerprint, kind)
+        earlier = self._earlier(look.resource, look.fingerprint, kind)
         missing: list[_Placed] = []
         start = 1
         for item in items:
             if earlier.item(item.identifier, item.version) != item:
                 missing.append(_Placed(item, start))
             start += item.length + 1
-        bodies = self._parts(resource, version, fingerprint, missing)
+        bodies = self._parts(look, missing)
         if bodies is None:  # the whole is too long to be stored; then its items are, one by one
-            bodies = self._payloads.item_bodies(kind, [placed.item for placed in missing], fingerprint)
+            bodies = self._payloads.item_bodies(kind, [placed.item for placed in missing], look.fingerprint)
             if len(bodies) < len(missing):
                 return None
         if any(item_of(item.identifier, item.version, bodies[item.identifier]) != item for item, _ in missing):
@@ -104,11 +118,12 @@ class Composer:
             source: What it is made of.
             say: Is told how far this is, before it goes on.
         """
-        identifiers, kind = source.identifiers(), source.kind
-        names = [kind.beginning + identifier for identifier in identifiers]
-        committed = versions_by_name([resource.name, *names])
-        versions = [committed.get(name, NO_VERSION) for name in names]
-        draft = _Draft(self._earlier(resource, fingerprint, kind), dict(zip(identifiers, versions, strict=True)))
+        kind = source.kind
+        committed, versions = versions_of_items(resource, kind, source.identifiers)
+        draft = _Draft(
+            self._earlier(resource, fingerprint, kind),
+            {one: NO_VERSION if version is None else version for one, version in versions.items()},
+        )
         draft.add(self._singly_held(kind, draft.missing, fingerprint))
         missing = draft.missing
         done = 0
@@ -124,7 +139,7 @@ class Composer:
             raise
         composition = draft.composition()
         # A TRUNCATE takes away even from snapshots that are older than itself.
-        version = None if draft.missing else committed.get(resource.name)
+        version = None if draft.missing else committed
         return Build(version, composition, [item for item in composition.items if item.identifier in missing])
 
     def _earlier(self, resource: Resource, fingerprint: str, kind: ResourceKind) -> Composition:
@@ -135,14 +150,12 @@ class Composer:
         held = {one: self._memory.get(kind(one), version, fingerprint) for one, version in versions.items()}
         return {one: body for one, body in held.items() if isinstance(body, bytes)}
 
-    def _parts(
-        self, resource: Resource, version: int, fingerprint: str, missing: Sequence["_Placed"]
-    ) -> dict[str, bytes] | None:
+    def _parts(self, look: Look, missing: Sequence["_Placed"]) -> dict[str, bytes] | None:
         """Return those items out of the stored body, by identifier; None where it is not stored."""
         bodies: dict[str, bytes] = {}
         runs = list(_runs(missing))
         spans = [(run[0].start, run[-1].end) for run in runs]
-        for run, part in zip(runs, self._payloads.parts(resource, version, fingerprint, spans), strict=True):
+        for run, part in zip(runs, self._payloads.parts(look, spans), strict=True):
             if part is None:
                 return None
             first = run[0].start

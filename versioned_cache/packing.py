@@ -43,7 +43,9 @@ def _merged(pieces: Iterable[bytes]) -> Iterable[bytes]:
         if len(piece) < LONG_BYTES:
             short.append(piece)
         else:
-            yield b"".join(short)
+            if short:
+                yield b"".join(short)
+                short = []
             yield piece
-            short = []
-    yield b"".join(short)
+    if short:
+        yield b"".join(short)

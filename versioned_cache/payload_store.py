@@ -10,15 +10,14 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import orjson
-from redis import Redis
 
 from versioned_cache.composition import Buffer, Composition, Item
 from versioned_cache.configuration import LONG_BYTES, PAYLOAD_TTL_SECONDS
 from versioned_cache.keys import Resource, ResourceKind
-from versioned_cache.store import Store, results_of
+from versioned_cache.store import Command, Store
 
 PAYLOAD_TTL_JITTER = 0.1  # spreads the expiries of payloads that were stored together
 PIECE_BYTES = 1024 * 1024
@@ -61,55 +60,118 @@ class PayloadSummary:
     age_seconds: int
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at Redis found of a version, as it lies there.
+
+    Attributes:
+        resource, version, fingerprint: What was looked for.
+        is_claimed: Whether the look has claimed the build.
+        most_bytes: How much of the payload was asked for.
+        payload: What the payload begins with; empty where there is none.
+        index: What the index begins with; empty where there is none, or none was asked for.
+    """
+
+    resource: Resource
+    version: int
+    fingerprint: str
+    is_claimed: bool
+    most_bytes: int
+    payload: bytes
+    index: bytes
+
+
 class PayloadStore:
     """The payloads in Redis. Every method raises `CacheUnavailable` when Redis is unusable."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def payload(self, resource: Resource, version: int, fingerprint: str) -> bytes | None:
-        """Return the stored body of `version`, or None.
+    def look(  # noqa: PLR0913  # what is sought, and how
+        self,
+        resource: Resource,
+        version: int,
+        fingerprint: str,
+        *,
+        has_index: bool = False,
+        most_bytes: int | None = None,
+        claim_seconds: float = 0.0,
+    ) -> Look:
+        """Look what there is of `version`, in one round trip; before that, claim to be the one who builds it.
+
+        Args:
+            resource: Whose body.
+            version: Which one.
+            fingerprint: The shape that it must have.
+            has_index: Whether there may be an index.
+            most_bytes: How much of the payload to fetch at once; a piece by default.
+            claim_seconds: For how long to claim the build, unless somebody does so already; 0: not at all.
+        """
+        most_bytes = most_bytes or PIECE_BYTES
+        commands: list[Command] = []
+        if claim_seconds:
+            fill_key = resource.fill_key(version, fingerprint)
+            commands.append(("SET", fill_key, "", "NX", "PX", int(claim_seconds * 1000)))
+        commands.append(("GETRANGE", resource.payload_key(version), 0, most_bytes - 1))
+        if has_index:
+            commands.append(("GETRANGE", resource.index_key(version, fingerprint), 0, PIECE_BYTES - 1))
+        answers = self._store.ask(commands)
+        is_claimed = bool(claim_seconds and answers.pop(0))
+        payload, index = answers if has_index else (*answers, b"")
+        return Look(resource, version, fingerprint, is_claimed, most_bytes, payload, index)
+
+    def body(self, look: Look) -> bytes | None:
+        """Return the whole body that was looked for, or None.
 
         Raises:
             DamagedPayload: there is one, of another fingerprint or damaged.
         """
-        stored = self._read(resource.payload_key(version))
-        return None if stored is None else _unwrapped(stored, fingerprint)
+        stored = self._whole(look.resource.payload_key(look.version), look.payload, look.most_bytes)
+        return _unwrapped(stored, look.fingerprint) if stored else None
 
-    def store_payload(self, resource: Resource, version: int, fingerprint: str, *segments: bytes) -> None:
-        """Store the body of `version`, which may come in pieces, until it expires."""
-        self._write(resource.payload_key(version), _wrapped(fingerprint, *segments), _ttl_ms())
-
-    def index(self, resource: Resource, version: int, fingerprint: str) -> list[Item] | None:
-        """Return the items that the body of `version` is made of, or None where Redis cannot tell.
+    def items(self, look: Look) -> list[Item] | None:
+        """Return the items that the body is made of which was looked for, or None where Redis cannot tell.
 
         Raises:
             DamagedPayload: what is there is damaged, or of another fingerprint.
         """
-        stored = self._read(resource.index_key(version, fingerprint))
-        return None if stored is None else [Item(*item) for item in orjson.loads(_unwrapped(stored, fingerprint))]
+        stored = self._whole(look.resource.index_key(look.version, look.fingerprint), look.index, PIECE_BYTES)
+        return [Item(*item) for item in orjson.loads(_unwrapped(stored, look.fingerprint))] if stored else None
+
+    def store_payload(
+        self, resource: Resource, version: int, fingerprint: str, *segments: bytes, items: Sequence[Item] = ()
+    ) -> None:
+        """Store the body of `version`, which may come in pieces, until it expires; and its index, if it has items."""
+        stored = _wrapped(fingerprint, *segments)
+        size_bytes = sum(map(len, stored))
+        # The connections for what is long take a value in pieces.
+        value = tuple(stored) if size_bytes > LONG_BYTES else b"".join(stored)
+        commands: list[Command] = [("SET", resource.payload_key(version), value, "PX", _ttl_ms())]
+        if items:
+            commands.append(_storing_index(resource, version, fingerprint, items))
+        self._store.ask(commands, size_bytes=size_bytes)
 
     def store_index(self, resource: Resource, version: int, fingerprint: str, items: Sequence[Item]) -> None:
         """Store which items the body of `version` is made of; to be called when they are there."""
-        index = _wrapped(fingerprint, orjson.dumps(list(map(tuple, items))))
-        # It outlives what it tells of: a body without its index would have to be taken as a whole.
-        self._write(resource.index_key(version, fingerprint), index, int(PAYLOAD_TTL_SECONDS * 1100))
+        self._store.ask([_storing_index(resource, version, fingerprint, items)])
 
-    def parts(
-        self, resource: Resource, version: int, fingerprint: str, spans: Sequence[Span]
-    ) -> Iterator[bytes | None]:
-        """Yield parts of the stored body of `version`, unchecked; None in place of one that is not there."""
-        key, head = resource.payload_key(version), len(_head(fingerprint, 0))
+    def parts(self, look: Look, spans: Sequence[Span]) -> Iterator[bytes | None]:
+        """Yield parts of the body that was looked for, unchecked; None in place of one that is not there."""
+        key, head = look.resource.payload_key(look.version), len(_head(look.fingerprint, 0))
+        if spans and head + spans[-1][1] <= len(look.payload):  # the look has brought them
+            yield from (look.payload[head + start : head + end] for start, end in spans)
+            return
         for batch in batches(spans, lambda span: span[1] - span[0]):
             commands = [("GETRANGE", key, head + start, head + end - 1) for start, end in batch]
-            for (start, end), piece in zip(batch, self._ask(commands), strict=True):
+            for (start, end), piece in zip(batch, self._store.ask(commands), strict=True):
                 yield piece if len(piece) == end - start else None
 
     def item_bodies(self, kind: ResourceKind, items: Sequence[Item], fingerprint: str) -> dict[str, bytes]:
         """Return the bodies of those items, by identifier, that are stored singly under their versions."""
         found: dict[str, bytes] = {}
-        for batch in self._item_batches(kind, items):
-            for (_, item), stored in zip(batch, self._ask([("GET", key) for key, _ in batch]), strict=True):
+        for batch in batches(items, lambda item: item.length):
+            commands = [("GET", kind(item.identifier).payload_key(item.version)) for item in batch]
+            for item, stored in zip(batch, self._store.ask(commands), strict=True):
                 if stored is not None:
                     with suppress(DamagedPayload):  # as good as absent; who reads the item itself reports it
                         found[item.identifier] = _unwrapped(stored, fingerprint)
@@ -117,57 +179,37 @@ class PayloadStore:
 
     def store_item_bodies(self, composition: Composition, items: Sequence[Item], fingerprint: str) -> None:
         """Store the bodies of some items of a composition singly, under their versions."""
-        for batch in self._item_batches(composition.kind, items):
-            bodies = [b"".join(_wrapped(fingerprint, composition.body_of(item))) for _, item in batch]
-            self._ask([("SET", key, body, "PX", _ttl_ms()) for (key, _), body in zip(batch, bodies, strict=True)])
-
-    def _item_batches(self, kind: ResourceKind, items: Sequence[Item]) -> Iterator[list[tuple[str, Item]]]:
-        """Yield items with their keys, in batches for one server each."""
-        by_server: dict[str, list[tuple[str, Item]]] = {}
-        for item in items:
-            key = kind(item.identifier).payload_key(item.version)
-            by_server.setdefault(self._store.server_of(key), []).append((key, item))
-        for group in by_server.values():
-            yield from batches(group, lambda keyed: keyed[1].length)
+        for batch in batches(items, lambda item: item.length):
+            self._store.ask([_storing_item(composition, item, fingerprint) for item in batch])
 
     def stored_payload(self, resource: Resource, version: int) -> StoredPayload | None:
         """Return what is stored under `version`, whatever its fingerprint, or None."""
-        stored = self._read(resource.payload_key(version))
-        if stored is None:
+        stored = self._whole(resource.payload_key(version))
+        if not stored:
             return None
         head, _, body = stored.partition(b"\n")
         return StoredPayload(_fingerprint_in(head), body)
 
-    def _read(self, key: str) -> bytes | None:
-        """Return what lies under a key, or None (Note [Pieces])."""
-        pieces = [self._piece(key, 0)]
-        while len(pieces[-1]) == PIECE_BYTES:
-            pieces.append(self._piece(key, len(pieces)))
-        return b"".join(pieces) or None
+    def _whole(self, key: str, beginning: bytes = b"", most_bytes: int = 0) -> bytes:
+        """Return all that lies under a key, empty where there is nothing (Note [Pieces]).
 
-    def _piece(self, key: str, number: int) -> bytes:
-        start = number * PIECE_BYTES
+        Args:
+            key: The key.
+            beginning: What is known of it already.
+            most_bytes: How long that would be, were there more to come.
+        """
+        pieces, length = [beginning], len(beginning)
+        while length == most_bytes:
+            piece = self._piece(key, length)
+            pieces.append(piece)
+            length, most_bytes = length + len(piece), length + PIECE_BYTES
+        return b"".join(pieces)
+
+    def _piece(self, key: str, start: int) -> bytes:
         return cast(bytes, self._store.run(key, lambda client: client.getrange(key, start, start + PIECE_BYTES - 1)))
 
-    def _write(self, key: str, stored: Sequence[Buffer], ttl_ms: int) -> None:
-        size_bytes = sum(map(len, stored))
-        # The connections for what is long take a value in pieces.
-        value: Any = tuple(stored) if size_bytes > LONG_BYTES else b"".join(stored)
-        self._store.run(key, lambda client: client.set(key, value, px=ttl_ms), size_bytes=size_bytes)
 
-    def _ask(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
-        """Return the answers to commands whose keys one server has."""
-
-        def ask(client: Redis) -> list[Any]:
-            pipeline: Any = client.pipeline(transaction=False)
-            for command in commands:
-                pipeline.execute_command(*command)
-            return results_of(pipeline)
-
-        return self._store.run(commands[0][1], ask)
-
-
-def summary_commands(key: str) -> list[tuple[Any, ...]]:
+def summary_commands(key: str) -> list[Command]:
     """Return what to ask of a payload's key, to be able to tell about it whatever its length."""
     return [("GETRANGE", key, 0, MOST_HEAD_BYTES - 1), ("STRLEN", key), ("PTTL", key)]
 
@@ -198,6 +240,17 @@ def batches(things: Iterable[Thing], length_of: Callable[[Thing], int]) -> Itera
 def _ttl_ms() -> int:
     spread = random.uniform(1 - PAYLOAD_TTL_JITTER, 1 + PAYLOAD_TTL_JITTER)  # noqa: S311  # no secret
     return int(PAYLOAD_TTL_SECONDS * 1000 * spread)
+
+
+def _storing_index(resource: Resource, version: int, fingerprint: str, items: Sequence[Item]) -> Command:
+    index = b"".join(_wrapped(fingerprint, orjson.dumps(list(map(tuple, items)))))
+    # It outlives what it tells of: a body without its index would have to be taken as a whole.
+    return ("SET", resource.index_key(version, fingerprint), index, "PX", int(PAYLOAD_TTL_SECONDS * 1100))
+
+
+def _storing_item(composition: Composition, item: Item, fingerprint: str) -> Command:
+    key = composition.kind(item.identifier).payload_key(item.version)
+    return ("SET", key, b"".join(_wrapped(fingerprint, composition.body_of(item))), "PX", _ttl_ms())
 
 
 def _wrapped(fingerprint: str, *body: Buffer) -> list[Buffer]:

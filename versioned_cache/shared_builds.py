@@ -15,7 +15,7 @@ from versioned_cache.keys import Resource
 from versioned_cache.memory import Body, segments_of
 from versioned_cache.metrics import RedisOperation, Source
 from versioned_cache.outage import OutageLog
-from versioned_cache.payload_store import DamagedPayload, PayloadStore
+from versioned_cache.payload_store import DamagedPayload, Look, PayloadStore
 from versioned_cache.store import Store
 
 logger = structlog.get_logger(__name__)
@@ -100,9 +100,7 @@ class SharedBuilds:
                 self._note_oversize(request, version, build.body)
                 if not isinstance(build.body, Composition):
                     return configuration.PAYLOAD_TTL_SECONDS
-                self._store_items(request, build.body, build.items)
-            if isinstance(build.body, Composition):
-                self._payloads.store_index(request.resource, version, request.fingerprint, build.body.items)
+                self._store_items(request, version, build.body, build.items)
         except CacheUnavailable as error:
             self._outage.report(RedisOperation.STORE, request.resource, error)
             return FILL_WAIT_SECONDS
@@ -147,38 +145,44 @@ class SharedBuilds:
 
     def _claim(self, request: PayloadRequest, fetcher: Fetcher) -> tuple[Payload | None, bool]:
         """Claim the build; return the body instead if a builder stored it and gave up its claim meanwhile."""
-        if not self._store.claim_fill(request.resource, request.version, request.fingerprint, FILL_WAIT_SECONDS):
-            return None, False
+        look = self._look(request, request.version, fetcher, claim_seconds=FILL_WAIT_SECONDS)
         payload = None
         with suppress(DamagedPayload):  # which the first look has reported
-            payload = self._undamaged(request, request.version, fetcher)
-        if payload is not None:
+            payload = self._found(look, fetcher)
+        if payload is not None and look.is_claimed:
             self.release(request)
-        return payload, payload is None
+        return payload, payload is None and look.is_claimed
 
     def _stored(self, request: PayloadRequest, version: int, fetcher: Fetcher) -> Payload | None:
         try:
-            return self._undamaged(request, version, fetcher)
+            return self._found(self._look(request, version, fetcher), fetcher)
         except DamagedPayload as error:
             logger.warning(events.PAYLOAD_REFUSED, key=request.resource.payload_key(version), error=str(error))
             return None
 
-    def _undamaged(self, request: PayloadRequest, version: int, fetcher: Fetcher) -> Payload | None:
+    def _look(self, request: PayloadRequest, version: int, fetcher: Fetcher, claim_seconds: float = 0.0) -> Look:
         resource, fingerprint = request.resource, request.fingerprint
+        if isinstance(fetcher, ItemSource):
+            return self._composer.look(resource, version, fingerprint, fetcher.kind, claim_seconds)
+        return self._payloads.look(resource, version, fingerprint, claim_seconds=claim_seconds)
+
+    def _found(self, look: Look, fetcher: Fetcher) -> Payload | None:
         body: Body | None = None
         if isinstance(fetcher, ItemSource):
-            body = self._composer.from_redis(resource, version, fingerprint, fetcher.kind)
+            body = self._composer.from_redis(look, fetcher.kind)
         if body is None:
-            body = self._payloads.payload(resource, version, fingerprint)
-        return None if body is None else Payload(body, version, Source.REDIS)
+            body = self._payloads.body(look)
+        return None if body is None else Payload(body, look.version, Source.REDIS)
 
     def _store_whole(self, request: PayloadRequest, version: int, body: Body) -> None:
-        self._payloads.store_payload(request.resource, version, request.fingerprint, *segments_of(body))
+        items = body.items if isinstance(body, Composition) else ()
+        self._payloads.store_payload(request.resource, version, request.fingerprint, *segments_of(body), items=items)
         metrics.STORES.labels(request.resource.kind.label).inc()
 
-    def _store_items(self, request: PayloadRequest, composition: Composition, items: list[Item]) -> None:
+    def _store_items(self, request: PayloadRequest, version: int, composition: Composition, items: list[Item]) -> None:
         versioned = [item for item in items if item.version != NO_VERSION]
         self._payloads.store_item_bodies(composition, versioned, request.fingerprint)
+        self._payloads.store_index(request.resource, version, request.fingerprint, composition.items)
         metrics.STORES.labels(composition.kind.label).inc(len(versioned))
 
     def _note_oversize(self, request: PayloadRequest, version: int, body: Body) -> None:

@@ -53,6 +53,9 @@ MOST_TRIES_FOR_A_SLOT = 100_000  # a node may have one slot of 16,384
 NO_EXPIRY = -1  # what PTTL answers
 PEEK_SECONDS = 0.5
 
+Command = tuple[Any, ...]
+"""A command's name, its key, and its other arguments."""
+
 Result = TypeVar("Result")
 
 
@@ -157,11 +160,6 @@ class Store:
 
         key = next(iter(versions)).counter_key
         return self.run(key, evaluate, bypass_breaker=bypass_breaker, proves=True)
-
-    def claim_fill(self, resource: Resource, version: int, fingerprint: str, seconds: float) -> bool:
-        """Claim to be the one who builds this version, for at most `seconds`; tell whether nobody else does."""
-        key = resource.fill_key(version, fingerprint)
-        return self.run(key, lambda client: bool(client.set(key, "", nx=True, px=int(seconds * 1000))))
 
     def renew_fill(self, resource: Resource, version: int, fingerprint: str, progress: str, seconds: float) -> None:
         """Go on claiming the build for `seconds`, if the claim is still there, and say how far it is."""
@@ -273,6 +271,25 @@ class Store:
         except (RedisClusterException, OSError, ValueError, TypeError) as error:
             raise unavailable(error) from error
 
+    def ask(self, commands: Sequence[Command], *, size_bytes: int = 0) -> list[Any]:
+        """Return the answers to commands: one round trip for each server that has some of their keys.
+
+        A server carries its commands out in their order, and the server of an earlier command is asked earlier.
+
+        Args:
+            commands: The commands.
+            size_bytes: How much they write; see `run`.
+        """
+        by_server: dict[str, list[int]] = {}
+        for number, command in enumerate(commands):
+            by_server.setdefault(self.server_of(command[1]), []).append(number)
+        answers: dict[int, Any] = {}
+        for numbers in by_server.values():
+            group = [commands[number] for number in numbers]
+            told = self.run(group[0][1], lambda client, group=group: _answers_of(client, group), size_bytes=size_bytes)  # type: ignore[misc]
+            answers.update(zip(numbers, told, strict=True))
+        return [answers[number] for number in range(len(commands))]
+
     def run(
         self,
         key: str,
@@ -332,6 +349,15 @@ def lease_in(left_ms: int) -> float | None:
     if left_ms == NO_EXPIRY:
         return math.inf
     return left_ms if left_ms >= 0 else None
+
+
+def _answers_of(client: Any, commands: Sequence[Command]) -> list[Any]:
+    if len(commands) == 1:  # a pipeline costs more
+        return [client.execute_command(*commands[0])]
+    pipeline = client.pipeline(transaction=False)
+    for command in commands:
+        pipeline.execute_command(*command)
+    return results_of(pipeline)
 
 
 def results_of(pipeline: Any) -> list[Any]:

@@ -3,13 +3,22 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import orjson
 from django.db import connection, transaction
+from psycopg import IsolationLevel
 
-from versioned_cache.keys import Resource
+from versioned_cache.keys import Resource, ResourceKind
 
 SELECT_VERSIONS = "SELECT resource, version FROM resource_version WHERE resource = ANY(%s)"
-SELECT_MANY_VERSIONS = SELECT_VERSIONS.replace("%s", "ARRAY(SELECT jsonb_array_elements_text(%s))")
+SELECT_VERSIONS_OF_ITEMS = """
+SELECT identifier, version
+FROM (
+    SELECT NULL AS identifier, 0 AS place, %(whole)s AS resource
+    UNION ALL
+    SELECT identifier, place, %(beginning)s || identifier
+    FROM unnest(ARRAY({identifiers})) WITH ORDINALITY AS item (identifier, place)
+) named LEFT JOIN resource_version USING (resource)
+ORDER BY place
+"""
 
 
 def committed_versions(resources: Sequence[Resource]) -> dict[Resource, int]:
@@ -23,12 +32,33 @@ def committed_versions(resources: Sequence[Resource]) -> dict[Resource, int]:
         return {by_name[name]: version for name, version in cursor.fetchall()}
 
 
-def versions_by_name(names: Sequence[str]) -> dict[str, int]:
-    """Return the versions of resources by their names; see `committed_versions`. There may be thousands."""
+def identifiers_of(query: str) -> list[str]:
+    """Return what a query of one column answers, in its order."""
     with connection.cursor() as cursor:
-        # Django's cursors write an array value by value, which takes longer than the rest of the question.
-        cursor.execute(SELECT_MANY_VERSIONS, [orjson.dumps(names).decode()])
-        return dict(cursor.fetchall())
+        cursor.execute(query, ())
+        return [identifier for (identifier,) in cursor.fetchall()]
+
+
+def versions_of_items(
+    whole: Resource, kind: ResourceKind, identifiers: str
+) -> tuple[int | None, dict[str, int | None]]:
+    """Return the version of a resource, and in one statement with it those of the items that it is made of.
+
+    Args:
+        whole: The resource.
+        kind: The kind of its items.
+        identifiers: A query for which there are: one column of text, in their order.
+
+    Returns:
+        The versions of the items are by identifier, in their order; None where one has none.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            SELECT_VERSIONS_OF_ITEMS.format(identifiers=identifiers),
+            {"whole": whole.name, "beginning": kind.beginning},
+        )
+        (_, version), *items = cursor.fetchall()
+        return version, dict(items)
 
 
 def committed_version(resource: Resource) -> int | None:
@@ -58,7 +88,14 @@ def one_snapshot() -> Iterator[None]:
     if connection.in_atomic_block:
         yield
         return
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        yield
+    connection.ensure_connection()
+    session = connection.connection
+    before = session.isolation_level, session.read_only
+    with connection.wrap_database_errors:  # so BEGIN says it, and no statement has to
+        session.isolation_level, session.read_only = IsolationLevel.REPEATABLE_READ, True
+    try:
+        with transaction.atomic():
+            yield
+    finally:
+        if not session.closed:
+            session.isolation_level, session.read_only = before

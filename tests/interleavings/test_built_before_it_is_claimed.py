@@ -6,6 +6,7 @@ late     claims the build: nobody holds a claim; looks once more, and finds the 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -13,7 +14,7 @@ from redis import Redis
 from tests.interleavings.conftest import Stage, fetch_gibson
 from versioned_cache.engine import VersionedCache
 from versioned_cache.metrics import Source
-from versioned_cache.store import Store
+from versioned_cache.payload_store import Look, PayloadStore
 
 
 def test_it_is_not_built_again(
@@ -21,18 +22,19 @@ def test_it_is_not_built_again(
 ) -> None:
     late, prompt = process(), process()
     builds: list[int] = []
-    claim_fill = Store.claim_fill
+    look = PayloadStore.look
 
     def build() -> bytes:
         builds.append(1)
         return fetch_gibson()
 
-    def claim_late(store: Store, *arguments: object) -> bool:
-        monkeypatch.setattr(Store, "claim_fill", claim_fill)
-        stage.read(prompt, build)
-        return claim_fill(store, *arguments)  # type: ignore[arg-type]
+    def claim_late(payloads: PayloadStore, *what: Any, claim_seconds: float = 0.0) -> Look:
+        if claim_seconds:
+            monkeypatch.setattr(PayloadStore, "look", look)
+            stage.read(prompt, build)
+        return look(payloads, *what, claim_seconds=claim_seconds)
 
-    monkeypatch.setattr(Store, "claim_fill", claim_late)
+    monkeypatch.setattr(PayloadStore, "look", claim_late)
     found = stage.read(late, build)
 
     assert len(builds) == 1

@@ -116,7 +116,7 @@ def test_what_is_too_long_for_redis_is_built_once(slow: SlowProcedures, read_all
 def test_what_redis_refuses_is_built_once_a_process_and_by_all_at_the_same_time(
     slow: SlowProcedures, read_all: Readers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_arguments: object) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
         raise CommandRefused("OOM", "OOM command not allowed when used memory > 'maxmemory'.")
 
     monkeypatch.setattr(PayloadStore, "store_payload", refuse)

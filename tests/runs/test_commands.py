@@ -155,7 +155,7 @@ def test_many_runs_take_a_few_statements_a_batch(run: Run, operator_user: User) 
     assert said.startswith("No faults. Runs checked: 2001, events: 10002.\n")
     batches = 10_002 // EVENTS_PER_BATCH + 1
     fetches = 2_001 // RUNS_PER_FETCH + 1
-    assert statements == 1 + fetches + 4 * batches + 1  # the count; the isolation, runs, steps, events; the newest
+    assert statements == 1 + fetches + 3 * batches + 1  # the count; runs, steps, events; the newest
 
 
 def test_one_fault_among_many_runs_is_found(run: Run, operator_user: User) -> None:

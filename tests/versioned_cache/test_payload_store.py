@@ -1,5 +1,8 @@
 """Payloads and their indexes in a real Redis."""
 
+from itertools import count, islice
+from typing import Any, cast
+
 import pytest
 from redis import Redis
 
@@ -20,7 +23,7 @@ def payloads(store: Store) -> PayloadStore:
 def test_a_payload_comes_back_as_it_was_stored(payloads: PayloadStore, redis: Redis) -> None:
     payloads.store_payload(PROCEDURE_LIST, 7, SHAPE, b'{"a":\n1}')
 
-    assert payloads.payload(PROCEDURE_LIST, 7, SHAPE) == b'{"a":\n1}'
+    assert payloads.body(payloads.look(PROCEDURE_LIST, 7, SHAPE)) == b'{"a":\n1}'
     assert 0 < redis.ttl(PROCEDURE_LIST.payload_key(7)) <= 330
 
 
@@ -42,14 +45,14 @@ def test_a_damaged_payload_is_refused(payloads: PayloadStore, redis: Redis, stor
     redis.set(PROCEDURE_LIST.payload_key(7), stored)
 
     with pytest.raises(DamagedPayload):
-        payloads.payload(PROCEDURE_LIST, 7, SHAPE)
+        payloads.body(payloads.look(PROCEDURE_LIST, 7, SHAPE))
 
 
 def test_a_payload_of_another_shape_is_refused(payloads: PayloadStore) -> None:
     payloads.store_payload(PROCEDURE_LIST, 7, SHAPE, b"[]")
 
     with pytest.raises(DamagedPayload):
-        payloads.payload(PROCEDURE_LIST, 7, "ffffffff")
+        payloads.body(payloads.look(PROCEDURE_LIST, 7, "ffffffff"))
 
 
 def test_a_payload_is_read_in_pieces(payloads: PayloadStore, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +63,26 @@ def test_a_payload_is_read_in_pieces(payloads: PayloadStore, redis: Redis, monke
     for body in bodies:
         payloads.store_payload(PROCEDURE_LIST, 7, SHAPE, body)
 
-        assert payloads.payload(PROCEDURE_LIST, 7, SHAPE) == body
+        assert payloads.body(payloads.look(PROCEDURE_LIST, 7, SHAPE)) == body
     calls = redis.info("commandstats")
     assert "cmdstat_get" not in calls
+
+
+def test_only_one_may_claim_a_build(payloads: PayloadStore, redis: Redis) -> None:
+    looks = [payloads.look(PROCEDURE_LIST, 7, SHAPE, claim_seconds=2) for _ in range(3)]
+
+    assert [look.is_claimed for look in looks] == [True, False, False]
+    assert 0 < redis.pttl(PROCEDURE_LIST.fill_key(7, SHAPE)) <= 2_000
+
+
+def test_a_look_claims_before_it_looks(payloads: PayloadStore, redis: Redis) -> None:
+    """What a builder stores before it gives up its claim is found by whoever claims the build next."""
+    payloads.store_payload(PROCEDURE_LIST, 7, SHAPE, b"[]")
+
+    with cast(Any, redis).monitor() as monitor:
+        look = payloads.look(PROCEDURE_LIST, 7, SHAPE, has_index=True, claim_seconds=2)
+        sent = (monitor.next_command()["command"] for _ in count())
+        commands = islice((command.split(" ")[0] for command in sent if PROCEDURE_LIST.name in command), 3)
+
+        assert list(commands) == ["SET", "GETRANGE", "GETRANGE"]
+    assert (look.is_claimed, payloads.body(look), payloads.items(look)) == (True, b"[]", None)

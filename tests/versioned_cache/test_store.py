@@ -102,12 +102,6 @@ def test_whoever_comes_a_little_earlier_than_half_a_lease_is_not_refused(store: 
     assert store.bump({PROCEDURE_LIST: 8}, nearly_late_ms, bypass_breaker=False)
 
 
-def test_only_one_may_claim_a_fill(store: Store) -> None:
-    claims = [store.claim_fill(PROCEDURE_LIST, 7, SHAPE, seconds=2) for _ in range(3)]
-
-    assert claims == [True, False, False]
-
-
 @pytest.mark.parametrize("held", [7, 8, 9_999_999_999_999, "nonsense", ""])
 def test_a_bump_replaces_what_would_be_believed_for_ever(store: Store, redis: Redis, held: int | str) -> None:
     redis.set(COUNTER, held)

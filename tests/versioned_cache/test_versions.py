@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from django.core.management.color import no_style
@@ -184,6 +185,19 @@ def test_a_snapshot_sees_nothing_that_is_committed_meanwhile(
 def test_nothing_can_be_written_in_a_snapshot(procedure: Procedure) -> None:
     with pytest.raises(DatabaseError), one_snapshot():
         procedure.save()
+
+
+def test_after_a_snapshot_its_connection_writes_as_before(procedure: Procedure) -> None:
+    for error in (None, RuntimeError()):
+        with suppress(RuntimeError), one_snapshot():
+            committed_version(GIBSON)
+            if error:
+                raise error
+
+        with transaction.atomic(), connection.cursor() as cursor:
+            procedure.save()
+            cursor.execute("SHOW transaction_isolation")
+            assert cursor.fetchone() == ("read committed",)
 
 
 @pytest.mark.parametrize("elsewhere", ["raised_since = raised_since - interval '1 day'", "raised_in = 0"])
