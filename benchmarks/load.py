@@ -64,12 +64,16 @@ def request_bytes(
 
 
 class Connection:
-    """A kept connection on which one request at a time is under way."""
+    """A kept connection on which one request at a time is under way.
 
-    def __init__(self, host: str, port: int) -> None:
+    Args:
+        room_bytes: How long an answer may be before room for it has to be made while it is received.
+    """
+
+    def __init__(self, host: str, port: int, room_bytes: int = BUFFER_BYTES) -> None:
         self.socket = socket.create_connection((host, port), TIMEOUT_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._buffer = bytearray(BUFFER_BYTES)
+        self._buffer = bytearray(room_bytes)
         self._view = memoryview(self._buffer)
         self._forget()
 

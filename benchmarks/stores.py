@@ -5,8 +5,9 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from redis import Redis
 from benchmarks.machine import server_versions
 from procedures_project.embedded import EmbeddedServers, embedded_servers
 from tests.processes import run_python, service_environment
+from tests.scale import Size
 from tests.valkey import Valkey
 
 # A statement in PostgreSQL's log, by the simple protocol or the extended one.
@@ -62,7 +64,7 @@ class Stores:
         self.redis_url = servers.redis_url
         self.database_url = servers.database_url
         self.valkey = Valkey.of(servers)
-        self._workloads: dict[tuple[int, int], Workload] = {}
+        self._workloads: dict[str, Workload] = {}
 
     @property
     def redis(self) -> Redis:
@@ -72,11 +74,14 @@ class Stores:
 
     def workload(self, procedures: int, steps: int = 10) -> Workload:
         """Return a database of that size, made at the first call, beside an empty Redis."""
-        self.redis.flushall()
-        shape = (procedures, steps)
-        if shape not in self._workloads:
-            self._workloads[shape] = self._make(procedures, steps)
-        return self._workloads[shape]
+        size = ("--procedures", str(procedures), "--steps", str(steps))
+        return self._made(f"procedures_{procedures}_{steps}", size)
+
+    def generated(self, size: Size) -> Workload:
+        """Return a database with runs, made at the first call, beside an empty Redis."""
+        options = ("--procedures", "--steps", "--runs", "--events")
+        numbers = map(str, (size.procedures, size.steps, size.runs, size.events))
+        return self._made(f"runs_{size.runs}", [*chain.from_iterable(zip(options, numbers, strict=True))])
 
     def sql(self, statement: str | sql.Composed) -> list[tuple[Any, ...]]:
         """Run a statement, and return its rows."""
@@ -108,8 +113,13 @@ class Stores:
         """Return what the servers say they are."""
         return server_versions(self.database_url, self.redis)
 
-    def _make(self, procedures: int, steps: int) -> Workload:
-        name = f"procedures_{procedures}_{steps}"
+    def _made(self, name: str, size: Sequence[str]) -> Workload:
+        self.redis.flushall()
+        if name not in self._workloads:
+            self._workloads[name] = self._make(name, size)
+        return self._workloads[name]
+
+    def _make(self, name: str, size: Sequence[str]) -> Workload:
         self.sql(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         address = urlsplit(self.database_url)
         database_url = address._replace(path=f"/{name}").geturl()
@@ -121,7 +131,6 @@ class Stores:
             BEHIND_TLS_PROXY="1",
             METRICS_OPEN_TO_LOOPBACK="1",
         )
-        size = ("--procedures", str(procedures), "--steps", str(steps))
         tokens = json.loads(run_python("benchmarks.workload", *size, environment=environment))
         self.sql("CHECKPOINT")  # now, rather than in somebody's round
         return Workload(database_url, tokens, environment)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.people import migrate_and_make_people
+from tests.scale import Size, fill
 
 WORDS = (
     "check", "verify", "record", "open", "close", "isolate", "measure", "note", "confirm", "label", "remove", "attach",
@@ -57,16 +58,32 @@ COPY = (
 
 
 def main(argv: list[str]) -> None:
-    """Migrate, publish, and print."""
+    """Migrate, fill, and print."""
     options = _options(argv)
     tokens = migrate_and_make_people()
+    if options.runs:
+        _generate(Size(options.procedures, options.steps, options.runs, options.events))
+    else:
+        _publish(options)
+    json.dump(tokens, sys.stdout)
+
+
+def _publish(options: argparse.Namespace) -> None:
+    """Publish that many procedures, as people do, or copies of those."""
     from tests.factories import publish  # noqa: PLC0415  # its models need settings
 
     for definition in definitions(min(options.procedures, PUBLISHED), options.steps):
         publish(definition)
     if options.procedures > PUBLISHED:
         _copy(options.procedures)
-    json.dump(tokens, sys.stdout)
+
+
+def _generate(size: Size) -> None:
+    """Fill the database with procedures, runs and events."""
+    from django.db import transaction  # noqa: PLC0415
+
+    with transaction.atomic():
+        fill(size)
 
 
 def _copy(procedures: int) -> None:
@@ -111,6 +128,8 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.workload", description=__doc__)
     parser.add_argument("--procedures", type=int, default=100)
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--runs", type=int, default=0, help="then all is generated, and none is published")
+    parser.add_argument("--events", type=int, default=0, help="of each run")
     return parser.parse_args(argv)
 
 

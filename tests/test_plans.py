@@ -169,6 +169,15 @@ def test_words_that_many_runs_have_are_found_on_the_way(client: ApiClient) -> No
     assert faults_in(sent) == []
 
 
+@pytest.mark.parametrize("query", ["q=title%20of%20large-77", "tag=tag-77"])
+def test_a_search_of_procedures_reads_the_steps_of_what_it_finds(client: ApiClient, query: str) -> None:
+    """All heads are looked at, as docs/adr/0021 argues; what they consist of is not."""
+    with statements() as sent:
+        assert [found["key"] for found in client.get(f"/procedures?{query}").json()] == ["large-77"]
+
+    assert faults_in(sent) == []
+
+
 READS = {
     "run-detail": "/runs/{run}",
     "run-current": "/runs/{run}/current",
@@ -178,7 +187,7 @@ READS = {
     "revision-list": "/procedures/large-1/revisions",
     "revision-detail": "/procedures/large-1/revisions/1",
 }
-"""The reads of the API; the list of procedures is whole by its nature, and lists of runs are above."""
+"""The reads of the API; the list of procedures is whole by its nature; its searches and lists of runs are above."""
 
 
 def test_every_read_of_the_api_is_here() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmarks.cases import changes, cold, commits, conditional, crowds, hit, miss, outage, scale
+from benchmarks.cases import changes, cold, commits, conditional, crowds, hit, miss, outage, pages, scale
 from benchmarks.measurement import Findings, Measurement
 
 CASES: dict[str, Callable[[Measurement], Findings]] = {
@@ -15,5 +15,6 @@ CASES: dict[str, Callable[[Measurement], Findings]] = {
     "changes": changes.measure,
     "commits": commits.measure,
     "scale": scale.measure,
+    "pages": pages.measure,
     "crowds": crowds.measure,
 }
