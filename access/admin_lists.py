@@ -1,4 +1,4 @@
-"""What all lists in the admin have in common."""
+"""What lists in the admin have in common."""
 
 from functools import cached_property
 from typing import Any, TypeVar, cast
@@ -14,6 +14,8 @@ from django.http import HttpRequest
 Listed = TypeVar("Listed", bound=Model)
 
 NUL = "\x00"
+READ_ONLY_TABLE = "access/read_only_table.html"
+"""The template of an inline that only shows things: Django's own has columns without a heading for what can be done."""
 COUNTED = 1_000
 """How many things of a long list can be leafed through; for others there are the search and the filters."""
 

@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from console import overview_views, run_views, views
+from console import author_views, overview_views, run_views, views
 
 app_name = "console"
 
@@ -16,6 +16,8 @@ urlpatterns = [
     path("console/sign-out", LogoutView.as_view(next_page="console:sign-in"), name="sign-out"),
     path("console/procedures/<slug:key>", views.procedure, name="procedure"),
     path("console/procedures/<slug:key>/start", views.start, name="start"),
+    path("console/procedures/<slug:key>/revisions", author_views.revisions, name="revisions"),
+    path("console/drafts/<int:pk>", author_views.draft, name="draft"),
     path(RUN, run_views.run, name="run"),
     path(f"{RUN}/live", run_views.live, name="live"),
     path(f"{RUN}/record", run_views.record, name="record"),

@@ -23,6 +23,7 @@ from rest import exact_json
 from rest.findings import Finding, findings_of
 
 TRY_PATTERN = "admin:procedures_try_pattern"
+PREVIEW_INSTRUCTIONS = "admin:procedures_preview_instructions"
 MEMBER_ORDER = ["unit", "min", "max", "decimals", "out_of_range", "options", "pattern", "min_length", "max_length"]
 SHOWN_CHARACTERS = 80  # of a line that cannot be read
 
@@ -92,6 +93,7 @@ class StepForm(forms.ModelForm[Step]):
         super().__init__(*args, **kwargs)
         self.context = {} if context is None else context
         self.fields["role"].widget = forms.Select(choices=self._roles())
+        self.fields["instructions"].widget.attrs["data-preview-url"] = reverse_lazy(PREVIEW_INSTRUCTIONS)
 
     def _roles(self) -> list[tuple[str, str]]:
         """Return the groups to choose from, and whatever is there now; publishing refuses what is no group."""

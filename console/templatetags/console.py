@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from access.names import name_of
-from console.markdown import html_of
+from procedures.markdown import html_of
 
 register = template.Library()
 register.filter("name", name_of)

@@ -24,6 +24,7 @@ from procedures.models import Procedure, Revision
 BASE = "base"
 RESUME = "resume"  # in a form that is not to be saved, but to be shown again
 PREFIX = "steps"
+MOST_DIGITS = 18  # of what PostgreSQL has as a row's number
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def _text(form: QueryDict, name: str) -> str:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 
 def _told(request: HttpRequest, base: Snapshot, saved: Snapshot) -> str:

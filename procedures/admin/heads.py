@@ -17,7 +17,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
 
-from access.admin_lists import ListAdmin
+from access.admin_lists import READ_ONLY_TABLE, ListAdmin
 from access.rights import Right
 from procedures.actions import archive_procedure, reactivate_procedure
 from procedures.drafts import open_draft
@@ -68,7 +68,8 @@ class RevisionInline(admin.TabularInline[Revision, Procedure]):
 
     model = Revision
     fk_name = "procedure"
-    fields = readonly_fields = ("number", "title", "change_note", "published_at", "created_by")
+    template = READ_ONLY_TABLE
+    fields = readonly_fields = ("title", "change_note", "published_at", "created_by")
     ordering = ["-number"]
     show_change_link = True
     can_delete = False

@@ -18,6 +18,7 @@ from procedures.admin.conflicts import Conflict, conflict_in, procedure_of, with
 from procedures.admin.findings import Obstacle, mark, obstacles_of
 from procedures.admin.heads import DRAFTING
 from procedures.admin.patterns import try_pattern
+from procedures.admin.previews import preview_instructions
 from procedures.differences import changes_between
 from procedures.draft_edits import snapshot_of
 from procedures.drafts import (
@@ -32,7 +33,7 @@ from procedures.drafts import (
 )
 from procedures.forms import RevisionForm, TextWidget
 from procedures.models import Revision, Step, content_of
-from procedures.step_forms import TRY_PATTERN, StepForm, StepFormSet
+from procedures.step_forms import PREVIEW_INSTRUCTIONS, TRY_PATTERN, StepForm, StepFormSet
 from rest import timestamps
 from rest.problems import FORBIDDEN, VALIDATION_FAILED
 
@@ -87,11 +88,17 @@ class RevisionAdmin(ListAdmin[Revision]):
 
     class Media:
         css = {"all": [STYLESHEET]}
-        js = ["procedures/members.js", "procedures/steps.js", "procedures/typing.js"]
+        js = ["procedures/members.js", "procedures/steps.js", "procedures/typing.js", "procedures/preview.js"]
 
     def get_urls(self) -> list[URLPattern]:
-        trying = self.admin_site.admin_view(try_pattern)
-        return [path("try-pattern/", trying, name=TRY_PATTERN.partition(":")[2]), *super().get_urls()]
+        asked = {"try-pattern/": (TRY_PATTERN, try_pattern), "preview/": (PREVIEW_INSTRUCTIONS, preview_instructions)}
+        return [
+            *(
+                path(place, self.admin_site.admin_view(view), name=name.partition(":")[2])
+                for place, (name, view) in asked.items()
+            ),
+            *super().get_urls(),
+        ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a draft is started from its procedure

@@ -9,6 +9,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 
+from access.admin_lists import READ_ONLY_TABLE
 from procedures.models import Step
 from rest import exact_json
 from runs.models import Run, RunEvent
@@ -34,6 +35,7 @@ class RunEventInline(ReadOnly, admin.TabularInline[RunEvent, Run]):
     """The ledger of a run. It has `settings.MAX_EVENTS` events and a few at most, so it is shown whole."""
 
     model = RunEvent
+    template = READ_ONLY_TABLE
     verbose_name_plural = "Ledger"
     fields = readonly_fields = (
         "seq", "kind", "what", "inputs", "checks", "remarks", "actor_name", "performed", "recorded", "fingerprint",

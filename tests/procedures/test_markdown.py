@@ -2,7 +2,7 @@
 
 import pytest
 
-from console.markdown import html_of
+from procedures.markdown import html_of
 
 
 def test_what_authors_write_is_shown_as_they_mean_it() -> None:
