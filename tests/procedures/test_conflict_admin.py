@@ -317,3 +317,9 @@ def test_tags_survive_what_else_happens_to_the_procedure(admin_client: Client, p
 
     procedure.refresh_from_db()
     assert (procedure.tags, procedure.current_revision.title) == (["wet"], "Meanwhile")
+
+
+def test_numbers_that_are_too_long_to_be_ours_are_no_failure(admin_client: Client, draft: Revision) -> None:
+    form = {**opened(admin_client, draft), "base": "", "steps-TOTAL_FORMS": "9" * 5_000, "steps-0-id": "9" * 5_000}
+
+    assert save(admin_client, draft, form).status_code == 200
