@@ -44,7 +44,7 @@ def test_axe_finds_nothing_in_the_admin(signed_in: SignedIn) -> None:
     page = signed_in("admin", bypass_csp=True)  # axe gives a page a style of its own there
     page.goto("/admin/procedures/procedure/")
     on_list = violations_on(page)
-    page.get_by_role("link", name=RUN_OF).click()
+    page.get_by_role("link", name=PROCEDURE).click()
     on_head, head = violations_on(page), page.url
     page.get_by_role("button", name="Edit the draft").click()
     page.get_by_role("button", name="Preview", exact=True).first.click()
@@ -62,6 +62,7 @@ def test_axe_finds_nothing_in_the_admin(signed_in: SignedIn) -> None:
 
 def violations_on(page: Page) -> list[str]:
     """Return what axe finds on a page, on a phone in the light and on a desk in the dark."""
+    page.wait_for_load_state()
     violations = []
     for scheme, width in SCREENS:
         page.emulate_media(color_scheme=scheme)
