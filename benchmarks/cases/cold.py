@@ -80,7 +80,7 @@ def _round(server: Server, token: str) -> dict[str, float]:
     after = _samples(server)
     return {
         "refused": statuses.count(HTTPStatus.SERVICE_UNAVAILABLE),
-        "builds": _grown(before, after, f"{CACHE}_fetch_seconds_count", resource="list", source="database"),
+        "builds": _grown(before, after, f"{CACHE}_misses_total", resource="list"),
         "stores of the whole": _grown(before, after, f"{CACHE}_store_total", resource="list"),
         "wanted": 1.0,
     }
