@@ -51,6 +51,10 @@ COMPONENT_OK = Gauge(
     "backend_component_ok", "Whether every worker found a component well at its last look.", ["component"],
     multiprocess_mode="livemin",
 )  # fmt: skip
+LOOK_SECONDS = Gauge(
+    "backend_component_look_seconds", "How long the slowest worker's last look at a component took.", ["component"],
+    multiprocess_mode="livemax",
+)  # fmt: skip
 MIGRATIONS_PENDING = Gauge(
     "backend_migrations_pending", "Whether a migration of this code is not applied.", multiprocess_mode="livemax"
 )

@@ -59,7 +59,7 @@ class _ImpatientDatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
         """Tell whether the session may do what is asked of it next; Django asks before a request, and after errors."""
         session = self.connection
-        if session is None or session.closed or session.is_useless:
+        if session is None or session.is_useless:
             return False
         if session.is_read_only and time.monotonic() - self._connected_at > READ_ONLY_SESSION_SECONDS:
             return False

@@ -68,8 +68,8 @@ class ImpatientConnection(psycopg.Connection[Any]):
 
     @property
     def is_read_only(self) -> bool:
-        """Whether the session's transactions are read-only by default, as the server has said."""
-        return self.pgconn.parameter_status(b"default_transaction_read_only") == b"on"
+        """Whether the session's transactions are read-only by default, as the server has said before it was closed."""
+        return not self.closed and self.pgconn.parameter_status(b"default_transaction_read_only") == b"on"
 
     def set_in_each_transaction(self, settings: Mapping[str, str]) -> None:
         """Let each transaction begin with these settings, in the statement that begins it."""

@@ -182,6 +182,7 @@ def test_a_frozen_postgresql_and_full_threads_are_seen(prometheus: Prometheus, d
             threads.start(demo.client("viewer").get, "/runs")
         for name in (
             "PostgreSQLNotWell",
+            "ComponentSlow",
             "DjangoThreadsSaturated",
             "RequestsQueue",
             "RequestsRejected",

@@ -6,6 +6,7 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg
 import pytest
 from django.db import connection, connections
 from redis import Redis
@@ -19,6 +20,7 @@ from tests.processes import free_port
 pytestmark = pytest.mark.django_db(transaction=True)
 
 Result = TypeVar("Result")
+CONNECTING = {"dbname", "host", "port", "user", "password"}
 OK = {"status": "ok", "postgresql": "ok", "redis": "ok"}
 
 
@@ -140,3 +142,50 @@ def test_a_frozen_postgresql_is_down_until_it_is_back(
         return [found["postgresql"] for found in [*seen, await looked(readiness)]]
 
     assert with_readiness(play) == ["ok", "down", "down", "ok"]
+
+
+@pytest.fixture
+def locked_runs() -> Iterator[None]:
+    """Another session holds the table of runs for itself."""
+    parameters = {name: value for name, value in connection.get_connection_params().items() if name in CONNECTING}
+    with psycopg.connect(**parameters) as other:
+        other.execute("LOCK TABLE runs_run IN ACCESS EXCLUSIVE MODE")
+        yield
+        other.rollback()
+
+
+def sessions_that_wait_for_the_table() -> int:
+    """Return how many sessions of the server do."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'runs_run'::regclass")
+        (number,) = cursor.fetchone()
+        return int(number)
+
+
+@pytest.mark.usefixtures("locked_runs")
+def test_a_count_that_waits_for_a_lock_is_given_up_by_the_server_too(redis: Redis) -> None:
+    looker = Looker()
+    try:
+        looker.look()
+        looker.count_unfinished_runs()
+
+        assert sessions_that_wait_for_the_table() == 0
+        assert looker.look()["postgresql"] == "ok"
+    finally:
+        looker.close()
+
+
+def test_a_session_that_the_count_lost_is_no_reason_to_call_postgresql_down(
+    redis: Redis, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"HOST": "127.0.0.1", "PORT": str(proxy.port)}.items():
+        monkeypatch.setitem(connections.settings["default"], name, value)
+    looker = Looker()
+    try:
+        looker.look()
+        with proxy.behaving(Mode.HANG):
+            looker.count_unfinished_runs()
+
+        assert looker.look()["postgresql"] == "ok"
+    finally:
+        looker.close()
