@@ -1,6 +1,8 @@
 # syntax=docker/dockerfile:1
 FROM python:3.11-slim-bookworm@sha256:528257d48c1da0dcecc2e725d1ae34498d60c965f1241e39cd6a85a8859bdf84 AS build
-COPY requirements/production.txt /requirements.txt
+# `--build-arg REQUIREMENTS=telemetry` adds what traces and reports of faults need.
+ARG REQUIREMENTS=production
+COPY requirements/${REQUIREMENTS}.txt /requirements.txt
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r /requirements.txt
 
 FROM python:3.11-slim-bookworm@sha256:528257d48c1da0dcecc2e725d1ae34498d60c965f1241e39cd6a85a8859bdf84
