@@ -7,6 +7,21 @@ import sys
 from procedures_project.log_output import reserve_standard_streams
 
 
+def serve(arguments: list[str]) -> None:
+    """Become the web server, or say on its log why not: programs read that, from the first line on."""
+    import django
+    from django.core.management import call_command
+
+    from procedures_project.start_failures import log_start_failure
+
+    try:
+        django.setup()
+        call_command("serve", *arguments, skip_checks=False)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is an event
+        log_start_failure(error)
+        sys.exit(1)
+
+
 def main() -> None:
     """Run the command named on the command line."""
     reserve_standard_streams()
@@ -16,6 +31,11 @@ def main() -> None:
 
         sys.exit(run_demo(sys.argv[2:]))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "procedures_project.settings")
+    from procedures_project.logging_config import log_before_settings
+
+    if sys.argv[1:2] == ["serve"] and log_before_settings(os.environ) == "json":
+        serve(sys.argv[2:])
+        return
     from django.core.management import execute_from_command_line
     from django.db import DatabaseError, InterfaceError
 

@@ -27,7 +27,7 @@ from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 
 from access import history, metrics
-from access.addresses import client_address, counted_address
+from access.addresses import counted_address, shown_address
 from access.metrics import Failure
 from access.passwords import WAIT_SECONDS, PasswordsBusy
 
@@ -92,11 +92,10 @@ def record_failed_login(*, credentials: Mapping[str, Any], request: HttpRequest,
     was_looked_at = getattr(request, "axes_failures_since_start", None) is not None
     reason = Failure.CREDENTIALS if was_looked_at else Failure.LOCKED_OUT
     metrics.LOGINS_FAILED.labels(reason).inc()
-    address = client_address(request.META)
     logger.warning(
         "login_failed",
         username=credentials["username"][:MAX_NAME_LENGTH],
-        client_address=str(address) if address else None,
+        client_address=shown_address(request.META),
         reason=reason,
         is_locked_out=is_locked_out,
     )

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -17,12 +18,15 @@ from procedures_project.wsgi import django
 
 from access.token_uses import WRITE_SECONDS, token_uses
 from procedures_project.django_pool import DjangoPool, PoolExhausted
+from procedures_project.fault_reports import fault_reports
 from procedures_project.gate import Gate, Send
 from procedures_project.listener import drop_answers_that_nobody_takes
 from procedures_project.log_stream import LOG_STREAM
 from procedures_project.logging_config import standard_error_of_server
+from procedures_project.printed_lines import printed_lines_logged
 from procedures_project.readiness import Readiness
 from procedures_project.request_bodies import Receive
+from procedures_project.tracing import tracing
 from procedures_project.vital_signs import VitalSigns
 from versioned_cache.engine import cache
 from versioned_cache.loop_reader import LoopReader
@@ -47,7 +51,7 @@ class Application:
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request, or live from the server's start to its end (ASGI)."""
         if scope["type"] == "lifespan":
-            with LOG_STREAM.deferred(), contextlib.redirect_stderr(standard_error_of_server()):
+            with LOG_STREAM.deferred(), _printing():
                 await self._live(receive, send)
         elif self._gate is not None:
             await self._gate.answer(scope, receive, send)
@@ -76,7 +80,20 @@ class Application:
         await reader.close()
         readiness.close()
         await pool.close()
+        await asyncio.to_thread(_stop_telemetry)
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _printing() -> AbstractContextManager[object]:
+    """Return what takes what is printed to standard error: it never fails, and holds nobody up."""
+    as_events = settings.LOG_FORMAT == "json"
+    return printed_lines_logged() if as_events else contextlib.redirect_stderr(standard_error_of_server())
+
+
+def _stop_telemetry() -> None:
+    """Send what is left of traces and reports."""
+    tracing.stop()
+    fault_reports.stop()
 
 
 async def _keep_writing_uses(pool: DjangoPool) -> None:

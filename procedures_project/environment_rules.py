@@ -7,6 +7,7 @@ than a line.
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,7 @@ T = TypeVar("T")
 
 SHOWN_CHARACTERS = 60
 MAX_DIGITS = 12
+SHARE = re.compile(r"1(\.0{1,9})?|0(\.[0-9]{1,9})?")
 
 # OWASP ASVS 5.0 §11: at least 128 bits; 32 characters leave a margin.
 SECRET_KEY_CHARACTERS = 32
@@ -67,6 +69,13 @@ def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
         return int(text)
 
     return rule
+
+
+def share(text: str) -> float:
+    """Read a part of a whole: 0, 1, or a decimal fraction between them."""
+    if not SHARE.fullmatch(text):
+        raise ValueError(f"must be 0, 1 or a share between them, such as 0.01, not {_shown(text)}")
+    return float(text)
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
@@ -162,6 +171,40 @@ def exact_origin(text: str) -> str:
             "must have origins as browsers send them, such as https://dashboard.example.com, in lower case and without "
             f"*, path or usual port, not {_shown(text)}"
         )
+    return text
+
+
+def with_extra(module: str, rule: Callable[[str], T]) -> Callable[[str], T]:
+    """Return a rule that nothing follows where an optional module is not installed."""
+
+    def read(text: str) -> T:
+        if not _is_installed(module):
+            raise ValueError("needs packages that are not installed: pip install -r requirements/telemetry.txt")
+        return rule(text)
+
+    return read
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is the package that it is in
+        return False
+
+
+def endpoint(text: str) -> str:
+    """Read the URL of a collector."""
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+        raise ValueError("must be a URL such as http://collector:4318, without a password")
+    return text
+
+
+def sentry_dsn(text: str) -> str:
+    """Read where Sentry takes reports; its key is not repeated."""
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not (parts.hostname and parts.username and parts.path.strip("/")):
+        raise ValueError("must be a DSN as Sentry shows it: https://KEY@HOST/PROJECT")
     return text
 
 

@@ -36,7 +36,7 @@ from procedures_project.readiness import Readiness
 from procedures_project.refusals import READING_METHODS, method_not_allowed, refusal
 from procedures_project.request_bodies import BodyBroken, BodyTooSlow, Receive, RequestBodies
 from procedures_project.request_heads import ANSWERED, asks_about_the_server, check_head, meta_of
-from procedures_project.request_records import ID_HEADER, RequestRecord, record_of
+from procedures_project.request_records import ID_HEADER, Outcome, RequestRecord, record_of
 from procedures_project.security_headers import SecurityHeadersMiddleware, protected_without_django
 from rest.problems import INTERNAL_ERROR, MALFORMED_REQUEST, REQUEST_TIMEOUT, UNAVAILABLE, Problem
 from versioned_cache.http.fast_path import FastPath, FastRequest
@@ -120,12 +120,10 @@ class Gate:
         if answer is None:
             return None
         limits.token_limits.take(token, method)
+        destination, user_id = request.destination, request.sender.user.pk
         record.close(
-            method=meta["REQUEST_METHOD"],
-            route=request.destination.route,
-            view=request.destination.view_name,
-            status=answer.status,
-            user_id=request.sender.user.pk,
+            meta,
+            Outcome(answer.status, answer.length, destination.route, destination.view_name, user_id, answer.source),
         )
         return WholeAnswer(answer.status, [*answer.headers, _id_header(record)], list(answer.segments))
 
@@ -205,12 +203,12 @@ def _options_of_the_server() -> HttpResponse:
 
 def _recorded(meta: dict[str, Any], route: str | None, response: HttpResponse) -> WholeAnswer:
     """Close the record of a request that Django has not answered, and return the answer."""
-    record, status = record_of(meta), response.status_code
+    record, status, length = record_of(meta), response.status_code, len(response.content)
     if not record.is_closed:
-        record.close(method=meta["REQUEST_METHOD"], route=route, view=route, status=status, user_id=None)
+        record.close(meta, Outcome(status, length, route, view=route))
     protected_without_django(response)
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
-    headers += [(b"content-length", str(len(response.content)).encode()), _id_header(record)]
+    headers += [(b"content-length", str(length).encode()), _id_header(record)]
     return WholeAnswer(status, headers, [response.content])
 
 

@@ -2,23 +2,39 @@
 
 import io
 import json
+import logging
 import logging.config
 import sys
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, BinaryIO, cast
 
 import orjson
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
+from procedures_project.fault_reports import fault_reports
 from procedures_project.log_output import reserve_standard_streams
 from procedures_project.log_stream import LOG_STREAM
 
+FORMATS = ("console", "json")
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 OF_CLIENTS = "django.security."
 MAX_OF_CLIENTS = 200  # characters
 
 SERVERS_LOGGING: dict[str, Any] = {"handlers": {}, "loggers": {"_granian": {"propagate": True}}}
 """For granian: its lines go where all others do; by itself it writes to standard output, and may wait for a reader."""
+
+
+def log_before_settings(environ: Mapping[str, str]) -> str:
+    """Configure the log as the environment says, as far as it can be followed, and return the format.
+
+    What is wrong with the environment is said when the settings are read; it is said on this log.
+    """
+    log_format, level = environ.get("LOG_FORMAT", ""), environ.get("LOG_LEVEL", "")
+    log_format = log_format if log_format in FORMATS else default_format()
+    logging_config(log_format, level if level in LEVELS else "info")
+    return log_format
 
 
 def default_format() -> str:
@@ -31,8 +47,12 @@ def standard_error_of_server() -> io.TextIOWrapper:
     return io.TextIOWrapper(LOG_STREAM, encoding="utf-8", write_through=True)  # type: ignore[arg-type]
 
 
-def logging_config(log_format: str) -> None:
-    """Configure structlog and the standard library's loggers; `log_format` is `json` or `console`.
+def logging_config(log_format: str, level: str = "info") -> None:
+    """Configure structlog and the standard library's loggers.
+
+    Args:
+        log_format: `json` or `console`.
+        level: One of `LEVELS`; lines below it are not written.
 
     Our own events go straight to `LOG_STREAM`. Lines of Django and the server take the detour through
     the standard library, and come out in the same shape.
@@ -45,10 +65,11 @@ def logging_config(log_format: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+        report_fault,
     ]
     structlog.configure(
         processors=[*shared, *_rendering(as_json, as_bytes=True)],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=(
             structlog.BytesLoggerFactory(cast("BinaryIO", LOG_STREAM))
             if as_json
@@ -79,10 +100,11 @@ def logging_config(log_format: str) -> None:
                     "class": "logging.StreamHandler",
                     "stream": text_stream,
                     "formatter": "structlog",
+                    "level": LEVELS[level],
                     "filters": ["told", "of_clients"],
                 }
             },
-            "root": {"handlers": ["stderr"], "level": "INFO"},
+            "root": {"handlers": ["stderr"], "level": LEVELS[level]},
             # Each refused request or login is already one line of ours; these would add a second.
             "loggers": {
                 **{name: {"level": "ERROR"} for name in ("django.request", "django.security", "axes")},
@@ -90,6 +112,13 @@ def logging_config(log_format: str) -> None:
             },
         }
     )
+
+
+def report_fault(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Report an event that has a traceback, where somebody wants that (a processor of structlog)."""
+    if fault_reports.is_on and event.get("exc_info"):
+        fault_reports.report(event)
+    return event
 
 
 def _is_not_told_already(record: logging.LogRecord) -> bool:

@@ -16,7 +16,7 @@ from rest_framework.permissions import SAFE_METHODS
 
 from procedures_project.request_records import record_of
 from rest import exact_json
-from rest.error_answers import HEADERS, MEDIA_TYPE, failure_of_postgresql, path_of
+from rest.error_answers import HEADERS, MEDIA_TYPE, document_of, failure_of_postgresql
 from rest.negotiation import preferred_type
 from rest.problems import (
     FORBIDDEN,
@@ -40,10 +40,11 @@ def refusal(problem: Problem, meta: dict[str, Any]) -> HttpResponse:
         meta: The request as WSGI has it (PEP 3333).
     """
     headers = {**HEADERS, "Vary": "Accept", **problem.headers}
+    request_id = record_of(meta).id
     if wants_page(meta):
-        context = {"problem": problem, "request_id": record_of(meta).id}
+        context = {"problem": problem, "request_id": request_id}
         return HttpResponse(render_to_string("refusal.html", context), status=problem.status, headers=headers)
-    return HttpResponse(exact_json.dumps(problem.document(path_of(meta))), MEDIA_TYPE, problem.status, headers=headers)
+    return HttpResponse(exact_json.dumps(document_of(problem, meta)), MEDIA_TYPE, problem.status, headers=headers)
 
 
 def wants_page(meta: Mapping[str, Any]) -> bool:

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from granian._internal import load_target
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.server import MPServer
 
-from procedures_project.logging_config import SERVERS_LOGGING, default_format, logging_config
+from procedures_project.logging_config import SERVERS_LOGGING, log_before_settings
+from procedures_project.start_failures import log_start_failure
 
 logger = structlog.get_logger(__name__)
 
@@ -85,6 +87,15 @@ def _say_that_reloading_is_refused() -> None:
     logger.warning("reload_refused", signal="SIGHUP", instead="start another instance, then end this one by SIGTERM")
 
 
+def load_application(target: str) -> Any:
+    """Load what a worker serves; where that fails, log why and end the worker."""
+    try:
+        return load_target(target)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is an event
+        log_start_failure(error)
+        sys.exit(1)
+
+
 def server_argv(application: str = APPLICATION, **options: object) -> list[str]:
     """Return the command line that serves an application; `options` are those of `main`."""
     named = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
@@ -102,8 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--drain-seconds", type=float, default=0.0)
     parser.add_argument("application")
     options = parser.parse_args(arguments)
-    logging_config(os.environ.get("LOG_FORMAT") or default_format())
-    Server(
+    log_before_settings(os.environ)
+    server = Server(
         options.application,
         address=options.host,
         port=options.port,
@@ -111,7 +122,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         workers=options.workers,
         backpressure=options.connections,
         drain_seconds=options.drain_seconds,
-    ).serve()
+    )
+    try:
+        server.serve(target_loader=load_application)
+    except Exception as error:  # noqa: BLE001  # such as a socket that cannot be had
+        log_start_failure(error)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

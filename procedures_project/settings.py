@@ -11,7 +11,7 @@ import django_stubs_ext
 from procedures_project import __version__
 from procedures_project import environment_rules as rules
 from procedures_project.environment import Environment
-from procedures_project.logging_config import default_format, logging_config
+from procedures_project.logging_config import FORMATS, LEVELS, default_format, logging_config
 from procedures_project.metric_files import count_in
 from versioned_cache.addresses import Credentials
 from versioned_cache.configuration import checked_redis_url, redis_caches
@@ -167,7 +167,7 @@ CACHE_LEASE_MS = env.optional("CACHE_LEASE_MS", rules.whole_number(200, 3_600_00
 CACHE_MAX_PAYLOAD_BYTES = env.optional(
     "CACHE_MAX_PAYLOAD_BYTES", rules.whole_number(1024, 256 * 1024**2), default=32 * 1024**2
 )
-CACHE_LOG_HITS = env.optional("CACHE_LOG_HITS", rules.flag, default=True)
+CACHE_LOG_HITS = env.optional("CACHE_LOG_HITS", rules.share, default=1.0)
 
 # --- who may do what ---
 
@@ -311,11 +311,18 @@ PROMETHEUS_EXPORT_MIGRATIONS = False  # it would run SQL at start, so the servic
 PROMETHEUS_LATENCY_BUCKETS = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, float("inf"),
 )  # fmt: skip
-LOG_FORMAT = env.optional("LOG_FORMAT", rules.one_of("console", "json"), default=default_format())
+LOG_FORMAT = env.optional("LOG_FORMAT", rules.one_of(*FORMATS), default=default_format())
+LOG_LEVEL = env.optional("LOG_LEVEL", rules.one_of(*LEVELS), default="info")
 LOGGING_CONFIG = None
+# Both need what requirements/telemetry.txt adds; their SDKs read more variables of their own.
+OTEL_EXPORTER_OTLP_ENDPOINT = env.optional(
+    "OTEL_EXPORTER_OTLP_ENDPOINT", rules.with_extra("opentelemetry.sdk", rules.endpoint), default=""
+)
+OTEL_SERVICE_NAME = env.optional("OTEL_SERVICE_NAME", rules.text, default="procedures")
+SENTRY_DSN = env.optional("SENTRY_DSN", rules.with_extra("sentry_sdk", rules.sentry_dsn), default="")
 METRICS_DIR = env.optional("PROMETHEUS_MULTIPROC_DIR", Path, default=None)
 SERIES = "procedures_project.metrics.series_of_all_processes"  # for the console, which is a storey below
 
 env.close()
-logging_config(LOG_FORMAT)
+logging_config(LOG_FORMAT, LOG_LEVEL)
 count_in(METRICS_DIR)

@@ -13,7 +13,9 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
+from procedures_project.fault_reports import fault_reports
 from procedures_project.postgresql.waiting import REQUEST_PATIENCE_SECONDS, patience
+from procedures_project.tracing import exporter_to, tracing
 
 
 def with_chunked_bodies(application: WSGIApplication) -> WSGIApplication:
@@ -42,6 +44,14 @@ def with_patience(application: WSGIApplication) -> WSGIApplication:
     return wrapped
 
 
+def start_telemetry() -> None:
+    """Begin traces and reports of faults, where the settings say to whom."""
+    if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
+        tracing.start(exporter_to(settings.OTEL_EXPORTER_OTLP_ENDPOINT))
+    if settings.SENTRY_DSN:
+        fault_reports.start(settings.SENTRY_DSN)
+
+
 def warm_up() -> None:
     """Do now what would be done at the first request or later, so that no client pays for it."""
     from versioned_cache.engine import cache  # noqa: PLC0415  # its modules need the apps
@@ -56,4 +66,5 @@ def warm_up() -> None:
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "procedures_project.settings")
 django = get_wsgi_application()
 application = with_patience(with_chunked_bodies(django))
+start_telemetry()
 warm_up()

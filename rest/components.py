@@ -11,18 +11,20 @@ from rest_framework.fields import Field, empty
 from rest_framework.serializers import ListSerializer, Serializer
 
 from rest.fields import ObjectField, StrictCharField, StrictSerializer
+from rest.headers import REQUEST_ID_SHAPE
 from rest.problems import JSONSchema, ProblemType
 
 AnyField: TypeAlias = Field[Any, Any, Any, Any]
 
 IGNORED: JSONSchema = {"description": "Ignored, so that you can send back what GET returned."}
 
-RFC_9457: JSONSchema = {
+MEMBERS: JSONSchema = {
     "type": {"type": "string", "description": "The problem type. Programs branch on it."},
     "title": {"type": "string", "description": "The problem type in a few words."},
     "status": {"type": "integer"},
     "detail": {"type": "string", "description": "What is specific to this occurrence."},
     "instance": {"type": "string", "format": "uri-reference", "description": "The path of the request."},
+    "request_id": {**REQUEST_ID_SHAPE, "description": "The id of this request in the service's log."},
 }
 
 
@@ -71,10 +73,10 @@ def _is_always_answered(field: AnyField) -> bool:
 def problem_component(problem_type: ProblemType, members: Mapping[str, JSONSchema]) -> ResolvedComponent:
     """Return the component of a problem type, with the schemas of its own members.
 
-    Each component repeats the members of RFC 9457, because client generators give up on an `allOf`.
+    Each component repeats the members that all have, because client generators give up on an `allOf`.
     """
     constants = {"type": uri_of(problem_type), "status": problem_type.status.value}
-    properties = {**RFC_9457, **members}
+    properties = {**MEMBERS, **members}
     for name, value in constants.items():
         properties[name] = {**properties[name], "const": value}
     schema = {
@@ -93,6 +95,7 @@ def problem_example(problem_type: ProblemType) -> dict[str, Any]:
         "title": problem_type.title,
         "status": problem_type.status.value,
         "instance": "/runs/019aa7f2-6c1e-7d3a-9b1f-2f5e8f0a1c11",
+        "request_id": "5f0c2b8e9d4a4c1f8b7e6a5d4c3b2a19",
         **{name: member.example for name, member in problem_type.members.items()},
     }
 

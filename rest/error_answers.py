@@ -35,6 +35,7 @@ from rest.sqlstates import Meaning, meaning_of
 
 MEDIA_TYPE = "application/problem+json"
 HEADERS = {"Cache-Control": "no-store"}
+REQUEST_ID = "procedures.request_id"  # in a request's WSGI form: its id in the log
 RAW_URI = "RAW_URI"  # in a request's WSGI form: the name that servers give to the target as it was sent
 PATH_CHARACTERS = "/:@!$&'()*+,;=~%"  # those of a path that stand for themselves (RFC 3986 §3.3)
 
@@ -54,8 +55,12 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     problem = problem_of(error, is_write=_is_write(request))
     if problem is None:
         return None
-    document = problem.document(path_of(request.META))
-    return Response(document, problem.status, headers={**HEADERS, **problem.headers}, content_type=MEDIA_TYPE)
+    return Response(
+        document_of(problem, request.META),
+        problem.status,
+        headers={**HEADERS, **problem.headers},
+        content_type=MEDIA_TYPE,
+    )
 
 
 def problem_of(error: Exception, *, is_write: bool) -> Problem | None:
@@ -101,6 +106,11 @@ def failure_of_postgresql(error: DatabaseError | InterfaceError, *, is_write: bo
             "Repeat the request with the same Idempotency-Key. If it had none, check first whether it was carried out."
         )
     return UNAVAILABLE("Nothing was changed; try again.")
+
+
+def document_of(problem: Problem, meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the problem details of a problem with a request, given in WSGI form."""
+    return problem.document(path_of(meta), meta.get(REQUEST_ID))
 
 
 def path_of(meta: Mapping[str, Any]) -> str:

@@ -38,9 +38,8 @@ IDEMPOTENCY_KEY = request_header(
     "changes and you get the first answer again.",
 )
 
-REQUEST_ID = answer_header(
-    "X-Request-ID", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, "The id of this request in the service's log."
-)
+REQUEST_ID_SHAPE = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+REQUEST_ID = answer_header("X-Request-ID", REQUEST_ID_SHAPE, "The id of this request in the service's log.")
 CHALLENGE = answer_header(
     "WWW-Authenticate",
     {"type": "string", "const": "Bearer"},

@@ -63,14 +63,20 @@ class Problem(APIException):
     def __str__(self) -> str:
         return str(self.detail) or self.title
 
-    def document(self, instance: str) -> dict[str, Any]:
-        """Return the problem details object; `instance` is the path of the request, percent-encoded."""
+    def document(self, instance: str, request_id: str | None) -> dict[str, Any]:
+        """Return the problem details object.
+
+        Args:
+            instance: The path of the request, percent-encoded.
+            request_id: The id of the request in the log; None where it has none, and then the member is absent.
+        """
         return {
             "type": f"/problems/{self.slug}",
             "title": self.title,
             "status": self.status.value,
             **({"detail": str(self.detail)} if self.detail else {}),
             "instance": instance,
+            **({"request_id": request_id} if request_id else {}),
             **self.extensions,
         }
 

@@ -6,6 +6,7 @@ Notes named in brackets are explained, each with its race and its test, in docs/
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import random
 
 import structlog
 from django.conf import settings
@@ -254,7 +255,7 @@ def _answer(resource: Resource, fingerprint: str, payload: Payload, started: flo
     label, version = resource.kind.label, payload.version
     metrics.READS[label, payload.is_built].inc()
     metrics.FETCHES[label, payload.source].observe(seconds)
-    if payload.is_built or getattr(settings, "CACHE_LOG_HITS", True):
+    if payload.is_built or _is_logged_hit():
         logger.info(
             events.MISS if payload.is_built else events.HIT,
             resource=label,
@@ -264,6 +265,12 @@ def _answer(resource: Resource, fingerprint: str, payload: Payload, started: flo
             duration_ms=round(seconds * 1000, 3),
         )
     return Representation(resource, fingerprint, version, payload.body, payload.source, seconds)
+
+
+def _is_logged_hit() -> bool:
+    """Tell whether a hit is one of the share that is logged."""
+    share: float = getattr(settings, "CACHE_LOG_HITS", 1)
+    return share >= 1 or random() < share  # noqa: S311  # nobody gains from guessing it
 
 
 def _milliseconds_since(started: float) -> float:

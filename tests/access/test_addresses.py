@@ -33,6 +33,7 @@ def address(remote: str, forwarded: str | None = None) -> str:
         ("fd00::1", "2001:db8::5", "2001:db8::5"),
         ("::ffff:10.0.0.7", CLIENT, CLIENT),
         (PROXY, "::ffff:203.0.113.9", CLIENT),
+        (PROXY, "fe80::1%\x1b[2J", "fe80::1"),
     ],
 )
 def test_the_client_is_the_one_that_the_last_trusted_proxy_saw(

@@ -77,6 +77,38 @@ def test_a_host_that_matches_nothing_is_refused_with_advice(host: str, advice: s
         rules.allowed_host(host)
 
 
+@pytest.mark.parametrize(("text", "share"), [("0", 0), ("1", 1), ("1.0", 1), ("0.01", 0.01)])
+def test_a_share_is_taken(text: str, share: float) -> None:
+    assert rules.share(text) == share
+
+
+@pytest.mark.parametrize("text", ["1.1", "-0.5", "1e-2", ".5", "nan", "0,5", "50%"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="a share between them"):
+        rules.share(text)
+
+
+def test_a_setting_whose_packages_are_absent_is_refused_with_the_command_that_brings_them() -> None:
+    with pytest.raises(ValueError, match=r"pip install -r requirements/telemetry\.txt"):
+        rules.with_extra("absent.package", rules.text)("anything")
+
+
+@pytest.mark.parametrize("url", ["collector:4318", "grpc://collector", "http://", "http://u:hunter2@collector"])
+def test_a_collector_is_a_url_without_a_password(url: str) -> None:
+    with pytest.raises(ValueError, match="must be a URL") as refusal:
+        rules.endpoint(url)
+
+    assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("dsn", ["https://sentry.example/7", "https://hunter2@sentry.example", "hunter2"])
+def test_a_dsn_has_a_key_and_a_project(dsn: str) -> None:
+    with pytest.raises(ValueError, match="must be a DSN") as refusal:
+        rules.sentry_dsn(dsn)
+
+    assert "hunter2" not in str(refusal.value)
+
+
 @pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0"])
 def test_nobody_can_trust_everybody(network: str) -> None:
     with pytest.raises(ValueError, match="everybody"):

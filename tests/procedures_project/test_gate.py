@@ -319,6 +319,7 @@ def test_a_read_on_the_fast_path_leaves_a_record_like_any_other(viewer: ServedCl
     assert {hit["request_id"], finished["request_id"]} == {answer["X-Request-ID"]}
     assert (finished["method"], finished["route"], finished["status"]) == ("GET", "procedures/<slug:key>", 200)
     assert type(finished["status"]) is int
+    assert (finished["cache_source"], finished["bytes"]) == ("memory", len(answer.content))
     assert finished["user_id"] == User.objects.get(username="test-viewer").pk
     assert REGISTRY.get_sample_value(RESPONSES, labels) == before + 1
 

@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -15,12 +16,15 @@ from structlog.testing import capture_logs
 
 from tests.conftest import ApiClient
 
+TRACE_ID, PARENT_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+TRACEPARENT = f"00-{TRACE_ID}-{PARENT_ID}-01"
+
 LOG_SOMETHING = """
 import logging, sys
 import structlog
 from procedures_project.logging_config import logging_config
 
-logging_config(sys.argv[1])
+logging_config(*sys.argv[1:])
 structlog.contextvars.bind_contextvars(request_id="abc")
 structlog.get_logger().info("step_committed", seq=4, title="Größe")
 structlog.get_logger().debug("not_shown")
@@ -45,10 +49,10 @@ except ZeroDivisionError:
 """
 
 
-def logged(log_format: str, script: str = LOG_SOMETHING) -> list[str]:
+def logged(log_format: str, script: str = LOG_SOMETHING, level: str = "info") -> list[str]:
     """The lines that a process of its own writes to standard error: the tests' is captured by pytest."""
     finished = subprocess.run(
-        [sys.executable, "-c", script, log_format],
+        [sys.executable, "-c", script, log_format, level],
         cwd=settings.BASE_DIR, env={**os.environ, "PYTHONIOENCODING": "utf-8"}, capture_output=True, check=True,
     )  # fmt: skip
     assert finished.stdout == b""
@@ -81,8 +85,12 @@ def test_what_a_client_did_wrong_is_one_short_line_and_no_error_of_ours() -> Non
     assert "exception" not in line
 
 
-def test_debug_lines_are_not_written() -> None:
-    assert "not_shown" not in "".join(logged("json"))
+@pytest.mark.parametrize(
+    ("level", "written"),
+    [("debug", ["info", "debug", "warning", "error"]), ("info", ["info", "warning", "error"]), ("error", ["error"])],
+)
+def test_lines_below_the_level_are_not_written(level: str, written: list[str]) -> None:
+    assert [json.loads(line)["level"] for line in logged("json", level=level)] == written
 
 
 @pytest.fixture
@@ -115,6 +123,62 @@ def test_the_answer_has_the_id_of_its_log_lines(viewer: ApiClient, events: Any) 
     answer = viewer.get("/procedures")
 
     assert {event["request_id"] for event in events} == {answer["X-Request-ID"]}
+
+
+@pytest.mark.parametrize(
+    ("sent", "logged"), [("edge-7", "edge-7"), ("a\r\nb\x1b[2Jé c", "ab[2Jc"), ("x" * 100_000, "x" * 100)]
+)
+def test_the_id_that_was_given_upstream_is_logged_short_and_clean(
+    anonymous: ApiClient, events: Any, sent: str, logged: str
+) -> None:
+    anonymous.get("/nowhere", headers={"X-Request-ID": sent})
+
+    assert finished(events)["upstream_request_id"] == logged
+
+
+def test_the_bytes_of_an_answer_are_those_of_its_body(viewer: ApiClient, events: Any) -> None:
+    length = len(viewer.get("/procedures").content)
+    viewer.head("/procedures")
+
+    sent = [event["bytes"] for event in events if event["event"] == "request_finished"]
+    assert sent == [length, 0]
+
+
+@pytest.mark.parametrize("sent", [TRACEPARENT, f"01-{TRACE_ID}-{PARENT_ID}-00-later"])
+def test_the_trace_is_that_of_the_client(anonymous: ApiClient, events: Any, sent: str) -> None:
+    anonymous.get("/nowhere", headers={"traceparent": sent})
+
+    assert finished(events)["trace_id"] == TRACE_ID
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "",
+        TRACE_ID,
+        f"ff-{TRACE_ID}-{PARENT_ID}-01",
+        f"00-{'0' * 32}-{PARENT_ID}-01",
+        f"00-{TRACE_ID}-{'0' * 16}-01",
+        f"00-{TRACE_ID.upper()}-{PARENT_ID}-01",
+        f"00-{TRACE_ID}\n-{PARENT_ID}-01",
+        f"{TRACEPARENT}2",
+        "x" * 10_000,
+    ],
+)
+def test_what_is_no_traceparent_is_passed_over(anonymous: ApiClient, events: Any, sent: str) -> None:
+    anonymous.get("/nowhere", headers={"traceparent": sent})
+
+    assert finished(events)["trace_id"] is None
+
+
+def test_only_a_trusted_proxy_says_where_a_request_comes_from(anonymous: ApiClient, events: Any, settings: Any) -> None:
+    forwarded = {"X-Forwarded-For": "203.0.113.9"}
+    anonymous.get("/nowhere", headers=forwarded)
+    settings.TRUSTED_NETWORKS = [ip_network("127.0.0.0/8")]
+    anonymous.get("/nowhere", headers=forwarded)
+
+    addresses = [event["client_address"] for event in events if event["event"] == "request_finished"]
+    assert addresses == ["127.0.0.1", "203.0.113.9"]
 
 
 def test_two_requests_have_two_ids(anonymous: ApiClient) -> None:

@@ -1,8 +1,10 @@
 """The web server as a process of its own: how it stops, and what is answered meanwhile."""
 
+import json
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import httpx
 import pytest
 
 from procedures_project.embedded import HOST
+from procedures_project.server import APPLICATION, server_argv
+from tests import PROJECT_DIR
 from tests.processes import Granian, eventually, free_port, serve_argv, service_environment
 
 FOR_EVER = 600
@@ -126,6 +130,28 @@ def test_whoever_presses_ctrl_c_does_not_wait_for_the_draining(serve: Serve) -> 
     service.signal(signal.SIGINT)
 
     assert eventually(lambda: service.granian.has_ended, seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("variables", "application", "error"),
+    [
+        ({"CACHE_TTL": "60"}, APPLICATION, "CACHE_TTL is no setting of this service; did you mean CACHE_LOG_HITS?"),
+        ({}, "procedures_project.nothing:application", "Could not import 'procedures_project.nothing'."),
+    ],
+)
+def test_a_worker_that_cannot_start_says_why_in_events(
+    tmp_path: Path, variables: dict[str, str], application: str, error: str
+) -> None:
+    stores = {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL")}
+    process = subprocess.run(
+        server_argv(application, port=free_port()),
+        cwd=PROJECT_DIR, env=service_environment(tmp_path, **stores, **variables),
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+    events = [json.loads(line) for line in process.stderr.splitlines()]
+    assert (process.returncode, process.stdout) == (1, "")
+    assert error in {event.get("error") for event in events if event["event"] == "start_failed"}
 
 
 def test_a_request_that_is_under_way_when_the_server_stops_is_answered(serve: Serve) -> None:

@@ -68,11 +68,14 @@ WRONG = {
     "SERVE_SOCKET": "/no/such/folder/socket",
     "TRUSTED_PROXIES": "10.0.0.1,nginx",
     "LOG_FORMAT": "xml",
+    "LOG_LEVEL": "INFO",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318",
+    "SENTRY_DSN": "https://sentry.example/7",
     "STATIC_ROOT": "static\n",
 }
 """A wrong value of every variable that can have one, and one variable that does not exist."""
 
-COMMANDS = (["check"], ["serve"], ["migrate"])
+COMMANDS = (["check"], ["migrate"])
 
 
 def managed(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -92,6 +95,21 @@ def test_a_command_says_in_a_line_each_what_is_wrong_with_the_settings(command: 
     assert sorted(line.split()[0] for line in lines) == sorted(WRONG)
     assert finished.returncode == 1
     assert finished.stdout == ""
+
+
+def test_a_server_that_does_not_start_says_why_in_an_event_each() -> None:
+    finished = managed("serve", **WRONG)
+
+    events = [json.loads(line) for line in finished.stderr.splitlines()]
+    assert {(event["event"], event["level"]) for event in events} == {("start_failed", "error")}
+    assert sorted(event["error"].split()[0] for event in events) == sorted(WRONG)
+    assert finished.returncode == 1
+
+
+def test_a_person_who_starts_a_server_is_told_in_plain_lines() -> None:
+    finished = managed("serve", **{**WRONG, "LOG_FORMAT": "console"})
+
+    assert sorted(line.split()[0] for line in finished.stderr.splitlines()) == sorted(WRONG.keys() - {"LOG_FORMAT"})
 
 
 def test_nothing_that_is_said_of_wrong_settings_is_secret() -> None:
@@ -144,10 +162,10 @@ def test_what_a_platform_says_about_a_service_called_cache_is_none_of_our_settin
     "option", ["--workers=0", "--port=0", "--threads=-1", "--connections=x", "--drain-seconds=inf"]
 )
 def test_the_options_of_serve_have_the_bounds_of_their_variables(option: str) -> None:
-    finished = managed("serve", option, **RIGHT)
+    (event,) = map(json.loads, managed("serve", option, **RIGHT).stderr.splitlines())
 
-    assert finished.returncode == 2
-    assert option.partition("=")[0] in finished.stderr.splitlines()[-1]
+    assert event["event"] == "start_failed"
+    assert f"argument {option.partition('=')[0]}: must be" in event["error"]
 
 
 def test_production_is_safe_by_default() -> None:

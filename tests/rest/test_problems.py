@@ -47,12 +47,13 @@ class ShelfIsFull(exceptions.APIException):
 def test_a_problem_has_the_members_of_rfc_9457_and_its_own() -> None:
     problem = OUT_OF_ORDER("First things first.", blocking=["a"])
 
-    assert problem.document("/runs/1") == {
+    assert problem.document("/runs/1", "5f0c") == {
         "type": "/problems/out-of-order",
         "title": "Not yet",
         "status": 409,
         "detail": "First things first.",
         "instance": "/runs/1",
+        "request_id": "5f0c",
         "blocking": ["a"],
     }
 
@@ -85,14 +86,14 @@ def test_a_type_has_what_openapi_says_about_it() -> None:
     assert OUT_OF_ORDER.members["blocking"].example == ["b"]
 
 
-def test_a_problem_raised_without_a_detail_has_none() -> None:
-    assert "detail" not in NOT_FOUND().document("/")
+def test_a_problem_raised_without_a_detail_has_none_nor_an_id_where_nobody_has_given_one() -> None:
+    assert NOT_FOUND().document("/", None).keys() == {"type", "title", "status", "instance"}
 
 
 def test_validation_failed_lists_every_finding() -> None:
     problem = validation_failed([Finding("/a", "type", "No."), Finding("/b", "min", "Too small.")])
 
-    document = problem.document("/")
+    document = problem.document("/", None)
 
     assert (document["detail"], document["more"]) == ("2 problems", 0)
     assert document["errors"] == [
@@ -104,14 +105,14 @@ def test_validation_failed_lists_every_finding() -> None:
 def test_of_very_many_findings_the_first_hundred_are_listed_and_the_rest_is_counted() -> None:
     findings = [Finding(f"/{number}", "type", "No.") for number in range(250)]
 
-    document = validation_failed(findings).document("/")
+    document = validation_failed(findings).document("/", None)
 
     assert [error["pointer"] for error in document["errors"]] == [f"/{number}" for number in range(100)]
     assert (document["detail"], document["more"]) == ("250 problems", 150)
 
 
 def test_a_single_finding_is_one_problem() -> None:
-    assert validation_failed([Finding("/a", "type", "No.")]).document("/")["detail"] == "1 problem"
+    assert validation_failed([Finding("/a", "type", "No.")]).document("/", None)["detail"] == "1 problem"
 
 
 @pytest.mark.parametrize(
@@ -243,6 +244,7 @@ def test_an_unknown_path_is_a_problem(anonymous: ApiClient) -> None:
         "title": "Not found",
         "status": 404,
         "instance": "/nowhere",
+        "request_id": answer["X-Request-ID"],
     }
 
 

@@ -191,6 +191,22 @@ def test_the_log_of_hits_can_be_silenced(process: Processes, version: int, setti
     assert logs == []
 
 
+def test_a_share_of_the_hits_is_logged_and_all_are_counted(
+    process: Processes, version: int, settings: Settings
+) -> None:
+    settings.CACHE_LOG_HITS = 0.5
+    cache = process()
+    cache.read(GIBSON, SHAPE, lambda: b"body")
+    before = counted("hits_total", resource="procedure")
+
+    with capture_logs() as logs:
+        for _ in range(400):
+            cache.read(GIBSON, SHAPE, refuse)
+
+    assert 100 < len(logs) < 300  # a fair coin is outside of that once in 10^23 times
+    assert counted("hits_total", resource="procedure") == before + 400
+
+
 def test_a_bump_is_counted_and_logged(process: Processes, version: int) -> None:
     before = counted("invalidations_total", resource="procedure")
 

@@ -54,6 +54,16 @@ class CachedReadMixin:
         return read_response(request, self.cached_reads[self.action], **path)
 
 
+class CachedReadResponse(HttpResponse):
+    """The answer to a cached read, for middlewares that say where its body came from.
+
+    Attributes:
+        source: Where that was.
+    """
+
+    source: Source
+
+
 class Head(NamedTuple):
     """What the head of an answer says, to whomever it is sent.
 
@@ -76,7 +86,7 @@ class Head(NamedTuple):
         return headers
 
 
-def read_response(request: Request, read: CachedRead, **path: object) -> HttpResponse:
+def read_response(request: Request, read: CachedRead, **path: object) -> CachedReadResponse:
     """Answer a cached read: 304 where the client has the current version, for which no body is looked for.
 
     Raises:
@@ -89,7 +99,8 @@ def read_response(request: Request, read: CachedRead, **path: object) -> HttpRes
     head = head_of(representation, request.META, coding)
     segments = () if head.status is HTTPStatus.NOT_MODIFIED else cache.coded(representation, coding)
     headers = head.headers() | {"Server-Timing": server_timing(representation)}
-    response = HttpResponse(status=head.status, headers=headers)
+    response = CachedReadResponse(status=head.status, headers=headers)
+    response.source = representation.source
     for segment in segments:  # which are passed on as they are: a list may be longer than anybody wants copied
         response.write(segment)
     response["Content-Length"] = str(sum(map(len, segments)))

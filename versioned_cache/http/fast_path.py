@@ -38,6 +38,7 @@ from versioned_cache.http.answers import (
 from versioned_cache.http.validators import known_versions
 from versioned_cache.loop_reader import LoopReader
 from versioned_cache.memory import segments_of
+from versioned_cache.metrics import Source
 from versioned_cache.reads import CachedRead
 
 PLAIN_METHODS = frozenset({"GET", "HEAD"})
@@ -92,11 +93,15 @@ class FastAnswer:
     Attributes:
         headers: Their names in lower case.
         segments: The body in pieces.
+        length: Of the body, in bytes.
+        source: Where it came from.
     """
 
     status: int
     headers: list[tuple[bytes, bytes]]
     segments: Segments
+    length: int
+    source: Source
 
     @property
     def body(self) -> bytes:
@@ -131,9 +136,10 @@ class FastRequest(Generic[SenderT]):
         head = head_of(representation, meta, self.coding)
         content = None if head.status is HTTPStatus.NOT_MODIFIED else representation.content
         segments = () if content is None else segments_of(content)
-        headers = _encoded_headers(head, sum(map(len, segments)), self.headers)
+        length = sum(map(len, segments))
+        headers = _encoded_headers(head, length, self.headers)
         timing = (b"server-timing", server_timing(representation).encode())
-        return FastAnswer(head.status.value, [*headers, timing], segments)
+        return FastAnswer(head.status.value, [*headers, timing], segments, length, representation.source)
 
 
 class FastPath(Generic[SenderT]):
