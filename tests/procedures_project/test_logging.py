@@ -77,6 +77,12 @@ def test_console_lines_are_for_people() -> None:
     assert "disk full" in library
 
 
+def test_a_library_that_sets_its_own_level_writes_nothing_below_ours() -> None:
+    script = LOG_SOMETHING + 'logging.getLogger("_granian").setLevel("INFO"); logging.getLogger("_granian").info("x")'
+
+    assert [json.loads(line)["level"] for line in logged("json", script, level="error")] == ["error"]
+
+
 def test_what_a_client_did_wrong_is_one_short_line_and_no_error_of_ours() -> None:
     (line,) = map(json.loads, logged("json", REFUSE_A_HOST))
 
