@@ -4,12 +4,16 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
-from versioned_cache import configuration, metrics
+import structlog
+
+from versioned_cache import configuration, events, metrics
 from versioned_cache.keys import Resource
 from versioned_cache.payload_store import PayloadStore
 from versioned_cache.reads import declared_reads
 from versioned_cache.store import Store
 from versioned_cache.versions import committed_version, one_snapshot
+
+logger = structlog.get_logger(__name__)
 
 
 class Verdict(StrEnum):
@@ -31,7 +35,7 @@ class AuditOutcome:
 
 
 def audit(resource: Resource, store: Store) -> AuditOutcome:
-    """Compare what is cached of a resource with the database; a stale body is counted.
+    """Compare what is cached of a resource with the database; a stale body is counted and logged.
 
     A counter that is behind may be excused by its lease: it is looked at again when the lease has ended.
 
@@ -44,6 +48,7 @@ def audit(resource: Resource, store: Store) -> AuditOutcome:
         outcome = _compare(resource, store)
     if outcome.verdict is Verdict.STALE:
         metrics.STALE.labels(resource.kind.label).inc()
+        logger.error(events.STALE, resource=resource.kind.label, key=resource.name, detail=outcome.detail)
     return outcome
 
 

@@ -52,30 +52,26 @@ class Survey:
 
     Attributes:
         inspections: In the order that was asked for; of PostgreSQL alone where Redis is unusable.
-        redis_usable: Whether Redis has told all of it.
+        redis_failure: Why Redis is unusable; empty where it has told all of it.
     """
 
     inspections: Sequence[Inspection]
-    redis_usable: bool
+    redis_failure: str = ""
 
-
-def inspect(resources: Sequence[Resource], store: Store) -> list[Inspection]:
-    """Return how resources stand, in one round trip to each server.
-
-    Raises:
-        CacheUnavailable: Redis is unusable.
-    """
-    return _inspect(resources, committed_versions(resources), store)
+    @property
+    def redis_usable(self) -> bool:
+        """Whether Redis has told all of it."""
+        return not self.redis_failure
 
 
 def survey(resources: Sequence[Resource], store: Store) -> Survey:
-    """Return how resources stand, as far as that can be told."""
+    """Return how resources stand, as far as that can be told, in one round trip to each server."""
     versions = committed_versions(resources)
     try:
-        return Survey(_inspect(resources, versions, store), redis_usable=True)
-    except CacheUnavailable:
+        return Survey(_inspect(resources, versions, store))
+    except CacheUnavailable as error:
         alone = [Inspection(resource, versions.get(resource), None, None, None) for resource in resources]
-        return Survey(alone, redis_usable=False)
+        return Survey(alone, redis_failure=str(error))
 
 
 def _inspect(resources: Sequence[Resource], versions: Mapping[Resource, int], store: Store) -> list[Inspection]:

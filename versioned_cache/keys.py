@@ -99,6 +99,11 @@ class ResourceKind:
         """The name of some resource of the kind."""
         return f"{self.beginning}x" if self.has_identifiers else self.key
 
+    @property
+    def short_key(self) -> str:
+        """What people may write in place of the key: the label, and the placeholder if there is one."""
+        return f"{self.label}:{self.key.removeprefix(self.beginning)}" if self.has_identifiers else self.label
+
     def includes(self, name: str) -> bool:
         """Tell whether `name` is that of a resource of this kind."""
         if not self.has_identifiers:
@@ -130,20 +135,23 @@ def kind_of(name: str) -> ResourceKind | None:
 
 
 def resource_named(name: str) -> Resource:
-    """Return the resource of a name.
+    """Return the resource of a name, which may be written short: `run:ID` for `procedures:run:ID`, or `list`.
 
     Raises:
         ValueError: it is the name of no resource.
     """
-    kind = kind_of(name)
-    if kind is None:
+    if kind := kind_of(name):
+        return Resource(kind, name)
+    label, _, identifier = name.partition(":")
+    kind = kinds.get(label)
+    if kind is None or kind.has_identifiers != bool(identifier) or name == f"{label}:":
         raise ValueError(f"{name!r} is no resource: write {known_names()}.")
-    return Resource(kind, name)
+    return kind(identifier)
 
 
 def known_names() -> str:
-    """Return how the names of resources look, for people; empty where nothing is cached."""
-    *others, last = [kind.key for kind in kinds.values()] or [""]
+    """Return how the names of resources look in short, for people; empty where nothing is cached."""
+    *others, last = [kind.short_key for kind in kinds.values()] or [""]
     return f"{', '.join(others)} or {last}" if others else last
 
 

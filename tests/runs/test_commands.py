@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from access.roles import Role
 from runs import ledger
@@ -81,6 +82,16 @@ def test_a_fault_is_printed_with_the_id_of_its_run(run: Run, operator_user: User
 
     assert lines == [f"{run.pk}: event 2 (commit) does not match its hash, or the one before was changed"]
     assert last_word == "Faulty runs: 1 of 2."
+
+
+def test_a_faulty_run_is_one_line_of_the_log(run: Run) -> None:
+    tamper("UPDATE runs_runevent SET note = 'forged' WHERE run_id = %s", run.pk)
+
+    with capture_logs() as logs:
+        lines, _ = faults()
+
+    assert [(line["event"], line["run_id"], line["faults"]) for line in logs] == [("ledger_faulty", str(run.pk), 2)]
+    assert lines[0] == f"{run.pk}: {logs[0]['fault']}"
 
 
 def test_metrics_say_what_was_found_when_all_runs_were_checked(run: Run, operator_user: User) -> None:

@@ -7,6 +7,7 @@ from django.core.management import CommandError, call_command
 from prometheus_client import REGISTRY
 from pytest_django import Settings
 from redis import Redis
+from structlog.testing import capture_logs
 
 from procedures.caches import FINGERPRINT, procedure_resource, read_procedure
 from procedures.models import Procedure
@@ -104,9 +105,14 @@ def test_the_command_counts_verdicts(cached: int) -> None:
     assert "0 stale" in output.getvalue()
 
 
-def test_the_command_fails_when_something_is_stale(cached: int, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_fails_and_logs_it_when_something_is_stale(
+    cached: int, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plant(store, cached)
     monkeypatch.setattr("versioned_cache.audit.time.sleep", lambda _: None)
 
-    with pytest.raises(CommandError, match="Stale"):
+    with capture_logs() as logs, pytest.raises(CommandError, match="Stale"):
         call_command("audit_cache", "--sample", "100000", stdout=io.StringIO(), stderr=io.StringIO())
+
+    found = [line for line in logs if line["event"] == "procedure_cache_stale"]
+    assert [(line["resource"], line["key"]) for line in found] == [("procedure", "procedures:procedure:gibson")]

@@ -9,12 +9,14 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 from redis import Redis
 
 from procedures.caches import PROCEDURE_LIST, procedure_resource, read_procedure_list
 from runs.caches import run_resource
 from tests import factories
 from versioned_cache.breaker import CacheUnavailable
+from versioned_cache.configuration import redis_caches
 from versioned_cache.engine import cache
 from versioned_cache.management.commands import bump_cache
 from versioned_cache.management.commands.bump_cache import BATCH
@@ -57,14 +59,24 @@ def test_inspect_cache_says_what_is_absent(version: int, redis: Redis) -> None:
 
 
 def test_inspect_cache_explains_the_names_of_resources(version: int) -> None:
-    with pytest.raises(CommandError, match=re.escape("procedures:procedure:{key}")):
-        output_of("inspect_cache", "list")
+    with pytest.raises(CommandError, match=re.escape("write list, procedure:{key} or run:{run_id}.")):
+        output_of("inspect_cache", "gibson")
+
+
+def test_inspect_cache_shows_what_postgresql_says_while_redis_does_not_answer(version: int, settings: Settings) -> None:
+    output = io.StringIO()
+    settings.CACHES = redis_caches("redis://127.0.0.1:1/0", client_name="test")  # nobody listens there
+
+    with pytest.raises(CommandError, match="Redis does not answer"):
+        call_command("inspect_cache", "list", stdout=output)
+
+    assert output.getvalue() == f"procedures:list\n  version in PostgreSQL  {version}\n"
 
 
 def test_bump_cache_bumps_one_resource(version: int, redis: Redis) -> None:
     gibson = committed_version(procedure_resource("gibson"))
 
-    output_of("bump_cache", "procedures:list")
+    output_of("bump_cache", "list")
 
     bumped = committed_version(PROCEDURE_LIST) or 0
     assert bumped > version

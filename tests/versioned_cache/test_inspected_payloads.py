@@ -8,7 +8,7 @@ from procedures.caches import procedure_resource
 from tests import factories
 from versioned_cache.configuration import PAYLOAD_TTL_SECONDS
 from versioned_cache.engine import VersionedCache
-from versioned_cache.inspection import inspect
+from versioned_cache.inspection import survey
 from versioned_cache.store import Store
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,7 +23,7 @@ def test_its_shape_its_size_and_that_it_is_younger_than_the_oldest(
     factories.publish(factories.body("gibson"))
     process().read(GIBSON, SHAPE, lambda: b"body")
 
-    (found,) = inspect([GIBSON], store)
+    (found,) = survey([GIBSON], store).inspections
 
     payload = found.payload
     assert payload is not None

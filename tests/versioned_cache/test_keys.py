@@ -116,13 +116,23 @@ def test_a_name_leads_to_its_resource(no_kinds: None) -> None:
     assert resource_named("books:book:dune:2") == book("dune:2")
 
 
-@pytest.mark.parametrize("name", ["", "books", "books:list:", "books:book:", "books:book"])
+def test_a_name_may_be_written_short(no_kinds: None) -> None:
+    book_list = register(ResourceKind(ONLY, "books:list"))
+    book = register(ResourceKind(MANY, "books:book:{slug}"))
+
+    assert resource_named(ONLY) == book_list()
+    assert resource_named(f"{MANY}:dune:2") == book("dune:2")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "books", "books:list:", "books:book:", "books:book", MANY, f"{MANY}:", f"{ONLY}:", f"{ONLY}:x"]
+)
 def test_what_is_no_name_is_refused_with_those_that_are(no_kinds: None, name: str) -> None:
     register(ResourceKind(ONLY, "books:list"))
     register(ResourceKind(MANY, "books:book:{slug}"))
 
     assert kind_of(name) is None
-    with pytest.raises(ValueError, match=r"is no resource: write books:list or books:book:\{slug\}\.$"):
+    with pytest.raises(ValueError, match=r"is no resource: write list or procedure:\{slug\}\.$"):
         resource_named(name)
 
 
@@ -134,7 +144,7 @@ def test_the_names_are_told_to_people(no_kinds: None) -> None:
 
     assert told == [
         "",
-        "books:list",
-        "books:list or books:book:{slug}",
-        "books:list, books:book:{slug} or shelves:list",
+        "list",
+        "list or procedure:{slug}",
+        "list, procedure:{slug} or run",
     ]

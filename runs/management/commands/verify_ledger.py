@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+import structlog
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DataError
 from django.db.models import QuerySet
@@ -18,6 +19,8 @@ from runs.ledger import faults_in_each
 from runs.models import Run, RunEvent
 from versioned_cache.command_progress import progress
 from versioned_cache.versions import one_snapshot
+
+logger = structlog.get_logger(__name__)
 
 RUNS_PER_FETCH = 1_000
 EVENTS_PER_BATCH = 4_000
@@ -63,7 +66,9 @@ class Command(BaseCommand):
         for run_id, faults in _faults_in(list(batch)):
             for fault in faults:
                 self.stdout.write(f"{run_id}: {fault}")
-            self._faulty += bool(faults)
+            if faults:
+                self._faulty += 1
+                logger.error("ledger_faulty", run_id=str(run_id), fault=faults[0], faults=len(faults))
         self._runs += len(batch)
         self._events += sum(batch.values())
         self._last = max(batch)

@@ -5,14 +5,16 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from versioned_cache.breaker import CacheUnavailable
-from versioned_cache.inspection import Inspection, inspect
+from versioned_cache.inspection import Inspection, survey
 from versioned_cache.keys import kinds, known_names, resource_named
 from versioned_cache.store import Store
 
 
 class Command(BaseCommand):
-    """`manage.py inspect_cache [RESOURCE…]`, by default of those that are the only ones of their kind."""
+    """`manage.py inspect_cache [RESOURCE…]`, by default of those that are the only ones of their kind.
+
+    While Redis is unusable it shows what PostgreSQL says, and exits with 1.
+    """
 
     help = "Show a resource's version in PostgreSQL and Redis, its lease, and its payload."
 
@@ -22,16 +24,21 @@ class Command(BaseCommand):
     def handle(self, *, names: list[str], **_options: Any) -> None:
         try:
             wanted = names or [kind.key for kind in kinds.values() if not kind.has_identifiers]
-            for found in inspect([resource_named(name) for name in wanted], Store()):
-                self.stdout.write(_text_of(found))
-        except (ValueError, CacheUnavailable) as error:
+            resources = [resource_named(name) for name in wanted]
+        except ValueError as error:
             raise CommandError(str(error)) from None
+        found = survey(resources, Store())
+        for inspection in found.inspections:
+            self.stdout.write(inspection.resource.name)
+            self.stdout.write(f"  version in PostgreSQL  {_or_none(inspection.version)}")
+            if found.redis_usable:
+                self.stdout.write(_in_redis(inspection))
+        if not found.redis_usable:
+            raise CommandError(f"Redis does not answer ({found.redis_failure}).")
 
 
-def _text_of(found: Inspection) -> str:
-    lines = [found.resource.name]
-    lines.append(f"  version in PostgreSQL  {_or_none(found.version)}")
-    lines.append(f"  counter in Redis       {_or_none(found.counter)}")
+def _in_redis(found: Inspection) -> str:
+    lines = [f"  counter in Redis       {_or_none(found.counter)}"]
     lines.append(f"  lease                  {_lease(found)}")
     if found.payload is None:
         lines.append("  payload                none under this version")
