@@ -1,6 +1,8 @@
 """Bundles: files that move procedures between installations."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
@@ -47,10 +49,14 @@ def read_bundle(path: Path) -> list[Definition]:
     return [definition_of(body) for body in serializer.validated_data["procedures"]]
 
 
-def write_bundle(procedures: list[Procedure]) -> str:
-    """Return a bundle of `procedures`, each with its current revision; importing it back changes nothing."""
-    content = {"procedures": [_exported(procedure) for procedure in procedures]}
-    return exact_json.dumps(content, indent=True).decode() + "\n"
+def write_bundle(procedures: Iterable[Procedure]) -> Iterator[str]:
+    """Yield a bundle of `procedures` piece by piece, each with its current revision; to import it changes nothing."""
+    yield '{\n  "procedures": ['
+    separator = "\n"
+    for procedure in procedures:
+        yield separator + indent(exact_json.dumps(_exported(procedure), indent=True).decode(), "    ")
+        separator = ",\n"
+    yield "]\n}\n" if separator == "\n" else "\n  ]\n}\n"
 
 
 def _read_object(path: Path) -> exact_json.JSON:

@@ -1,5 +1,6 @@
 """Looking at the cache from outside, and mending it: what operators' commands and pages do."""
 
+import heapq
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -118,10 +119,9 @@ def count_of_known_resources() -> int:
 
 def sampled_resources(count: int) -> list[Resource]:
     """Return the only resources of their kind, and up to `count` others, drawn at random."""
-    resources = list(known_resources())
-    only_ones = [resource for resource in resources if not resource.kind.has_identifiers]
-    others = [resource for resource in resources if resource.kind.has_identifiers]
-    return only_ones + random.sample(others, min(count, len(others)))
+    only_ones = [resource for resource in known_resources() if not resource.kind.has_identifiers]
+    others = (resource for resource in known_resources() if resource.kind.has_identifiers)
+    return only_ones + heapq.nlargest(count, others, key=lambda _resource: random.random())  # noqa: S311  # no secret
 
 
 def bump_versions(resources: list[Resource]) -> None:

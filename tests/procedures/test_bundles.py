@@ -8,6 +8,7 @@ import pytest
 
 from procedures.bundles import MAX_BUNDLE_BYTES, InvalidBundle, read_bundle, write_bundle
 from procedures.models import Procedure
+from rest import exact_json
 from tests.factories import body, item, publish, slot, step
 
 
@@ -107,7 +108,7 @@ def test_what_is_written_is_read_back_as_the_same_content(path: Path) -> None:
     )
     procedures = list(Procedure.objects.with_steps())
 
-    path.write_text(write_bundle(procedures))
+    path.write_text("".join(write_bundle(procedures)))
 
     (definition,) = read_bundle(path)
     assert definition.content_sha256 == procedures[0].current_revision.content_sha256
@@ -118,7 +119,18 @@ def test_what_is_written_is_read_back_as_the_same_content(path: Path) -> None:
 def test_a_bundle_is_written_for_people_too() -> None:
     publish(body(title="Größe"))
 
-    text = write_bundle(list(Procedure.objects.with_steps()))
+    text = "".join(write_bundle(Procedure.objects.with_steps()))
 
     assert text.endswith("}\n")
     assert '\n      "title": "Größe",\n' in text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("keys", [[], ["gibson"], ["gibson", "lockout"]])
+def test_a_bundle_in_pieces_is_the_same_as_one_written_at_once(keys: list[str]) -> None:
+    procedures = [publish(body(key, description="Two\nlines, one \u2028 and “quotes”")) for key in keys]
+
+    text = "".join(write_bundle(procedures))
+
+    assert text == exact_json.dumps(json.loads(text), indent=True).decode() + "\n"
+    assert [procedure["key"] for procedure in json.loads(text)["procedures"]] == keys

@@ -9,10 +9,12 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
+from procedures.management.commands import export_procedures
 from procedures.models import Procedure, Revision
 from procedures.slots import SlotType
 from rest import exact_json, timestamps
 from tests.factories import body, publish, slot, step
+from versioned_cache import command_progress
 
 pytestmark = pytest.mark.django_db
 
@@ -141,6 +143,25 @@ def test_export_of_given_keys_includes_archived_ones() -> None:
     exported = json.loads(run_export("gibson", "archived"))
 
     assert [procedure["key"] for procedure in exported["procedures"]] == ["archived", "gibson"]
+
+
+def test_export_and_import_take_procedures_in_batches_and_say_how_far_they_have_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_procedures, "BATCH", 2)
+    monkeypatch.setattr(command_progress, "LINE_EVERY_SECONDS", 0.0)
+    for key in ("a", "b", "c", "d", "e"):
+        publish(body(key))
+    written, said, path = StringIO(), StringIO(), tmp_path / "bundle.json"
+
+    call_command("export_procedures", stdout=written, stderr=said)
+    path.write_text(written.getvalue())
+    call_command("import_procedures", path, stdout=StringIO(), stderr=said)
+
+    assert [procedure["key"] for procedure in json.loads(written.getvalue())["procedures"]] == ["a", "b", "c", "d", "e"]
+    exporting, importing = said.getvalue().splitlines()[:3], said.getvalue().splitlines()[3:]
+    assert exporting == ["2 of 5 procedures", "4 of 5 procedures", "5 of 5 procedures"]
+    assert importing == [f"{number} of 5 procedures" for number in range(1, 6)]
 
 
 def test_export_refuses_unknown_keys() -> None:

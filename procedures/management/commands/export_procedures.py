@@ -1,12 +1,17 @@
 """Export procedures as a bundle."""
 
 from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from procedures.bundles import write_bundle
-from procedures.models import Procedure, ProcedureStatus
+from procedures.models import Procedure, ProcedureQuerySet, ProcedureStatus
+from versioned_cache.command_progress import progress
+from versioned_cache.versions import one_snapshot
+
+BATCH = 200
 
 
 class Command(BaseCommand):
@@ -20,8 +25,23 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, keys: list[str], **_options: Any) -> None:
-        published = Procedure.objects.published().with_steps()
-        procedures = list(published.filter(key__in=keys) if keys else published.filter(status=ProcedureStatus.ACTIVE))
-        if missing := set(keys) - {procedure.key for procedure in procedures}:
+        chosen = Procedure.objects.published()
+        chosen = chosen.filter(key__in=keys) if keys else chosen.filter(status=ProcedureStatus.ACTIVE)
+        if missing := set(keys) - set(chosen.filter(key__in=keys).values_list("key", flat=True)):
             raise CommandError(f"No such procedure: {', '.join(sorted(missing))}")
-        self.stdout.write(write_bundle(procedures), ending="")
+        with progress(self.stderr, chosen.count(), "procedures") as advance:
+            for piece in write_bundle(_in_batches(chosen, advance)):
+                self.stdout.write(piece, ending="")
+
+
+def _in_batches(procedures: ProcedureQuerySet, advance: Callable[[int], object]) -> Iterator[Procedure]:
+    """Yield the procedures by key; only some are in memory at a time, each batch as of one instant."""
+    last_key = ""
+    while True:
+        with one_snapshot():
+            batch = list(procedures.filter(key__gt=last_key).order_by("key").with_steps()[:BATCH])
+        if not batch:
+            return
+        yield from batch
+        last_key = batch[-1].key
+        advance(len(batch))

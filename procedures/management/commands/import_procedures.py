@@ -15,6 +15,7 @@ from procedures.models import Procedure
 from procedures.problems import PROCEDURE_KEY_TAKEN
 from rest import timestamps
 from rest.problems import VALIDATION_FAILED
+from versioned_cache.command_progress import progress
 
 
 class Command(BaseCommand):
@@ -28,12 +29,13 @@ class Command(BaseCommand):
     def handle(self, *, files: list[Path], **_options: Any) -> None:
         definitions = self._read(files)
         now = timestamps.now()
-        with transaction.atomic():
-            procedures = [self._publish(path, definition, now) for path, definition in definitions]
-        for procedure in procedures:
-            self.stdout.write(
-                f"{procedure.key}: revision {procedure.current_revision.number} {_outcome(procedure, now)}"
-            )
+        outcomes: list[str] = []
+        with transaction.atomic(), progress(self.stderr, len(definitions), "procedures") as advance:
+            for path, definition in definitions:
+                outcomes.append(_outcome(self._publish(path, definition, now), now))
+                advance(1)
+        for outcome in outcomes:
+            self.stdout.write(outcome)
 
     @staticmethod
     def _read(files: list[Path]) -> list[tuple[Path, Definition]]:
@@ -76,6 +78,6 @@ def _repetitions(definitions: list[tuple[Path, Definition]]) -> list[str]:
 
 
 def _outcome(procedure: Procedure, now: datetime) -> str:
-    if procedure.current_revision.published_at == now:
-        return "published"
-    return "updated" if procedure.updated_at == now else "unchanged"
+    revision = procedure.current_revision
+    done = "published" if revision.published_at == now else "updated" if procedure.updated_at == now else "unchanged"
+    return f"{procedure.key}: revision {revision.number} {done}"

@@ -9,7 +9,9 @@ from django.core.management.base import BaseCommand, CommandError
 from versioned_cache import metrics
 from versioned_cache.audit import Verdict, audit
 from versioned_cache.breaker import CacheUnavailable
+from versioned_cache.command_progress import progress
 from versioned_cache.inspection import sampled_resources
+from versioned_cache.keys import Resource
 from versioned_cache.store import Store
 
 
@@ -30,15 +32,23 @@ class Command(BaseCommand):
         if sample < 0:
             raise CommandError("--sample must not be negative.")
         store = Store()
+        resources = sampled_resources(sample)
+        counts: Counter[Verdict] = Counter()
         try:
-            outcomes = [audit(resource, store) for resource in sampled_resources(sample)]
+            with progress(self.stderr, len(resources), "resources") as advance:
+                for resource in resources:
+                    counts[self._verdict_on(resource, store)] += 1
+                    advance(1)
         except CacheUnavailable as error:
             raise CommandError(f"Redis is unusable: {error}") from None
-        for outcome in outcomes:
-            if outcome.verdict is Verdict.STALE:
-                self.stderr.write(f"{outcome.resource.name}: {outcome.detail}")
         metrics.AUDITED_AT.set_to_current_time()
-        counts = Counter(outcome.verdict for outcome in outcomes)
         self.stdout.write(", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict))
         if counts[Verdict.STALE]:
             raise CommandError("Stale bodies were found.")
+
+    def _verdict_on(self, resource: Resource, store: Store) -> Verdict:
+        """Audit a resource; what is stale is told at once."""
+        outcome = audit(resource, store)
+        if outcome.verdict is Verdict.STALE:
+            self.stderr.write(f"{resource.name}: {outcome.detail}")
+        return outcome.verdict
