@@ -19,7 +19,7 @@ from procedures.serializers import RevisionHeadSerializer, RevisionSerializer, r
 from procedures.submissions import Submission
 from rest import timestamps
 from rest.idempotency import identity_of
-from rest.parameters import Parameters
+from rest.parameters import NumberField, Parameters
 from rest.views import ApiViewSet, body_of
 from versioned_cache.http.answers import CachedReadMixin
 from versioned_cache.http.validators import expected_versions
@@ -45,7 +45,7 @@ class ProcedureListParameters(Parameters):
 class RevisionListParameters(Parameters):
     """The page of a procedure's revisions."""
 
-    before = serializers.IntegerField(min_value=1, required=False, help_text="Only revisions below this number.")
+    before = NumberField(min_value=1, required=False, help_text="Only revisions below this number.")
 
 
 class ProcedureViewSet(CachedReadMixin, ApiViewSet):

@@ -21,7 +21,7 @@ from rest_framework import serializers
 
 from procedures.models import Revision
 from rest.fields import InstantField, SlugField
-from rest.parameters import Parameters
+from rest.parameters import NumberField, Parameters
 from runs.models import NEWEST_FIRST, Run, RunQuerySet
 from runs.records import RunHead, heads_of
 from runs.search import MAX_WORDS, words_in
@@ -67,6 +67,16 @@ class UserIdField(serializers.Field[Any, Any, Any, Any]):
         return int(data)
 
 
+class CursorField(serializers.UUIDField):
+    """A cursor exactly as it was given: Python reads a UUID in many spellings."""
+
+    def to_internal_value(self, data: str) -> UUID:
+        run_id: UUID = super().to_internal_value(data)
+        if str(run_id) != data:
+            self.fail("invalid", value=data)
+        return run_id
+
+
 class RunListParameters(Parameters):
     """The filters of GET /runs."""
 
@@ -86,10 +96,10 @@ class RunListParameters(Parameters):
         help_text="Only runs with words in their title, reference or starter's name that begin with each of these "
         f"words, at most {MAX_WORDS}; or whose id begins like this, with 8 digits or more.",
     )
-    cursor = serializers.UUIDField(
+    cursor = CursorField(
         required=False, help_text="Where the page starts; taken from `next_cursor` of the page before."
     )
-    limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, required=False, default=DEFAULT_LIMIT)
+    limit = NumberField(min_value=1, max_value=MAX_LIMIT, required=False, default=DEFAULT_LIMIT)
 
     def validate_q(self, text: str) -> str:
         if not 1 <= len(words_in(text)) <= MAX_WORDS:

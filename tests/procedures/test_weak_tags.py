@@ -39,6 +39,16 @@ def test_a_write_that_names_the_current_version_strongly_is_done(author: ApiClie
     assert answer.status_code == 200
 
 
+@pytest.mark.parametrize("if_match", ["", "*, {}", "x, {}", '"{}"', "{}; q=1", "{}, *", "'x'"])
+def test_what_is_no_list_of_entity_tags_is_refused(author: ApiClient, etag: str, if_match: str) -> None:
+    headers = {"If-Match": if_match.format(etag)}
+
+    answer = author.put("/procedures/gibson", body("gibson", title="New"), headers=headers)
+
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/malformed-request")
+    assert author.get("/procedures/gibson").json()["title"] == "Gibson"
+
+
 def test_a_step_is_not_committed_on_a_version_that_is_named_weakly(
     operator: ApiClient, person: Callable[[Role], User]
 ) -> None:

@@ -1,12 +1,14 @@
 """Query parameters: an endpoint takes those it declares, each at most once."""
 
+from collections.abc import Callable
+
 import pytest
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
-from rest.parameters import NoParameters, Parameters, parameters_of
+from rest.parameters import NoParameters, NumberField, Parameters, parameters_of
 from rest.problems import MALFORMED_REQUEST, UNKNOWN_PARAMETER
 from tests.conftest import ApiClient
 
@@ -14,7 +16,7 @@ from tests.conftest import ApiClient
 class Paging(Parameters):
     """Two parameters."""
 
-    limit = serializers.IntegerField(min_value=1, default=50)
+    limit = NumberField(min_value=1, default=50)
     tag = serializers.CharField(required=False)
 
 
@@ -47,9 +49,30 @@ def test_a_parameter_given_twice_is_refused() -> None:
         parameters_of(request("limit=7&limit=7"), Paging)
 
 
-def test_a_parameter_with_a_wrong_value_is_refused() -> None:
+@pytest.mark.parametrize(
+    "limit", ["0", "", "-1", "1.0", "1_0", "1e1", "%2B5", "+5", "%205", "5%20", "5%0A", "%D9%A5", "\u0665", "9" * 2_000]
+)
+def test_a_number_is_written_in_plain_digits(limit: str) -> None:
     with pytest.raises(ValidationError):
-        parameters_of(request("limit=0"), Paging)
+        parameters_of(request(f"limit={limit}"), Paging)
+
+
+@pytest.mark.parametrize("path", ["/runs?external_ref=%ff", "/procedures?tag=%C3", "/procedures?q=a%ED%A0%80"])
+def test_bytes_that_are_no_text_are_refused_and_not_replaced(viewer: ApiClient, path: str) -> None:
+    answer = viewer.get(path)
+
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/malformed-request")
+    assert answer.json()["detail"] == "The query is not UTF-8."
+
+
+@pytest.mark.parametrize(
+    "write", [str.upper, "{{{}}}".format, "urn:uuid:{}".format, lambda text: text.replace("-", "")]
+)
+def test_a_cursor_is_taken_only_as_it_was_given(viewer: ApiClient, write: Callable[[str], str]) -> None:
+    cursor = "01a2180e-27f9-7cd7-8721-8c3af0cd9ef3"
+
+    assert viewer.get(f"/runs?cursor={cursor}").status_code == 200
+    assert viewer.get("/runs", {"cursor": write(cursor)}).status_code == 400
 
 
 @pytest.mark.parametrize(

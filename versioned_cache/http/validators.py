@@ -93,14 +93,14 @@ def expected_versions(request: Request, fingerprint: str) -> ExpectedVersions | 
     """Return what If-Match asks for (strong comparison); None where any version will do.
 
     Raises:
-        ParseError: the header holds no entity tag at all.
+        ParseError: the header is no list of entity tags.
     """
     header = request.headers.get("If-Match", ANY).strip()
     if header == ANY:
         return None
     tags = list(TAG.finditer(header))
-    if not tags:
-        raise ParseError("If-Match holds no entity tag. Entity tags are in double quotes.")
+    if not tags or TAG.sub("", header).strip(" \t,"):
+        raise ParseError("If-Match is no list of entity tags. Entity tags are in double quotes.")
     versions = frozenset(
         int(tag["version"]) for tag in tags if tag["version"] and tag["fingerprint"] == fingerprint and not tag["weak"]
     )
