@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 from axes.models import AccessAttempt
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.contrib.auth.models import Group, User
@@ -110,6 +111,13 @@ class RoleAdmin(GroupAdmin, NamingAdmin[Group]):
         return group is None or groups_within_reach(cast(User, request.user)).filter(pk=group.pk).exists()
 
 
+class PersonSelect(AutocompleteSelect):
+    """A person to choose; what was sent and is no number is none of them, which the field says."""
+
+    def optgroups(self, name: str, value: list[str], attr: dict[str, Any] | None = None) -> Any:
+        return super().optgroups(name, [key for key in value if key.isdecimal()], attr)
+
+
 @admin.register(ApiToken)
 class ApiTokenAdmin(ListAdmin[ApiToken]):
     """API tokens."""
@@ -135,9 +143,9 @@ class ApiTokenAdmin(ListAdmin[ApiToken]):
     def formfield_for_foreignkey(
         self, db_field: ForeignKey[Any, Any], request: HttpRequest, **options: Any
     ) -> ModelChoiceField[Any] | None:
-        return super().formfield_for_foreignkey(
-            db_field, request, queryset=people_within_reach(cast(User, request.user)), **options
-        )
+        options["queryset"] = people_within_reach(cast(User, request.user))
+        options["widget"] = PersonSelect(db_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **options)
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: ModelForm[ApiToken], change: bool) -> None:
         secret = assign_secret(token=obj, actor=cast(User, request.user))

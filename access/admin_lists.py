@@ -4,12 +4,14 @@ from functools import cached_property
 from typing import Any, TypeVar, cast
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import BadRequest, ValidationError
 from django.core.paginator import Paginator
 from django.db import DataError
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 Listed = TypeVar("Listed", bound=Model)
 
@@ -34,6 +36,15 @@ class ListAdmin(admin.ModelAdmin[Listed]):
     ) -> tuple[QuerySet[Any], bool]:
         """Search, for autocomplete too, without NUL: no stored text contains it, and PostgreSQL refuses it."""
         return super().get_search_results(request, queryset, search_term.replace(NUL, ""))
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Do what was chosen with the lines that were ticked, if each can be one."""
+        for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
+            try:
+                self.opts.pk.to_python(key)
+            except ValidationError as error:
+                raise BadRequest(f"{key!r} is no line of the list.") from error
+        return super().response_action(request, queryset)
 
 
 class BoundedPaginator(Paginator[Any]):

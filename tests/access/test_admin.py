@@ -191,3 +191,22 @@ def test_a_nul_in_a_search_is_not_a_failure(admin_client: Client, viewing: User)
     answer = admin_client.get(f"/admin/autocomplete/?term=%00{viewing.username}&{where}")
 
     assert [result["text"] for result in answer.json()["results"]] == [viewing.username]
+
+
+@pytest.mark.parametrize("user", ["x", "\u00b2", "1.0", "9" * 30, "-1", ""])
+def test_a_person_who_cannot_be_is_refused_beside_the_field(admin_client: Client, user: str) -> None:
+    answer = admin_client.post(ADD, {"name": "tablet", "user": user})
+
+    assert answer.status_code == 200
+    assert 'id="id_user_error"' in answer.text
+    assert not ApiToken.objects.exists()
+
+
+@pytest.mark.parametrize("path", [LIST, PEOPLE, "/admin/auth/group/", "/admin/procedures/procedure/"])
+@pytest.mark.parametrize("key", ["x", "1.5", ""])
+def test_an_action_on_a_line_that_cannot_be_is_a_wrong_request(admin_client: Client, path: str, key: str) -> None:
+    action = {LIST: "revoke", "/admin/procedures/procedure/": "archive"}.get(path, "delete_selected")
+
+    answer = admin_client.post(path, {"action": action, "_selected_action": key})
+
+    assert answer.status_code == 400
