@@ -1,5 +1,6 @@
 """What supervisors look at: the wall, what went otherwise than written, how long steps take, and how the cache is."""
 
+import re
 from datetime import timedelta
 
 from django.http import HttpRequest, HttpResponse
@@ -13,6 +14,7 @@ from console.reviews import durations_of_steps, exceptions_since
 from console.walls import wall_of_now
 from procedures.models import Procedure
 from rest import timestamps
+from rest.fields import SLUG
 
 DAYS = (1, 7, 30)
 
@@ -38,7 +40,8 @@ def review(request: HttpRequest) -> HttpResponse:
     asked = request.GET.get("days", "")
     days = int(asked) if asked in {str(days) for days in DAYS} else DAYS[1]
     since = timestamps.now() - timedelta(days=days)
-    key = request.GET.get("procedure", "")
+    named = request.GET.get("procedure", "")
+    key = named if re.match(SLUG, named) else ""
     context = {
         "days": days,
         "choices": DAYS,

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, DataError, InterfaceError, connection
 from django.http import Http404, HttpRequest
 from django.utils.encoding import escape_uri_path
 from rest_framework.exceptions import APIException, ValidationError
@@ -95,7 +95,7 @@ def failure_of_postgresql(error: DatabaseError | InterfaceError, *, is_write: bo
     """
     sqlstate = getattr(error.__cause__, "sqlstate", None)
     meaning = meaning_of(sqlstate)
-    if meaning is Meaning.FAULT:
+    if meaning is Meaning.FAULT or isinstance(error, DataError):  # psycopg refuses NUL before any server sees it
         return None
     outage_log.report(error, sqlstate)
     if not is_write:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from access.roles import Role
 from runs.models import Run
 from tests.console.conftest import Browser, form
@@ -54,6 +56,13 @@ def test_the_review_times_the_steps_of_a_procedure(browser_of: Browser, run: Run
 
     assert 'class="chart"' in page
     assert page.count("<rect") == 1  # what it took; nothing is expected
+
+
+@pytest.mark.parametrize("query", ["procedure=%00", "procedure=%ff", "procedure=none", "days=x", "days=99999999999"])
+def test_the_review_of_what_cannot_be_is_the_review_of_all(browser_of: Browser, query: str) -> None:
+    answer = browser_of(Role.SUPERVISOR).get(f"/console/review?{query}")
+
+    assert answer.status_code == 200
 
 
 def test_the_review_is_for_supervisors(browser_of: Browser) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DataError, InterfaceError, OperationalError, connection
 from django.http import Http404
 from rest_framework import exceptions
 
@@ -224,6 +225,15 @@ def test_another_backend_is_not_believed_to_have_committed_nothing(
 @pytest.mark.parametrize("error", [psycopg.errors.UndefinedTable, psycopg.errors.CheckViolation], ids=repr)
 def test_what_no_repetition_would_help_is_a_bug(error: type[psycopg.Error], is_write: bool) -> None:
     assert failure_of_postgresql(caused_by(error("wrong")), is_write=is_write) is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_write", [True, False])
+def test_a_text_that_no_server_would_take_is_a_bug_and_no_outage(is_write: bool) -> None:
+    with pytest.raises(DataError) as refusal:
+        User.objects.filter(username="a\x00b").exists()
+
+    assert failure_of_postgresql(refusal.value, is_write=is_write) is None
 
 
 @pytest.mark.parametrize("error", [*LOST, *ROLLED_BACK], ids=repr)
