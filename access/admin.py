@@ -4,6 +4,7 @@ People with the role `admin` manage other people, but nobody with rights that th
 superusers and their tokens are not there for them.
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
@@ -114,7 +115,7 @@ class RoleAdmin(GroupAdmin, NamingAdmin[Group]):
 class PersonSelect(AutocompleteSelect):
     """A person to choose; what was sent and is no number is none of them, which the field says."""
 
-    def optgroups(self, name: str, value: list[str], attr: dict[str, Any] | None = None) -> Any:
+    def optgroups(self, name: str, value: Sequence[str], attr: dict[str, Any] | None = None) -> Any:
         return super().optgroups(name, [key for key in value if key.isdecimal()], attr)
 
 

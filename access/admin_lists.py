@@ -37,14 +37,14 @@ class ListAdmin(admin.ModelAdmin[Listed]):
         """Search, for autocomplete too, without NUL: no stored text contains it, and PostgreSQL refuses it."""
         return super().get_search_results(request, queryset, search_term.replace(NUL, ""))
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *where: Any) -> HttpResponse | None:
         """Do what was chosen with the lines that were ticked, if each can be one."""
         for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
             try:
                 self.opts.pk.to_python(key)
             except ValidationError as error:
                 raise BadRequest(f"{key!r} is no line of the list.") from error
-        return super().response_action(request, queryset)
+        return super().response_action(request, queryset, *where)
 
 
 class BoundedPaginator(Paginator[Any]):

@@ -17,7 +17,7 @@ class Parameters(serializers.Serializer[Any]):
 class NumberField(serializers.IntegerField):
     """A whole number in plain digits. Python also reads "1_0", "+5", " 5", "5.0", and the digits of other scripts."""
 
-    def to_internal_value(self, data: str) -> int:
+    def to_internal_value(self, data: Any) -> int:
         if not re.fullmatch("[0-9]+", data):
             self.fail("invalid")
         return super().to_internal_value(data)

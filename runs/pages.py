@@ -70,7 +70,7 @@ class UserIdField(serializers.Field[Any, Any, Any, Any]):
 class CursorField(serializers.UUIDField):
     """A cursor exactly as it was given: Python reads a UUID in many spellings."""
 
-    def to_internal_value(self, data: str) -> UUID:
+    def to_internal_value(self, data: Any) -> UUID:
         run_id: UUID = super().to_internal_value(data)
         if str(run_id) != data:
             self.fail("invalid", value=data)
