@@ -1,10 +1,14 @@
 #!/usr/bin/env python
 """Entry point of every operator command."""
 
+import errno
 import os
 import sys
 
-from procedures_project.log_output import reserve_standard_streams
+from procedures_project.log_output import STANDARD_OUTPUT, reserve_standard_streams
+
+UNWRITABLE = frozenset({errno.EPIPE, errno.ENOSPC})
+"""What the reader of a pipe who is gone leads to, and a full disk."""
 
 
 def serve(arguments: list[str]) -> None:
@@ -44,12 +48,18 @@ def main() -> None:
 
     try:
         execute_from_command_line(sys.argv)
+        sys.stdout.flush()
     except WrongEnvironment as error:
         sys.exit(str(error))
     except (DatabaseError, InterfaceError) as error:
         if "--traceback" in sys.argv or meaning_of(getattr(error.__cause__, "sqlstate", None)) is Meaning.FAULT:
             raise
         sys.exit(f"PostgreSQL: {' '.join(str(error).split())}")
+    except OSError as error:
+        if "--traceback" in sys.argv or error.errno not in UNWRITABLE:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STANDARD_OUTPUT)  # what is left is not tried again at the end
+        sys.exit(f"Not all of the output could be written: {error.strerror}.")
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from procedures_project.embedded import (
     write_private_file,
 )
 from procedures_project.environment import WrongEnvironment
+from procedures_project.environment_rules import PORT, WORKERS, option_type
 from procedures_project.log_output import STANDARD_ERROR
 from procedures_project.server import WORKERS_KILL_TIMEOUT_SECONDS, server_argv
 
@@ -76,6 +77,8 @@ def main(argv: list[str]) -> int:
         return 0
     except (EmbeddedServersError, WrongEnvironment) as error:
         _say(str(error))
+    except FileExistsError as error:
+        _say(f"{error.filename} is no directory.")
     except _DemoFailed:
         pass
     return 1
@@ -85,19 +88,12 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="manage.py demo", description="Run the whole service here, with its own PostgreSQL and Valkey."
     )
-    parser.add_argument("--port", type=_positive, default=8000)
+    parser.add_argument("--port", type=option_type(PORT), default=8000)
     parser.add_argument("--data-dir", type=Path, default=Path(".demo"), help="kept for the next time")
-    parser.add_argument("--workers", type=_positive, default=2)
+    parser.add_argument("--workers", type=option_type(WORKERS), default=2)
     parser.add_argument("--no-sample-data", dest="sample_data", action="store_false")
     parser.add_argument("--show", action="store_true", help="print again what the running demo said, with the login")
     return parser.parse_args(argv)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{number} is not between 1 and 65535")
-    return number
 
 
 def _show(data_dir: Path) -> int:

@@ -43,3 +43,14 @@ def test_whoever_wants_the_traceback_gets_it() -> None:
 
     assert code == 1
     assert lines[0].startswith("Traceback")
+
+
+def test_a_command_whose_output_cannot_be_written_says_so_in_one_line() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        process = subprocess.run(
+            [sys.executable, "manage.py", "help", "--commands"],
+            cwd=PROJECT_DIR, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+
+    assert process.returncode == 1
+    assert process.stderr.splitlines() == ["Not all of the output could be written: No space left on device."]
