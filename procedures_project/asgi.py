@@ -64,6 +64,7 @@ class Application:
         readiness = Readiness(settings.DRAIN_FILE)
         self._gate = Gate(pool, reader, readiness)
         await receive()
+        reader.connect_ahead()
         await readiness.look()
         tasks = [
             asyncio.create_task(readiness.keep_looking()),

@@ -100,6 +100,10 @@ class CounterPipeline:
             self._loop.call_soon(self._ask)
         return await waiter
 
+    def connect_ahead(self) -> None:
+        """Begin to connect, unless that is under way; whoever asks meanwhile waits for it."""
+        self._connecting = self._connecting or self._loop.create_task(self._open())
+
     def close(self) -> None:
         """Give up the connection; whoever waits is told."""
         if self._connecting is not None:
@@ -115,7 +119,7 @@ class CounterPipeline:
         if self._connection is not None and self._generation != self._servers.generation:
             self._leave()
         if self._connection is None:
-            self._connecting = self._connecting or self._loop.create_task(self._open())
+            self.connect_ahead()
             return
         question = _Question(self._take_waiting())
         self._under_way.append(question)

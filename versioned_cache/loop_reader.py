@@ -60,6 +60,11 @@ class LoopReader:
             self._cache.note_outage(resource, outage, is_answered=payload is not None)
         return None if payload is None else self._cache.answer(request, payload, started)
 
+    def connect_ahead(self) -> None:
+        """Begin to connect to each server, so that the first read does not wait for it."""
+        for server in self._cache.store.primaries():
+            self._pipeline_to(server).connect_ahead()
+
     async def close(self) -> None:
         """Give up the connections."""
         for pipeline in self._counters.values():

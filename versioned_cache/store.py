@@ -106,6 +106,10 @@ class Store:
         with self._told_apart(is_bump=False):
             return self._servers.server_of(key)
 
+    def primaries(self) -> list[str]:
+        """Return the names of the servers that have counters; none while a cluster is not known. Asks nobody."""
+        return self._servers.primaries()
+
     def by_server(self, resources: Sequence[Resource]) -> list[list[Resource]]:
         """Part resources by the server that has their counters: a clock and a script belong together."""
         groups: dict[str, list[Resource]] = {}

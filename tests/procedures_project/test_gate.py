@@ -22,6 +22,7 @@ from procedures_project.gate import MIDDLEWARES
 from runs.models import Run
 from tests import factories
 from tests.conftest import ApiClient
+from tests.processes import eventually
 from tests.served import Served, ServedClient, served
 from versioned_cache.http.fast_path import MAX_PATH_LENGTH, FastRequest
 
@@ -333,3 +334,12 @@ def test_a_read_that_left_the_fast_path_has_one_record(viewer: ServedClient, pat
 
     assert [event["event"] for event in events].count("request_finished") == 1
     assert {event["request_id"] for event in events} == {answer["X-Request-ID"]}
+
+
+def test_a_worker_connects_to_redis_before_anybody_reads(redis: Redis, transactional_db: None) -> None:
+    def readers() -> set[str]:
+        return {client["id"] for client in redis.client_list() if client["name"] == "procedures-reads"}
+
+    before = readers()
+    with served(Application(get_wsgi_application())):
+        eventually(lambda: readers() - before)

@@ -60,6 +60,23 @@ def test_reads_of_one_key_that_wait_together_share_a_question(store: Store, redi
     assert gets_of(redis) == before + 1
 
 
+def test_a_connection_that_was_made_ahead_serves_the_first_read(store: Store, redis: Redis) -> None:
+    async def play(pipeline: CounterPipeline) -> tuple[int, bool, int]:
+        before = int(redis.info("stats")["total_connections_received"])
+        pipeline.connect_ahead()
+        pipeline.connect_ahead()
+        while not pipeline.is_connected:
+            await asyncio.sleep(0)
+        is_idle = gets_of(redis) == 0
+        await pipeline.get(KEYS[0])
+        return before, is_idle, int(redis.info("stats")["total_connections_received"])
+
+    redis.config_resetstat()
+    before, is_idle, after = with_pipeline(play, store)
+
+    assert (after - before, is_idle) == (1, True)
+
+
 def test_a_read_that_comes_later_asks_again(store: Store, redis: Redis) -> None:
     redis.set(KEYS[0], "7")
 
