@@ -49,7 +49,7 @@ def counted(demo: Demo, *names: str) -> list[float]:
 
 
 def grown(demo: Demo, *names: str) -> list[float]:
-    """Let all read at once what nobody has built, be answered alike, and return how much counters grow; see `counted`."""
+    """Let all read at once what nobody has built, be answered alike, and return how much `counted` grows."""
     before = counted(demo, *names)
     assert len(read_at_once(demo)) == 1
     return [after - earlier for after, earlier in zip(counted(demo, *names), before, strict=True)]
