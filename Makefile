@@ -79,6 +79,8 @@ deployment: setup
 	@if command -v promtool >/dev/null; \
 	then promtool check rules deploy/prometheus/rules/*.yml && promtool test rules deploy/prometheus/rules/tests/*.yml; \
 	else echo "promtool is not installed (apt: prometheus): the rules of deploy/prometheus are not checked"; fi
+	@if command -v amtool >/dev/null; then amtool check-config deploy/prometheus/alertmanager.yml; \
+	else echo "amtool is not installed (apt: prometheus-alertmanager): alertmanager.yml is not checked"; fi
 
 # The models say no more than the migrations, and these leave the code that still serves in peace.
 migrations: export DJANGO_SETTINGS_MODULE := procedures_project.settings

@@ -1,6 +1,7 @@
 """What operators see: a real Prometheus reads the real service, with the files of `deploy`."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from procedures_project.embedded import HOST
+from tests import PROJECT_DIR
 from tests.beside import server_beside
 from tests.clocks import LIBRARIES, clock_off_by
 from tests.deploy.prometheus import FOLDER, PROMETHEUS, Prometheus, running_prometheus
@@ -18,6 +20,7 @@ from tests.system.demo import Demo, running_demo
 
 pytestmark = pytest.mark.skipif(PROMETHEUS is None, reason="prometheus is not installed")
 
+PLAYBOOKS = PROJECT_DIR / "docs" / "operations" / "playbooks.md"
 DASHBOARDS = sorted((FOLDER.parent / "grafana" / "dashboards").glob("*.json"))
 PLANT = """\
 from procedures.caches import FINGERPRINT, procedure_resource
@@ -118,6 +121,13 @@ def test_every_query_of_a_dashboard_has_data(prometheus: Prometheus, dashboard: 
 def test_prometheus_understands_every_rule(prometheus: Prometheus) -> None:
     for expression in expressions():
         prometheus.query(expression)
+
+
+def test_what_playbooks_ask_prometheus_has_data(prometheus: Prometheus) -> None:
+    queries = re.findall(r"```promql\n(.+?)```", PLAYBOOKS.read_text(encoding="utf-8"), re.DOTALL)
+
+    assert queries
+    assert [query for query in queries if not prometheus.query(query)] == []
 
 
 def test_every_recording_rule_has_data(prometheus: Prometheus) -> None:

@@ -100,8 +100,23 @@ def test_each_alert_has_a_playbook_and_each_playbook_an_alert() -> None:
         assert "**Do**" in playbook or "**do**" in playbook
 
 
+def test_what_is_silent_beside_another_alert_is_one_and_so_is_the_other() -> None:
+    inhibiting = yaml.safe_load((RULES.parent / "alertmanager.yml").read_text(encoding="utf-8"))["inhibit_rules"]
+    names = {alert["alert"] for alert in ALERTS}
+
+    for rule in inhibiting:
+        source, targets = (
+            re.fullmatch(r"alertname =~? ([\w|]+)", matcher)
+            for (matcher,) in (rule["source_matchers"], rule["target_matchers"])
+        )
+        assert source
+        assert targets
+        assert source[1] in names
+        assert set(targets[1].split("|")) <= names - {source[1]}
+
+
 def test_every_series_that_is_asked_for_is_explained() -> None:
-    asked = set().union(*map(series_of, ALERTS), *map(series_in, RECORDED.values()))
+    asked = set().union(*map(series_of, ALERTS), *map(series_in, RECORDED.values()), series_in(PLAYBOOKS))
 
     assert {PARTS.sub("", name) if name not in EXPLAINED else name for name in asked} - EXPLAINED == set()
 
