@@ -13,12 +13,12 @@ class ProceduresProjectConfig(AppConfig):
 
     def ready(self) -> None:
         from procedures_project import checks  # noqa: F401, PLC0415  # registers itself
-        from procedures_project.metrics import LOG_LINES_DROPPED  # noqa: PLC0415  # after the settings
+        from procedures_project.metrics import count_dropped_lines  # noqa: PLC0415  # after the settings
         from procedures_project.postgresql.waiting import renew_patience  # noqa: PLC0415  # psycopg needs no apps
         from procedures_project.roles import make_groups  # noqa: PLC0415  # after the models
         from versioned_cache.build_signals import build_goes_on  # noqa: PLC0415
 
         build_goes_on.connect(renew_patience)
-        LOG_STREAM.count_dropped_with(LOG_LINES_DROPPED.inc)
+        LOG_STREAM.count_dropped_with(count_dropped_lines)
         # Of the last app with models: by then Django has made the permissions of all.
         post_migrate.connect(make_groups, sender=apps.get_app_config("runs"))

@@ -1,8 +1,9 @@
 """A file descriptor that log lines go to, whatever is behind it: a full disk, a reader that is gone, or one that hangs.
 
-None of these is an error here. What could not be written is said to be lost, and the next line is tried again.
+None of these is an error here. What could not be written is said to be lost, and why, and the next line is tried again.
 """
 
+import errno
 import os
 import select
 import socket
@@ -10,10 +11,33 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from enum import StrEnum
 
 STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR = 0, 1, 2
 
 Write = Callable[[memoryview], int]
+
+
+class Loss(StrEnum):
+    """Why lines could not be written."""
+
+    FULL = "full"  # the disk, a quota, or the longest that a file may be
+    READER_GONE = "reader_gone"
+    READER_SLOW = "reader_slow"
+    CLOSED = "closed"  # there is no standard error, or nobody may write to it
+    OTHER = "other"
+
+
+LOSSES = {
+    errno.ENOSPC: Loss.FULL,
+    errno.EDQUOT: Loss.FULL,
+    errno.EFBIG: Loss.FULL,
+    errno.EPIPE: Loss.READER_GONE,
+    errno.ECONNRESET: Loss.READER_GONE,
+    errno.ECONNREFUSED: Loss.READER_GONE,
+    errno.ENXIO: Loss.READER_GONE,  # a pipe that nobody has open to read
+    errno.EBADF: Loss.CLOSED,
+}
 
 
 def reserve_standard_streams() -> None:
@@ -47,8 +71,8 @@ class Output:
         self._has_given_up = False
         self._is_torn = False
 
-    def write(self, piece: bytes, patience_seconds: float | None) -> bool:
-        """Write a piece, and tell whether all of it was taken.
+    def write(self, piece: bytes, patience_seconds: float | None) -> Loss | None:
+        """Write a piece, and tell why not all of it was taken; None if it was.
 
         Args:
             piece: Whole lines; what is longer than 4 KiB may mix with other processes' lines.
@@ -59,20 +83,21 @@ class Output:
         length = len(rest)
         seconds = 0.0 if self._has_given_up and patience_seconds is not None else patience_seconds
         deadline = None if seconds is None else time.monotonic() + seconds
+        loss = None
         try:
             while rest:
                 try:
                     rest = rest[self._writer()(rest) :]
                 except BlockingIOError:
                     if not self._is_writable_by(deadline):
-                        self._has_given_up = True
+                        self._has_given_up, loss = True, Loss.READER_SLOW
                         break
-        except OSError:
-            pass
-        is_whole = not rest
+        except OSError as error:
+            loss = LOSSES.get(error.errno or 0, Loss.OTHER)
+        is_whole = loss is None
         self._is_torn = not is_whole and (self._is_torn or len(rest) < length)
         self._has_given_up = self._has_given_up and not is_whole
-        return is_whole
+        return loss
 
     def _is_writable_by(self, deadline: float | None) -> bool:
         """Wait until a reader takes something; False if it has not by then."""

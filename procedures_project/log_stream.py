@@ -10,11 +10,12 @@ Nothing here raises: a request that was carried out is answered so, whether its 
 import contextlib
 import io
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import structlog
 
-from procedures_project.log_output import STANDARD_ERROR, Output
+from procedures_project.log_output import STANDARD_ERROR, Loss, Output
 
 logger = structlog.get_logger(__name__)
 
@@ -38,8 +39,8 @@ class LogStream(io.RawIOBase):
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._dropped = 0
-        self._dropped_before_counted = 0
-        self._count: Callable[[int], object] | None = None
+        self._dropped_before_counted: Counter[Loss] = Counter()
+        self._count: Callable[[Loss, int], object] | None = None
         self._has_lines = threading.Event()
         self._stop: threading.Event | None = None
         self._is_stuck = False  # the thread still waits for a reader, though its time is over
@@ -62,17 +63,17 @@ class LogStream(io.RawIOBase):
                 self._waiting.append(bytes(line))
                 self._waiting_bytes += len(line)
         if not is_waiting:
-            self._drop(1)
+            self._drop(Loss.READER_SLOW, 1)
         if not self._has_lines.is_set():
             self._has_lines.set()
         return len(line)
 
-    def count_dropped_with(self, count: Callable[[int], object]) -> None:
-        """Let `count` be called with how many lines are dropped, whenever some are, and now with those before."""
+    def count_dropped_with(self, count: Callable[[Loss, int], object]) -> None:
+        """Let `count` be called with why lines are dropped and how many, when some are, and now with those before."""
         with self._lock:
-            self._count, before, self._dropped_before_counted = count, self._dropped_before_counted, 0
-        if before:
-            count(before)
+            self._count, before, self._dropped_before_counted = count, self._dropped_before_counted, Counter()
+        for loss, lines in before.items():
+            count(loss, lines)
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
@@ -108,25 +109,24 @@ class LogStream(io.RawIOBase):
 
     def _write_piece(self, piece: bytes, lines: int, patience_seconds: float | None) -> None:
         if not self._writing.acquire(blocking=not self._is_stuck):
-            self._drop(lines)
+            self._drop(Loss.READER_SLOW, lines)
             return
         try:
-            is_taken = self._output.write(piece, patience_seconds)
-            if not is_taken:
-                self._drop(lines)
+            if loss := self._output.write(piece, patience_seconds):
+                self._drop(loss, lines)
             elif dropped := self._taken_from_dropped():
                 logger.warning("log_lines_dropped", lines=dropped)
         finally:
             self._writing.release()
 
-    def _drop(self, lines: int) -> None:
+    def _drop(self, loss: Loss, lines: int) -> None:
         with self._lock:
             self._dropped += lines
             count = self._count
             if count is None:
-                self._dropped_before_counted += lines
+                self._dropped_before_counted[loss] += lines
         if count is not None:
-            count(lines)
+            count(loss, lines)
 
     def _taken_from_dropped(self) -> int:
         """Return how many lines were dropped and not yet spoken of; they will be."""

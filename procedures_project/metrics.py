@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from procedures_project.log_output import Loss
 from procedures_project.metric_files import FILE_NAME, is_held
 from procedures_project.metric_records import DamagedFile, check_records
 
@@ -63,11 +64,13 @@ CLOCK_OFFSET_SECONDS = Gauge(
     multiprocess_mode="livemax",
 )  # fmt: skip
 LOG_LINES_DROPPED = Counter(
-    "backend_log_lines_dropped_total", "Log lines that could not be written to standard error, or waited too long."
+    "backend_log_lines_dropped_total", "Log lines that could not be written to standard error, by why.", ["reason"]
 )
 
 for _mode in ("user", "system"):
     CPU_SECONDS.labels(_mode)
+for _loss in Loss:
+    LOG_LINES_DROPPED.labels(_loss)
 for _series in (
     database_series.connections_total,
     database_series.connection_errors_total,
@@ -76,6 +79,11 @@ for _series in (
     database_series.query_duration_seconds,
 ):
     _series.labels(connection.alias, connection.vendor)
+
+
+def count_dropped_lines(loss: Loss, lines: int) -> None:
+    """Count log lines that could not be written, and why."""
+    LOG_LINES_DROPPED.labels(loss).inc(lines)
 
 
 class SlotCollector:

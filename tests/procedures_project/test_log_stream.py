@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from procedures_project import log_stream
+from procedures_project.log_output import Loss
 from procedures_project.log_stream import ATOMIC_BYTES, LogStream
 
 Pipe = tuple[int, int]
@@ -110,8 +111,24 @@ def test_a_reader_that_is_gone_is_no_error() -> None:
 def dropped_by(stream: LogStream) -> list[int]:
     """Return where the stream counts the lines that it drops."""
     counts: list[int] = []
-    stream.count_dropped_with(counts.append)
+    stream.count_dropped_with(lambda _loss, lines: counts.append(lines))
     return counts
+
+
+def test_why_a_line_is_lost_is_counted_with_it(pipe: Pipe, tmp_path: Path) -> None:
+    reads, gone = os.pipe()
+    os.close(reads)
+    (tmp_path / "unwritable").touch()
+    full, unwritable = os.open("/dev/full", os.O_WRONLY), os.open(tmp_path / "unwritable", os.O_RDONLY)
+    found = []
+    for descriptor in (gone, full, unwritable):
+        stream = LogStream(descriptor)
+        stream.write(line_of(1))
+        stream.count_dropped_with(lambda loss, lines: found.append((loss, lines)))
+        stream.write(line_of(2))
+        os.close(descriptor)
+
+    assert found == [(loss, 1) for loss in (Loss.READER_GONE, Loss.FULL, Loss.CLOSED) for _ in range(2)]
 
 
 def test_lines_that_cannot_be_written_are_counted_also_those_before_somebody_counts() -> None:
