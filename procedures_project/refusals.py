@@ -10,8 +10,10 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.db import DatabaseError, InterfaceError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
+from django.utils.deprecation import MiddlewareMixin
 from rest_framework.permissions import SAFE_METHODS
 
 from procedures_project.request_records import record_of
@@ -52,11 +54,20 @@ def wants_page(meta: Mapping[str, Any]) -> bool:
     return preferred_type(meta.get("HTTP_ACCEPT"), [MEDIA_TYPE, "application/json", PAGE]) == PAGE
 
 
-def method_not_allowed(meta: dict[str, Any]) -> HttpResponse:
-    """Refuse every method but those that read."""
+def method_not_allowed(meta: dict[str, Any], allowed: str = ", ".join(READING_METHODS)) -> HttpResponse:
+    """Refuse every method but those that are allowed: by default, those that read."""
     response = refusal(METHOD_NOT_ALLOWED(), meta)
-    response["Allow"] = ", ".join(READING_METHODS)
+    response["Allow"] = allowed
     return response
+
+
+class MethodNotAllowedMiddleware(MiddlewareMixin):
+    """Says what is wrong where Django's views, which have no handler for it, answer 405 and nothing else."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Put a problem, or a page, in the place of an empty refusal."""
+        is_empty_refusal = isinstance(response, HttpResponseNotAllowed)
+        return method_not_allowed(request.META, response["Allow"]) if is_empty_refusal else response
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -106,6 +106,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "access.logins.PasswordsBusyMiddleware",
     "axes.middleware.AxesMiddleware",
+    "procedures_project.refusals.MethodNotAllowedMiddleware",
 ]
 
 TEMPLATES = [
