@@ -53,16 +53,16 @@ class Survey:
 
     Attributes:
         inspections: In the order that was asked for; of PostgreSQL alone where Redis is unusable.
-        redis_failure: Why Redis is unusable; empty where it has told all of it.
+        redis_failure: Why Redis is unusable; None where it has told all of it.
     """
 
     inspections: Sequence[Inspection]
-    redis_failure: str = ""
+    redis_failure: str | None = None
 
     @property
     def redis_usable(self) -> bool:
         """Whether Redis has told all of it."""
-        return not self.redis_failure
+        return self.redis_failure is None
 
 
 def survey(resources: Sequence[Resource], store: Store) -> Survey:

@@ -66,10 +66,11 @@ def test_promtool_is_content(arguments: list[str]) -> None:
 
 
 def test_each_alert_is_tried_with_its_fault() -> None:
-    tried = [test["name"] for test in unit_tests("faults.yml")]
+    tests = [*unit_tests("faults.yml"), *unit_tests("faults_of_days.yml")]
+    tried = [test["name"] for test in tests]
 
     assert sorted(tried) == sorted(alert["alert"] for alert in ALERTS)
-    for test in unit_tests("faults.yml"):
+    for test in tests:
         expected = [sample["labels"] for sample in test["promql_expr_test"][0]["exp_samples"]]
         assert f'{{alertname="{test["name"]}"}}' in expected
 

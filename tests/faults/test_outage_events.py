@@ -127,6 +127,7 @@ def test_that_no_writes_are_taken_is_told_once_and_what_it_cost(world: World) ->
     world.is_found(status="ok")
 
     assert refused == [503] * 3
+    eventually(lambda: named("database_takes_writes", world.events()[before:]))
     events = world.events()[before:]
     assert len(named("database_read_only", events)) == 1
     (over,) = named("database_takes_writes", events)

@@ -142,7 +142,9 @@ def test_of_a_session_that_ends_at_commit_the_outcome_is_unknown(
 
 
 @pytest.mark.parametrize("ended_by", ["lock_timeout", "statement_timeout", "pg_terminate_backend"])
-def test_a_statement_that_waits_is_ended_and_has_done_nothing(demo: Demo, procedure_key: str, ended_by: str) -> None:
+def test_a_statement_that_waits_is_ended_and_has_done_nothing(
+    demo: Demo, procedure_key: str, operator: Operator, ended_by: str
+) -> None:
     waiting = f"SELECT pg_terminate_backend(pid) {OTHERS} AND wait_event_type = 'Lock'"
     cancelled = waiting.replace("terminate", "cancel")  # as the timeout does it, but only when the statement waits
     with psycopg.connect(demo.services["database_url"]) as connection, ThreadPoolExecutor(1) as thread:
@@ -150,7 +152,7 @@ def test_a_statement_that_waits_is_ended_and_has_done_nothing(demo: Demo, proced
         starting = thread.submit(start, demo, procedure_key)
         if ended_by != "lock_timeout":
             end = cancelled if ended_by == "statement_timeout" else waiting
-            eventually(lambda: connection.execute(end).rowcount == 1)
+            eventually(lambda: operator.execute(end).rowcount == 1)  # a transaction sees no others that come later
         assert verdict(starting.result()) == UNAVAILABLE
 
     assert start(demo, procedure_key).status_code == 201

@@ -35,7 +35,8 @@ class Pair:
     def wait_for_replay(self) -> None:
         """Return when the standby has everything."""
         with psycopg.connect(self.servers.database_url, autocommit=True) as connection:
-            (position,) = connection.execute("SELECT pg_current_wal_lsn()::text").fetchone() or ("",)
+            # A record of its own, since here the last commits may not have been written yet.
+            (position,) = connection.execute("SELECT pg_log_standby_snapshot()::text").fetchone() or ("",)
         caught_up = f"SELECT pg_last_wal_replay_lsn() >= '{position}'"
         eventually(lambda: self.on_standby(caught_up) == [(True,)])
 
