@@ -58,7 +58,7 @@ INTERNAL_ERROR = (500, "/problems/internal-error", None)
 
 
 def run_ids(demo: Demo) -> list[str]:
-    """Return the runs there are."""
+    """Return the latest runs."""
     return [run["id"] for run in demo.read("/runs?limit=200")["runs"]]
 
 
@@ -137,7 +137,7 @@ def test_of_a_session_that_ends_at_commit_the_outcome_is_unknown(
     operator.execute("SELECT pg_reload_conf()")
 
     assert verdict(refused) == OUTCOME_UNKNOWN
-    assert len(run_ids(demo)) == len(before) + 1
+    assert len({*run_ids(demo)} - {*before}) == 1
     assert start(demo, procedure_key).status_code == 201
 
 

@@ -28,7 +28,7 @@ from versioned_cache.http.fast_path import MAX_PATH_LENGTH, FastRequest
 
 UNUSUAL_ACCEPT = "application/json, */*;q=0.1"  # asks for the same, but is not a request for the fast path
 HTTPS = {"X-Forwarded-Proto": "https"}
-# The first is the record, which the fast path keeps too; the others are for pages, forms and files.
+# The first is the record, which the fast path keeps too; the others are for pages, forms, files and other methods.
 WITHOUT_A_SAY = {
     "procedures_project.request_records.RequestRecordMiddleware",
     "procedures_project.static_files.StaticFilesMiddleware",
@@ -38,6 +38,7 @@ WITHOUT_A_SAY = {
     "django.contrib.messages.middleware.MessageMiddleware",
     "access.logins.PasswordsBusyMiddleware",
     "axes.middleware.AxesMiddleware",
+    "procedures_project.refusals.MethodNotAllowedMiddleware",
 }
 STATEMENTS = "django_db_execute_total"
 RESPONSES = "django_http_responses_total_by_status_view_method_total"
