@@ -17,6 +17,7 @@ ROOT_URLCONF = "benchmarks.peers.urls"
 APPEND_SLASH = False
 
 INSTALLED_APPS = [
+    "django.contrib.admin",  # for `access`, whose history is kept there; it has no pages here
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "rest_framework",
@@ -31,6 +32,7 @@ MIDDLEWARE = ["django.middleware.security.SecurityMiddleware", "django.middlewar
 
 # Django's own engine without a ping at each request: the service's counts every statement for its metrics.
 DATABASES["default"] |= {"ENGINE": "django.db.backends.postgresql", "CONN_HEALTH_CHECKS": False}
+DATABASES["default"]["OPTIONS"].pop("transaction_settings", None)  # which only that engine knows
 
 # Note [One Redis database a peer]
 # All peers share a Redis, and none may meet another's entries. Ours is database 0.
