@@ -123,18 +123,15 @@ def test_a_clock_is_off_if_that_is_certain(asked_at: float, answered_at: float, 
 
 
 @pytest.fixture
-def proxy() -> Iterator[Proxy]:
-    """A proxy before PostgreSQL."""
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A proxy, over which PostgreSQL is looked at."""
     with Proxy(free_port(), int(connection.get_connection_params()["port"])) as proxy:
+        for name, value in {"HOST": "127.0.0.1", "PORT": str(proxy.port)}.items():
+            monkeypatch.setitem(connections.settings["default"], name, value)
         yield proxy
 
 
-def test_a_frozen_postgresql_is_down_until_it_is_back(
-    redis: Redis, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {"HOST": "127.0.0.1", "PORT": str(proxy.port)}.items():
-        monkeypatch.setitem(connections.settings["default"], name, value)
-
+def test_a_frozen_postgresql_is_down_until_it_is_back(redis: Redis, proxy: Proxy) -> None:
     async def play(readiness: Readiness) -> list[str]:
         seen = [await looked(readiness)]
         with proxy.behaving(Mode.HANG):
@@ -175,11 +172,7 @@ def test_a_count_that_waits_for_a_lock_is_given_up_by_the_server_too(redis: Redi
         looker.close()
 
 
-def test_a_session_that_the_count_lost_is_no_reason_to_call_postgresql_down(
-    redis: Redis, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {"HOST": "127.0.0.1", "PORT": str(proxy.port)}.items():
-        monkeypatch.setitem(connections.settings["default"], name, value)
+def test_a_session_that_the_count_lost_is_no_reason_to_call_postgresql_down(redis: Redis, proxy: Proxy) -> None:
     looker = Looker()
     try:
         looker.look()
