@@ -67,16 +67,14 @@ class Composer:
         self._payloads = payloads
         self._memory = memory
 
-    def look(
-        self, resource: Resource, version: int, fingerprint: str, kind: ResourceKind, claim_seconds: float = 0.0
-    ) -> Look:
+    def look(self, resource: Resource, version: int, fingerprint: str, claim_seconds: float = 0.0) -> Look:
         """Look at Redis for what `from_redis` needs; see `PayloadStore.look`.
 
-        A short body comes at once: to ask for its parts would take a second round trip. Of a long one it is only
-        asked whether it is there.
+        Who has an earlier body of the resource asks for the parts that it lacks: a second round trip takes less time
+        than to receive the rest. Who has none gets a short body at once.
         """
-        is_short = len(self._earlier(resource, fingerprint, kind)) <= WHOLE_BYTES
-        most_bytes = WHOLE_BYTES if is_short else 1
+        has_earlier = self._memory.composition(resource, fingerprint) is not None
+        most_bytes = 1 if has_earlier else WHOLE_BYTES
         return self._payloads.look(
             resource, version, fingerprint, has_index=True, most_bytes=most_bytes, claim_seconds=claim_seconds
         )

@@ -163,7 +163,7 @@ class SharedBuilds:
     def _look(self, request: PayloadRequest, version: int, fetcher: Fetcher, claim_seconds: float = 0.0) -> Look:
         resource, fingerprint = request.resource, request.fingerprint
         if isinstance(fetcher, ItemSource):
-            return self._composer.look(resource, version, fingerprint, fetcher.kind, claim_seconds)
+            return self._composer.look(resource, version, fingerprint, claim_seconds)
         return self._payloads.look(resource, version, fingerprint, claim_seconds=claim_seconds)
 
     def _found(self, look: Look, fetcher: Fetcher) -> Payload | None:

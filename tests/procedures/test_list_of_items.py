@@ -189,7 +189,19 @@ def test_another_process_fetches_what_it_does_not_have(
     with connection.execute_wrapper(refuse_statements):
         found = counted.read(there)
 
-    assert commands()["getrange"] == 2  # the index, and one item out of the body
+    assert commands()["getrange"] == 3  # whether the body is there, the index, and one item out of the body
+    assert (found.body, found.source) == (PROCEDURES(), Source.REDIS)
+
+
+def test_a_process_that_has_nothing_fetches_a_short_body_with_its_index(
+    process: Processes, counted: CountedProcedures, keys: list[str], commands: Callable[[], dict[str, int]]
+) -> None:
+    counted.read(process())
+    commands()
+
+    found = counted.read(process())
+
+    assert commands()["getrange"] == 2
     assert (found.body, found.source) == (PROCEDURES(), Source.REDIS)
 
 

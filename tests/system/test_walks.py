@@ -120,7 +120,7 @@ def test_a_hit_from_redis(demo: Demo, viewer: httpx.Client) -> None:
     demo.redis.set("procedures:list:version", unheard_of, px=5_000)
 
     # The counter twice: the fast path finds no body, and leaves the request to the view set. Then the index, which says
-    # that the process has every item, and in the same round trip the body, as it is short.
+    # that the process has every item, and in the same round trip whether the body is there.
     assert cost_of(demo, lambda: viewer.get("/procedures")) == (0, {"get": 2, "getrange": 2})
     demo.redis.delete("procedures:list:version")
 
