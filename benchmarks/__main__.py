@@ -21,8 +21,9 @@ from tests.servers import ENVIRONMENT
 os.environ |= ENVIRONMENT | {"DATABASE_URL": "postgresql:///unused", "REDIS_URL": "redis://unused"}
 os.environ["DJANGO_SETTINGS_MODULE"] = "procedures_project.settings"
 django.setup()
-# It tells that it has looked for fonts.
-logging.getLogger("matplotlib").setLevel(logging.WARNING)
+# One tells that it has looked for fonts, the other of each request.
+for talkative in ("matplotlib", "httpx"):
+    logging.getLogger(talkative).setLevel(logging.WARNING)
 
 from benchmarks import chart, machine, report  # noqa: E402
 from benchmarks.cases import CASES, before, changes  # noqa: E402

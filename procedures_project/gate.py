@@ -7,8 +7,10 @@ everything else goes to Django, with its body whole.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -41,6 +43,7 @@ from procedures_project.security_headers import SecurityHeadersMiddleware, prote
 from rest.problems import INTERNAL_ERROR, MALFORMED_REQUEST, REQUEST_TIMEOUT, UNAVAILABLE, Problem
 from versioned_cache.http.fast_path import FastPath, FastRequest
 from versioned_cache.loop_reader import LoopReader
+from versioned_cache.single_flight import LoopFlights
 
 logger = structlog.get_logger(__name__)
 
@@ -55,6 +58,7 @@ MIDDLEWARES = (
     XFrameOptionsMiddleware,
 )
 
+BUILD_SECONDS = 30.0  # for which a read waits for another that is having the same body built
 TAKE_SECONDS = 30.0  # in which a client must take a piece of the answer
 WHOLE_BYTES = 512 * 1024  # a longer answer is sent in pieces
 PIECE_BYTES = 64 * 1024
@@ -75,6 +79,7 @@ class Gate:
         self._bodies = RequestBodies(django)
         self._reader = reader
         self._readiness = readiness
+        self._flights = LoopFlights()
         self._logins = Slots(HASHINGS_AT_ONCE, settings.DJANGO_QUEUE_LENGTH, settings.DJANGO_QUEUE_SECONDS)
         self.fast_path: FastPath[Bearer] = FastPath(remembered_bearer, MIDDLEWARES)
 
@@ -102,14 +107,36 @@ class Gate:
             return _recorded(meta, None, _options_of_the_server())
         if meta["PATH_INFO"][1:] in MACHINES:
             return await self._machines_answer(meta)
-        answer = None
-        try:
-            fast = self.fast_path.recognise(meta)
-            if fast is not None:
-                answer = await self._fast_answer(fast, meta)
-        except Exception:  # whatever it is, Django answers, and answers for it
-            logger.exception("fast_path_failed")
-        return answer or await self._djangos_answer(meta, receive)
+        answer = await self._answer_at_hand(meta)
+        if answer is not None:
+            return answer
+        wanted = None
+        with _left_to_django():
+            wanted = self.fast_path.wanted_by(meta)
+        if wanted is None:
+            return await self._djangos_answer(meta, receive)
+        return await self._answer_after_another(wanted, meta, receive)
+
+    async def _answer_at_hand(self, meta: dict[str, Any]) -> WholeAnswer | None:
+        """Return the answer to a cached read whose body this process has, or None."""
+        with _left_to_django():
+            request = self.fast_path.recognise(meta)
+            if request is not None:
+                return await self._fast_answer(request, meta)
+        return None
+
+    async def _answer_after_another(self, wanted: Hashable, meta: dict[str, Any], receive: Receive) -> WholeAnswer:
+        """Answer a cached read whose body this process may be about to have (Note [Waiting without a thread])."""
+        record_of(meta)
+        if await self._flights.another_succeeded(wanted, BUILD_SECONDS):
+            meta[ARRIVED_AT] = time.monotonic()  # it has not waited for a server that does not answer
+            answer = await self._answer_at_hand(meta)
+            if answer is not None:
+                return answer
+        with self._flights.one(wanted) as flight:
+            answer = await self._djangos_answer(meta, receive)
+            flight.has_succeeded = answer.status < HTTPStatus.BAD_REQUEST
+            return answer
 
     async def _fast_answer(self, request: FastRequest[Bearer], meta: dict[str, Any]) -> WholeAnswer | None:
         record = record_of(meta)
@@ -172,6 +199,15 @@ class Gate:
                     response[name] = value
         response["Connection"] = "close"
         return _recorded(meta, None, response)
+
+
+@contextmanager
+def _left_to_django() -> Iterator[None]:
+    """Whatever goes wrong inside, Django answers, and answers for it."""
+    try:
+        yield
+    except Exception:
+        logger.exception("fast_path_failed")
 
 
 async def send_answer(send: Send, meta: Mapping[str, Any], answer: WholeAnswer) -> None:

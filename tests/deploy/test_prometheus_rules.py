@@ -56,11 +56,10 @@ def series_of(alert: dict[str, Any]) -> set[str]:
 
 
 @needs_promtool
-@pytest.mark.parametrize("arguments", [["check", "rules"], ["test", "rules"]])
-def test_promtool_is_content(arguments: list[str]) -> None:
-    files = sorted(RULES.glob("*.yml")) if arguments[0] == "check" else sorted((RULES / "tests").glob("*.yml"))
+def test_the_alerts_fire_and_rest_as_promtool_expects() -> None:
+    files = sorted((RULES / "tests").glob("*.yml"))
 
-    checked = subprocess.run([str(PROMTOOL), *arguments, *files], capture_output=True, text=True, check=False)
+    checked = subprocess.run([str(PROMTOOL), "test", "rules", *files], capture_output=True, text=True, check=False)
 
     assert checked.returncode == 0, checked.stdout + checked.stderr
 

@@ -36,6 +36,7 @@ from versioned_cache.http.answers import (
     server_timing,
 )
 from versioned_cache.http.validators import known_versions
+from versioned_cache.keys import Resource
 from versioned_cache.loop_reader import LoopReader
 from versioned_cache.memory import segments_of
 from versioned_cache.metrics import Source
@@ -85,6 +86,11 @@ class Destination:
     route: str
     view_name: str
 
+    @property
+    def resource(self) -> Resource:
+        """What is read there."""
+        return self.read.kind(*self.path.values())
+
 
 @dataclass(frozen=True, slots=True)
 class FastAnswer:
@@ -128,9 +134,8 @@ class FastRequest(Generic[SenderT]):
     async def answer(self, meta: Meta, reader: LoopReader) -> FastAnswer | None:
         """Answer it; None where the process does not have the body."""
         read = self.destination.read
-        resource = read.kind(*self.destination.path.values())
         known = known_versions(meta, read.fingerprint)
-        representation = await reader.peek(resource, read.fingerprint, known, self.coding)
+        representation = await reader.peek(self.destination.resource, read.fingerprint, known, self.coding)
         if representation is None:
             return None
         head = head_of(representation, meta, self.coding)
@@ -175,6 +180,14 @@ class FastPath(Generic[SenderT]):
         if destination is None or coding is None or headers is None or not sender.may_read(destination.view_class):
             return None
         return FastRequest(destination, sender, coding, headers)
+
+    def wanted_by(self, meta: Meta) -> tuple[Resource, Coding] | None:
+        """Return what a plain request asks for, whoever sends it; None where that is no cached read."""
+        path = meta.get("PATH_INFO", "")
+        if not is_plain(meta) or len(path) > MAX_PATH_LENGTH:
+            return None
+        destination, coding = _destination_of(path), coding_for(meta)  # not remembered: anybody may send any path
+        return None if destination is None or coding is None else (destination.resource, coding)
 
     def headers_for(self, meta: Meta) -> tuple[tuple[str, str], ...]:
         """Return the headers that the middlewares add to an answer to this request; none where they refuse it."""

@@ -1,0 +1,179 @@
+"""More readers than there are threads want the body that a request has set out to get.
+
+first    is in Django, and waits for PostgreSQL
+others   want the same body: they wait, and hold no thread
+passer   wants something else, and is answered
+first    is answered, or fails
+others   are answered from memory; or set out, all at once
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.wsgi import get_wsgi_application
+from django.db import connection
+
+from access.actions import issue_token
+from access.roles import Role
+from procedures_project.asgi import Application
+from procedures_project.django_pool import DjangoPool, WholeAnswer
+from procedures_project.postgresql.waiting import ARRIVED_AT
+from tests.conftest import ApiClient
+from tests.interleavings.conftest import PATIENCE_SECONDS, Stage
+from tests.processes import eventually
+from tests.served import Served, ServedClient, served
+from versioned_cache.loop_reader import OF_DJANGOS_CONNECTIONS
+from versioned_cache.single_flight import LoopFlights
+
+OTHERS = 2 * settings.DJANGO_THREADS
+WAITING_FOR_THE_LOCK = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'procedures_step'::regclass"
+CANCELLED = "SELECT pg_cancel_backend(pid) FROM pg_locks WHERE NOT granted AND relation = 'procedures_step'::regclass"
+
+Answer = Future[Any]
+
+
+class Readers:
+    """Reads of the list, each by somebody of their own, and who of them has looked for somebody to wait for."""
+
+    def __init__(self, reader: Callable[[], ApiClient], threads: ThreadPoolExecutor, arrived: list[object]) -> None:
+        self.reader = reader
+        self._threads = threads
+        self._arrived = arrived
+
+    def begin(self, count: int, **headers: str) -> list[Answer]:
+        """Let so many read; return when each of them is past its look."""
+        awaited = len(self._arrived) + count
+        answers = [self._threads.submit(self.reader().get, "/procedures", headers=headers) for _ in range(count)]
+        eventually(lambda: len(self._arrived) >= awaited)
+        return answers
+
+
+@pytest.fixture
+def application(stage: Stage) -> Iterator[Served]:
+    """The whole application."""
+    with served(Application(get_wsgi_application())) as running:
+        yield running
+
+
+@pytest.fixture
+def reader(application: Served, person: Callable[[Role], User]) -> Callable[[], ApiClient]:
+    """Return a client that nobody in the process has met."""
+    return lambda: ServedClient(ApiClient(issue_token(user=person(Role.VIEWER), name="race")), application)
+
+
+@pytest.fixture
+def readers(reader: Callable[[], ApiClient], monkeypatch: pytest.MonkeyPatch) -> Iterator[Readers]:
+    """Those who want the list."""
+    arrived: list[object] = []
+    another_succeeded = LoopFlights.another_succeeded
+
+    async def note_and_wait(flights: LoopFlights, key: Any, wait_seconds: float) -> bool:
+        arrived.append(key)
+        return await another_succeeded(flights, key, wait_seconds)
+
+    monkeypatch.setattr(LoopFlights, "another_succeeded", note_and_wait)
+    with ThreadPoolExecutor(1 + OTHERS) as threads:
+        yield Readers(reader, threads, arrived)
+
+
+@pytest.fixture
+def locked(stage: Stage) -> Iterator[psycopg.Connection[Any]]:
+    """A session whose transaction lets nobody read steps."""
+    parameters = connection.get_connection_params()
+    own = {name: value for name, value in parameters.items() if name not in OF_DJANGOS_CONNECTIONS}
+    with psycopg.connect(**own) as session:
+        session.execute("LOCK TABLE procedures_step IN ACCESS EXCLUSIVE MODE")
+        yield session
+
+
+def waiting_for_the_lock() -> int:
+    """Return how many statements wait for steps."""
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING_FOR_THE_LOCK)
+        return int(cursor.fetchone()[0])
+
+
+def statuses_of(answers: list[Answer]) -> list[int]:
+    """Return the statuses, when all are there."""
+    return [answer.result(PATIENCE_SECONDS).status_code for answer in answers]
+
+
+def test_they_leave_the_threads_to_everybody_else(
+    readers: Readers, reader: Callable[[], ApiClient], locked: psycopg.Connection[Any]
+) -> None:
+    first = readers.begin(1)
+    eventually(lambda: waiting_for_the_lock() == 1)
+    others = readers.begin(OTHERS)
+
+    assert reader().get("/runs").status_code == 200
+    assert not any(answer.done() for answer in (*first, *others))
+
+    locked.rollback()
+    assert statuses_of(first + others) == [200] * (1 + OTHERS)
+    assert len({answer.result().content for answer in (*first, *others)}) == 1
+    assert ["memory" in answer.result()["Server-Timing"] for answer in (*first, *others)] == [False] + [True] * OTHERS
+
+
+def test_who_is_known_is_answered_ahead_of_django(
+    readers: Readers, reader: Callable[[], ApiClient], locked: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = reader()
+    assert known.get("/runs").status_code == 200
+    first = readers.begin(1)
+    eventually(lambda: waiting_for_the_lock() == 1)
+    monkeypatch.setattr(readers, "reader", lambda: known)
+    others = readers.begin(OTHERS)
+
+    locked.rollback()
+    assert statuses_of(first + others) == [200] * (1 + OTHERS)
+    assert not any("Allow" in answer.result() for answer in others)  # which REST framework puts into every answer
+
+
+def test_the_time_that_they_have_waited_is_not_counted(
+    readers: Readers, locked: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrivals: list[float] = []
+    answer = DjangoPool.answer
+
+    async def note_and_answer(pool: DjangoPool, environ: dict[str, Any]) -> WholeAnswer:
+        arrivals.append(environ[ARRIVED_AT])
+        return await answer(pool, environ)
+
+    monkeypatch.setattr(DjangoPool, "answer", note_and_answer)
+    first = readers.begin(1)
+    eventually(lambda: waiting_for_the_lock() == 1)
+    others = readers.begin(1)
+
+    released_at = time.monotonic()
+    locked.rollback()
+    assert statuses_of(first + others) == [200, 200]
+    assert [arrived_at > released_at for arrived_at in arrivals] == [False, True]
+
+
+def test_where_the_first_fails_they_set_out(readers: Readers, locked: psycopg.Connection[Any]) -> None:
+    first = readers.begin(1)
+    eventually(lambda: waiting_for_the_lock() == 1)
+    others = readers.begin(OTHERS)
+
+    locked.execute(CANCELLED)
+    assert statuses_of(first) == [503]
+    eventually(lambda: waiting_for_the_lock() >= 1)  # some of the others are in Django now
+
+    locked.rollback()
+    assert statuses_of(others) == [200] * OTHERS
+
+
+def test_whoever_wants_another_coding_sets_out_too(readers: Readers, locked: psycopg.Connection[Any]) -> None:
+    first = readers.begin(1)
+    eventually(lambda: waiting_for_the_lock() == 1)
+    others = readers.begin(2, **{"Accept-Encoding": "gzip"})
+
+    locked.rollback()
+    assert statuses_of(first + others) == [200] * 3
+    assert [answer.result().get("Content-Encoding") for answer in (*first, *others)] == [None, "gzip", "gzip"]
