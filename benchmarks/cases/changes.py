@@ -34,6 +34,7 @@ ROOM_BYTES = 64 * 1024 * 1024  # for an answer; to make it while one is received
 MOST_BODIES = 3  # in a worker's memory, over what it took before it had read a list
 LEASE_MS = 60_000
 CHANGE = "UPDATE procedures_procedure SET tags = ARRAY['change-' || %(number)s::text] WHERE %(key)s IN ('', key)"
+TIDY = "VACUUM procedures_procedure, resource_version"  # for after a change of all, which costs the next read otherwise
 VERSION = "SELECT version FROM resource_version WHERE resource = 'procedures:list'"
 
 
@@ -147,6 +148,8 @@ def _trees(measurement: Measurement, stack: ExitStack, procedures: int, folders:
         number = next(numbers)
         key = "" if everything else f"procedure-{number * 7 % procedures + 1:04}"
         database.execute(CHANGE, {"number": number, "key": key})
+        if everything:
+            database.execute(TIDY)
         (version,) = database.execute(VERSION).fetchone() or (0,)
         clients[name].set("procedures:list:version", version, px=LEASE_MS)
 
