@@ -1,15 +1,19 @@
 """Procedures, their revisions and steps. What must always hold is a constraint in the database."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 
 from procedures.definitions import STEP_MEMBERS, Definition
 from procedures.problems import PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND
+from procedures.search import MAX_TEXTS, contains, has_grams_of
 from rest.exact_json import ExactDecoder, ExactEncoder
 from rest.fields import SLUG
 
@@ -40,6 +44,17 @@ class ProcedureQuerySet(models.QuerySet["Procedure"]):
     def with_steps(self) -> "ProcedureQuerySet":
         """Return the procedures with their current revisions and steps, in two statements."""
         return self.select_related("current").prefetch_related("current__steps")
+
+    def containing(self, text: str) -> "ProcedureQuerySet":
+        """Return the procedures with this text in their key, title or description, in capitals or not."""
+        return self.candidates_for([text]).filter(contains(text))
+
+    def candidates_for(self, texts: Iterable[str]) -> "ProcedureQuerySet":
+        """Return the procedures that an index finds for these texts: all that contain each of them, and few others."""
+        looked_for = [has_grams_of(text) for text in texts if text][:MAX_TEXTS]
+        if not looked_for:
+            return self
+        return self.filter(pk__in=ProcedureGrams.objects.filter(*looked_for).values("procedure"))
 
     def lock_published(self, key: str) -> "Procedure":
         """Lock the row of the procedure with this key until the transaction ends, and return it like `get_published`.
@@ -80,6 +95,8 @@ class Procedure(models.Model):
 
     class Meta:
         ordering = ["key"]
+        # Without a list of what is to be entered later: each search would read it.
+        indexes = [GinIndex(fields=["tags"], name="procedure_by_tag", fastupdate=False)]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=ProcedureStatus.values), name="procedure_status_is_known"),
             models.CheckConstraint(condition=Q(key__regex=r"^[a-z0-9]+(-[a-z0-9]+)*$"), name="procedure_key_is_a_slug"),
@@ -109,6 +126,20 @@ class Procedure(models.Model):
         if revision is None:
             raise REVISION_NOT_FOUND
         return revision
+
+
+class ProcedureGrams(models.Model):
+    """The grams that a procedure is found by. The database makes them, and removes them: `procedures.search`."""
+
+    procedure = models.OneToOneField(Procedure, models.DO_NOTHING, primary_key=True, related_name="+")
+    grams = SearchVectorField()
+
+    class Meta:
+        default_permissions = ()  # nobody sees or changes them
+        indexes = [GinIndex(fields=["grams"], name="procedure_grams_by_gram", fastupdate=False)]
+
+    def __str__(self) -> str:
+        return str(self.grams)
 
 
 class Revision(models.Model):

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import ClassVar
 
-from django.db.models import Q
 from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -128,8 +127,5 @@ def _filtered(status: str = ProcedureStatus.ACTIVE, tag: str | None = None, q: s
     if tag is not None:
         procedures = procedures.filter(tags__contains=[tag])
     if q is not None:
-        condition = Q()
-        for field in ("key", "current__title", "current__description"):
-            condition |= Q(**{f"{field}__icontains": q})
-        procedures = procedures.filter(condition)
+        procedures = procedures.containing(q)
     return list(procedures.with_steps())

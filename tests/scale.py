@@ -19,7 +19,8 @@ FROM generate_series(1, %(people)s) n
 """
 PROCEDURES = """
 INSERT INTO procedures_procedure (key, status, tags, created_at, updated_at)
-SELECT 'large-' || n, CASE WHEN n %% 100 = 0 THEN 'archived' ELSE 'active' END, ARRAY['tag-' || n %% 500], now(), now()
+SELECT 'large-' || n, CASE WHEN n %% 100 = 0 THEN 'archived' ELSE 'active' END,
+    ARRAY['tag-' || n %% 500, CASE WHEN n <= 10 THEN 'rare' ELSE 'common' END], now(), now()
 FROM generate_series(1, %(procedures)s) n
 """
 REVISIONS = """
@@ -27,7 +28,7 @@ INSERT INTO procedures_revision (
     procedure_id, number, title, description, ordering, change_note, content_sha256, step_count, created_at,
     published_at
 )
-SELECT id, number, 'Title of ' || key, 'What it is about', 'strict', '', repeat('0', 64), %(steps)s, now(), now()
+SELECT id, number, 'Title of ' || key || '.', 'What it is about', 'strict', '', repeat('0', 64), %(steps)s, now(), now()
 FROM procedures_procedure, generate_series(1, 2) number WHERE key LIKE 'large-%%'
 """
 STEPS_OF_REVISIONS = """
@@ -41,6 +42,7 @@ UPDATE procedures_procedure procedure SET current_id = revision.id
 FROM procedures_revision revision
 WHERE revision.procedure_id = procedure.id AND revision.number = 2 AND procedure.key LIKE 'large-%%'
 """
+GRAMS = "SELECT procedures_note_grams(id) FROM procedures_procedure WHERE key LIKE 'large-%%'"
 # Half of the runs are the first procedure's. What is rare is old: that is the worst case of a list from the newest on.
 RUNS = """
 INSERT INTO runs_run (
@@ -122,10 +124,21 @@ FULL = Size(procedures=10_000, steps=10, runs=100_000, events=20)
 def fill(size: Size) -> None:
     """Add that much to the database, in the caller's transaction if there is one, and let PostgreSQL look at it."""
     with connection.cursor() as cursor, _sleeping_triggers(cursor):
-        for statement in (PEOPLE, PROCEDURES, REVISIONS, STEPS_OF_REVISIONS, CURRENT, RUNS, WORDS, EVENTS, VERSIONS):
+        for statement in (
+            PEOPLE,
+            PROCEDURES,
+            REVISIONS,
+            STEPS_OF_REVISIONS,
+            CURRENT,
+            GRAMS,
+            RUNS,
+            WORDS,
+            EVENTS,
+            VERSIONS,
+        ):
             cursor.execute(statement, asdict(size))
     with connection.cursor() as cursor:
-        for table in (*TABLES, "runs_runwords", "resource_version", "auth_user"):
+        for table in (*TABLES, "procedures_proceduregrams", "runs_runwords", "resource_version", "auth_user"):
             cursor.execute(f"ANALYZE {table}")
 
 

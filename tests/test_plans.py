@@ -21,12 +21,16 @@ from access.actions import issue_token
 from access.roles import Role
 from runs.models import Run, RunEvent
 from tests.conftest import ApiClient
+from tests.factories import body, publish
 from tests.scale import Size, fill
 
 pytestmark = pytest.mark.django_db
 
-SIZE = Size(procedures=500, steps=3, runs=20_000, events=4)
-LARGE_TABLES = {"runs_run", "runs_runevent", "runs_runwords", "procedures_step", "resource_version"}
+SIZE = Size(procedures=5_000, steps=3, runs=20_000, events=4)
+LARGE_TABLES = {
+    "runs_run", "runs_runevent", "runs_runwords", "procedures_procedure", "procedures_revision", "procedures_step",
+    "procedures_proceduregrams", "resource_version",
+}  # fmt: skip
 LIMIT = 20
 MAX_ROWS = 4_000
 """How many rows one node of a plan may see: more than a page is made of, and much less than there are."""
@@ -169,13 +173,43 @@ def test_words_that_many_runs_have_are_found_on_the_way(client: ApiClient) -> No
     assert faults_in(sent) == []
 
 
-@pytest.mark.parametrize("query", ["q=title%20of%20large-77", "tag=tag-77"])
-def test_a_search_of_procedures_reads_the_steps_of_what_it_finds(client: ApiClient, query: str) -> None:
-    """All heads are looked at, as docs/adr/0021 argues; what they consist of is not."""
-    with statements() as sent:
-        assert [found["key"] for found in client.get(f"/procedures?{query}").json()] == ["large-77"]
+@pytest.fixture
+def odd(much: None) -> str:
+    """The key of a procedure whose title has signs that a pattern or a query could take for something else."""
+    return publish(body("odd", title="50 %_off: 'a' & \\ | ß \U0001f9ea", tags=["odd"])).key
 
+
+FOUND = {
+    "the middle of a word": ("q=RGE-4777", "large-4777"),
+    "several words": ("q=title%20of%20large-4777", "large-4777"),
+    "the end of a text": ("q=-4777", "large-4777"),
+    "two characters": ("q=%C3%9F%20", "odd"),
+    "a sign of patterns": ("q=%25_o", "odd"),
+    "signs of queries": ("q='a'%20%26%20%5C%20%7C", "odd"),
+    "a character outside of the first plane": ("q=%F0%9F%A7%AA", "odd"),
+    "nothing": ("q=unheard%20of", None),
+    "a tag": ("tag=odd", "odd"),
+}
+"""Searches of procedures, and what they find."""
+
+
+@pytest.mark.parametrize(("query", "found"), FOUND.values(), ids=FOUND)
+def test_a_search_of_procedures_reads_what_it_finds(client: ApiClient, odd: str, query: str, found: str | None) -> None:
+    with statements() as sent:
+        answer = client.get(f"/procedures?{query}").json()
+
+    assert [procedure["key"] for procedure in answer] == ([found] if found else [])
     assert faults_in(sent) == []
+
+
+@pytest.mark.parametrize("query", ["q=RGE-4777", "q=large+of+-4777", "q=%27itle+of+large-4777%27", "q=unheard-of"])
+def test_the_admins_search_of_procedures_reads_what_it_shows(staff: Client, query: str) -> None:
+    """The tags to choose from, beside the list, are of all procedures."""
+    with statements() as sent:
+        page = staff.get(f"{reverse('admin:procedures_procedure_changelist')}?{query}").text
+
+    assert ("large-4777" in page) == ("4777" in query)
+    assert faults_in([(sql, params) for sql, params in sent if "unnest" not in sql]) == []
 
 
 READS = {

@@ -16,17 +16,19 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
+from django.utils.text import smart_split, unescape_string_literal
 
-from access.admin_lists import READ_ONLY_TABLE, ListAdmin
+from access.admin_lists import NUL, READ_ONLY_TABLE, ListAdmin
 from access.rights import Right
 from procedures.actions import archive_procedure, reactivate_procedure
 from procedures.drafts import open_draft
 from procedures.forms import ProcedureForm, ReasonForm
-from procedures.models import Procedure, ProcedureStatus, Revision
+from procedures.models import Procedure, ProcedureQuerySet, ProcedureStatus, Revision
 from procedures.publishing import retag, touch
 from rest import timestamps
 
 STYLESHEET = "procedures/admin.css"
+QUOTES = ("'", '"')
 DRAFTING = ("procedures.add_revision", "procedures.change_revision")
 
 
@@ -94,6 +96,12 @@ class TagFilter(admin.SimpleListFilter):
         return procedures.filter(tags__contains=[self.value()]) if self.value() else procedures
 
 
+def _words_of(term: str) -> list[str]:
+    """Return what Django's search looks for: the words, and what stands in quotes."""
+    words = smart_split(term)
+    return [unescape_string_literal(word) if word[0] in QUOTES and word[0] == word[-1] else word for word in words]
+
+
 @admin.register(Procedure)
 class ProcedureAdmin(ListAdmin[Procedure]):
     """The heads of procedures."""
@@ -101,6 +109,7 @@ class ProcedureAdmin(ListAdmin[Procedure]):
     list_display = ["key", "title", "revision", "status", "tagged", "updated_at"]
     list_filter = ["status", TagFilter]
     search_fields = ["key", "current__title"]
+    show_full_result_count = False
     list_select_related = ["current__procedure"]
     form = ProcedureForm
     inlines = [RevisionInline]
@@ -110,6 +119,14 @@ class ProcedureAdmin(ListAdmin[Procedure]):
 
     class Media:
         css = {"all": [STYLESHEET]}
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Search as Django does, among those that an index finds for the words."""
+        term = search_term.replace(NUL, "")
+        candidates = cast(ProcedureQuerySet, queryset).candidates_for(_words_of(term))
+        return super().get_search_results(request, candidates, term)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Procedure | None = None) -> list[str]:
         derived = ["status", "current", "steps", "updated_at"]

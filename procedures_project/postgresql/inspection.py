@@ -24,6 +24,16 @@ WITHOUT_VERSION = (
     "FROM ({names}) named WHERE NOT EXISTS (SELECT FROM resource_version WHERE resource_version.resource = named.name)"
 )
 
+# Capitals are what the server's libraries make of a text, and others once these were changed.
+OUTDATED_GRAMS = """
+FROM procedures_procedure LEFT JOIN procedures_proceduregrams ON procedure_id = id
+WHERE grams IS DISTINCT FROM procedures_grams_of(id)
+"""
+NOTE_GRAMS = f"""
+SELECT procedures_note_grams(id)
+FROM (SELECT id {OUTDATED_GRAMS} FOR NO KEY UPDATE OF procedures_procedure) outdated
+"""  # noqa: S608  # all of it stands above
+
 NOT_VALID = """
 SELECT 'constraint ' || conname || ' of ' || conrelid::regclass,
        format('ALTER TABLE %s VALIDATE CONSTRAINT %I', conrelid::regclass, conname)
@@ -55,6 +65,7 @@ def faults_of_database() -> list[Fault]:
         return [
             *faults_of_objects(cursor),
             *_faults_of_versions(cursor),
+            *_faults_of_grams(cursor),
             *_faults_of_validity(cursor),
             *_faults_of_models(cursor),
         ]
@@ -68,6 +79,18 @@ def _faults_of_versions(cursor: Any) -> Iterator[Fault]:
         if count:
             mending = f"SELECT raise_resource_version(name) {rows}"
             yield Fault(f"resource_version: no row for {count} of {what}, so they are not cached", (mending,))
+
+
+def _faults_of_grams(cursor: Any) -> Iterator[Fault]:
+    cursor.execute("SELECT to_regprocedure('procedures_grams_of(bigint)')")
+    if cursor.fetchone() == (None,):  # which is a fault of its own
+        return
+    cursor.execute(f"SELECT count(*) {OUTDATED_GRAMS}")  # all of it stands above
+    (count,) = cursor.fetchone()
+    if count:
+        yield Fault(
+            f"procedures_proceduregrams: not right for {count} of procedures, so not all are found", (NOTE_GRAMS,)
+        )
 
 
 def _faults_of_validity(cursor: Any) -> Iterator[Fault]:

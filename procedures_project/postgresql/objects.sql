@@ -14,6 +14,72 @@ BEGIN
     RETURN NULL;
 END $function$
 
+-- function procedures_grams(text)
+CREATE OR REPLACE FUNCTION procedures_grams(capitals text)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', '{schema}', 'pg_temp'
+AS $function$
+    SELECT ARRAY(
+        SELECT letter || coalesce(second, '') || coalesce(third, '')
+        FROM unnest(letters, letters[2:], letters[3:]) gram(letter, second, third)
+    ) FROM string_to_array(capitals, NULL) letters
+$function$
+
+-- function procedures_grams_of(bigint)
+CREATE OR REPLACE FUNCTION procedures_grams_of(procedure bigint)
+ RETURNS tsvector
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', '{schema}', 'pg_temp'
+AS $function$
+    SELECT array_to_tsvector(procedures_grams(
+        concat_ws(E'\n', upper(head.key), upper(revision.title), upper(revision.description))
+    ))
+    FROM procedures_procedure head LEFT JOIN procedures_revision revision ON revision.id = head.current_id
+    WHERE head.id = procedure
+$function$
+
+-- function procedures_grams_query(text)
+CREATE OR REPLACE FUNCTION procedures_grams_query(capitals text)
+ RETURNS tsquery
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', '{schema}', 'pg_temp'
+AS $function$
+    SELECT string_agg(
+        '''' || replace(replace(gram, '\', '\\'), '''', '''''') || CASE length(gram) WHEN 3 THEN '''' ELSE ''':*' END,
+        ' & '
+    )::tsquery
+    FROM unnest((procedures_grams(left(capitals, 200)))[:greatest(1, least(length(capitals), 200) - 2)]) gram
+$function$
+
+-- function procedures_keep_grams()
+CREATE OR REPLACE FUNCTION procedures_keep_grams()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', '{schema}', 'pg_temp'
+AS $function$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        DELETE FROM procedures_proceduregrams WHERE procedure_id = OLD.id;
+    ELSIF TG_OP = 'INSERT' OR (NEW.key, NEW.current_id) IS DISTINCT FROM (OLD.key, OLD.current_id) THEN
+        PERFORM procedures_note_grams(NEW.id);
+    END IF;
+    RETURN NULL;
+END $function$
+
+-- function procedures_note_grams(bigint)
+CREATE OR REPLACE FUNCTION procedures_note_grams(procedure bigint)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', '{schema}', 'pg_temp'
+AS $function$
+    INSERT INTO procedures_proceduregrams (procedure_id, grams) VALUES (procedure, procedures_grams_of(procedure))
+    ON CONFLICT (procedure_id) DO UPDATE SET grams = EXCLUDED.grams
+$function$
+
 -- function procedures_protect_head()
 CREATE OR REPLACE FUNCTION procedures_protect_head()
  RETURNS trigger
@@ -300,6 +366,10 @@ ALTER TABLE runs_run ENABLE ALWAYS TRIGGER is_never_emptied
 -- trigger is_never_emptied on runs_runevent
 CREATE TRIGGER is_never_emptied BEFORE TRUNCATE ON runs_runevent FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncation();
 ALTER TABLE runs_runevent ENABLE ALWAYS TRIGGER is_never_emptied
+
+-- trigger procedure_has_grams on procedures_procedure
+CREATE TRIGGER procedure_has_grams AFTER INSERT OR DELETE OR UPDATE OF key, current_id ON procedures_procedure FOR EACH ROW EXECUTE FUNCTION procedures_keep_grams();
+ALTER TABLE procedures_procedure ENABLE TRIGGER procedure_has_grams
 
 -- trigger procedure_raises_versions on procedures_procedure
 CREATE CONSTRAINT TRIGGER procedure_raises_versions AFTER INSERT OR DELETE OR UPDATE ON procedures_procedure DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION procedures_raise_versions();

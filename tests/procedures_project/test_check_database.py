@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
+from procedures.models import Procedure
 from procedures_project.postgresql.objects import RECORD, record
 from tests import factories
 
@@ -112,6 +113,27 @@ def test_versions_of_what_is_there_are_made_again() -> None:
 
     assert (code, lines[-1]) == (0, "No faults.")
     assert "Mended: resource_version: no row for 1 of procedures, so they are not cached" in lines
+
+
+GRAMS = "procedures_proceduregrams: not right for 1 of procedures, so not all are found"
+
+
+@pytest.mark.parametrize(
+    "damage", ["DELETE FROM procedures_proceduregrams", "UPDATE procedures_proceduregrams SET grams = 'odd'"]
+)
+def test_grams_that_are_missing_or_out_of_date_are_noted_again(damage: str) -> None:
+    factories.publish(factories.body("gibson"))
+    execute(damage)
+
+    assert said() == (1, [GRAMS])
+    assert said("--mend") == (0, [f"Mended: {GRAMS}", "No faults."])
+    assert len(Procedure.objects.containing("ibso")) == 1
+
+
+def test_the_function_that_makes_grams_is_missed_before_any_grams_are() -> None:
+    execute("DROP FUNCTION procedures_grams_of(bigint)")
+
+    assert said() == (1, ["function procedures_grams_of(bigint): missing"])
 
 
 def test_a_constraint_that_no_one_can_make_from_here_is_said() -> None:
