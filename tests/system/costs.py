@@ -155,7 +155,7 @@ QUERIES: Mapping[str, str] = {
     "ampersands": "&" * HEAD_BYTES,
     "encoded bytes": "q=" + "%41" * (HEAD_BYTES // 3),
     "words": "q=" + "a+" * (HEAD_BYTES // 2),
-    "encoded spaces": "q=a" + "%20" * (HEAD_BYTES // 3),
+    "encoded spaces": "q=zq" + "%20" * (HEAD_BYTES // 3 - 1),  # which finds nothing, whoever came before
 }
 
 URLENCODED = "application/x-www-form-urlencoded"
