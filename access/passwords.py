@@ -20,7 +20,7 @@ from access import metrics
 
 HASHINGS_AT_ONCE = 2
 WAIT_SECONDS = 2.0
-NICENESS = 10  # of a thread that hashes; those of requests have 0 (setpriority(2))
+NICENESS = 10  # by which a thread that hashes steps back behind those of requests (setpriority(2))
 
 Hash = TypeVar("Hash")
 
@@ -69,7 +69,8 @@ def hash_in_turn(hashing: Callable[[], Hash]) -> Hash:
 
 def _be_nice() -> None:
     with contextlib.suppress(OSError):  # only Linux has a priority for each thread
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
 
 
 slots = HashingSlots(HASHINGS_AT_ONCE, WAIT_SECONDS)

@@ -12,17 +12,20 @@ from rest_framework.response import Response
 from access.authentication import actor_of
 from access.rights import Right
 from procedures import actions, caches
+from procedures.bodies import bodies_of_procedures
 from procedures.models import Procedure, ProcedureStatus
 from procedures.schema import PROCEDURE_OPERATIONS, REVISION_OPERATIONS
-from procedures.serializers import RevisionHeadSerializer, RevisionSerializer, represent
+from procedures.serializers import RevisionHeadSerializer, RevisionSerializer
 from procedures.submissions import Submission
 from rest import timestamps
 from rest.idempotency import identity_of
 from rest.parameters import NumberField, Parameters
 from rest.views import ApiViewSet, body_of
-from versioned_cache.http.answers import CachedReadMixin
+from versioned_cache.composer import list_of
+from versioned_cache.http.answers import CONTENT_TYPE, CachedReadMixin
 from versioned_cache.http.validators import expected_versions
 from versioned_cache.reads import CachedRead
+from versioned_cache.versions import one_snapshot
 
 REVISIONS_PER_PAGE = 50
 FOR_EVER = "private, max-age=31536000, immutable"  # RFC 8246; a year stands for "forever"
@@ -61,7 +64,7 @@ class ProcedureViewSet(CachedReadMixin, ApiViewSet):
     def list(self, request: Request, **path: object) -> HttpResponse:
         """Answer the complete list of active procedures with their steps, or the procedures that filters select."""
         if self.parameters:
-            return Response([represent(procedure) for procedure in _filtered(**self.parameters)])
+            return HttpResponse(_body_of_filtered(**self.parameters), content_type=CONTENT_TYPE)
         return self.answer_cached_read(request, **path)
 
     def create(self, request: Request) -> HttpResponse:
@@ -122,10 +125,11 @@ class RevisionViewSet(ApiViewSet):
         return Response(RevisionSerializer(revision).data, headers={"Cache-Control": FOR_EVER, "Vary": "Authorization"})
 
 
-def _filtered(status: str = ProcedureStatus.ACTIVE, tag: str | None = None, q: str | None = None) -> list[Procedure]:
+def _body_of_filtered(status: str = ProcedureStatus.ACTIVE, tag: str | None = None, q: str | None = None) -> bytes:
     procedures = Procedure.objects.published().filter(status=status)
     if tag is not None:
         procedures = procedures.filter(tags__contains=[tag])
     if q is not None:
         procedures = procedures.containing(q)
-    return list(procedures.with_steps())
+    with one_snapshot():
+        return list_of(list(procedures.order_by("key").values_list("key", flat=True)), bodies_of_procedures)

@@ -38,12 +38,22 @@ class ItemSource:
 
     def __call__(self) -> bytes:
         """Build the body, from one snapshot and without anything that is cached."""
-        items: list[bytes] = []
         with one_snapshot():
-            for some in _batches(identifiers_of(self.identifiers)):
-                bodies = self.bodies(some)
-                items += [bodies[identifier] for identifier in some if identifier in bodies]
-        return b"[" + b",".join(items) + b"]"
+            return list_of(identifiers_of(self.identifiers), self.bodies)
+
+
+def list_of(identifiers: Sequence[str], bodies_of: Callable[[Sequence[str]], Mapping[str, bytes]]) -> bytes:
+    """Build the body that is made of these items, without anything that is cached.
+
+    Args:
+        identifiers: The items, in their order. What does not exist is left out.
+        bodies_of: Builds the bodies of some; it is asked for at most 500 at once.
+    """
+    items: list[bytes] = []
+    for some in _batches(identifiers):
+        bodies = bodies_of(some)
+        items += [bodies[identifier] for identifier in some if identifier in bodies]
+    return b"[" + b",".join(items) + b"]"
 
 
 class Build(NamedTuple):

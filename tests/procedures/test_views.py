@@ -389,6 +389,20 @@ def test_archived_procedures_are_listed_for_whoever_asks_for_them(viewer: ApiCli
     assert viewer.get("/procedures?status=archived&q=kept").json() == []
 
 
+def test_what_filters_select_is_as_it_is_in_the_list(viewer: ApiClient) -> None:
+    for number, key in enumerate(["second", "first", "other"]):
+        publish(body(key, title=f"Title {number} Ω", tags=["blue"] if key == "other" else ["red"]))
+
+    chosen = viewer.get("/procedures?tag=red")
+
+    assert chosen["Content-Type"] == "application/json"
+    assert (
+        chosen.content
+        == b"[" + b",".join(viewer.get(f"/procedures/{key}").content for key in ("first", "second")) + b"]"
+    )
+    assert viewer.get("/procedures?tag=green").content == b"[]"
+
+
 @pytest.mark.parametrize("status", ["", "draft", "archived,active"])
 def test_a_status_that_procedures_do_not_have_is_refused(viewer: ApiClient, status: str) -> None:
     answer = viewer.get(f"/procedures?status={status}")
