@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import copy_context
 from functools import partial
 
 from versioned_cache import gzip_form
@@ -10,6 +12,8 @@ from versioned_cache.bumps import bump_counters
 from versioned_cache.codings import Coding
 from versioned_cache.composer import Build, Composer, ItemSource
 from versioned_cache.composition import Composition, Segments
+from versioned_cache.configuration import LONG_BYTES
+from versioned_cache.connection import background
 from versioned_cache.keys import Resource
 from versioned_cache.memory import Body, Memory, segments_of
 from versioned_cache.metrics import RedisOperation, Source
@@ -118,14 +122,26 @@ class PayloadLoader:
         return payload
 
     def _build_for_all(self, request: PayloadRequest, fetcher: Fetcher) -> Payload:
-        """Build what is claimed, store it for the other processes, and give up the claim."""
-        unstored_seconds = 0.0
+        """Build what is claimed, and see to it that other processes find it (Note [Answered before it is stored])."""
         try:
             build = self._build(request, fetcher, partial(self._shared.say, request))
             payload = self._answer_with(request, build, redis_usable=True)
+        except BaseException:
+            self._shared.release(request)
+            raise
+        if len(build.body) <= LONG_BYTES:
+            self._hand_over(request, build)
+        else:
+            handing_over = background().submit(copy_context().run, self._hand_over, request, build)
+            handing_over.add_done_callback(Future.result)  # so that it is logged if that fails
+        return payload
+
+    def _hand_over(self, request: PayloadRequest, build: Build) -> None:
+        """Store what was built for the other processes, and give up the claim."""
+        unstored_seconds = 0.0
+        try:
             if build.version is not None:
                 unstored_seconds = self._shared.store(request, build.version, build)
-            return payload
         finally:
             self._shared.release(request, unstored_seconds)
 

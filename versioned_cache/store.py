@@ -49,6 +49,7 @@ redis.call('PEXPIREAT', key, deadline, 'GT')
 return 1
 """
 
+LOOKS = frozenset({"GET", "GETRANGE"})
 MOST_TRIES_FOR_A_SLOT = 100_000  # a node may have one slot of 16,384
 NO_EXPIRY = -1  # what PTTL answers
 PEEK_SECONDS = 0.5
@@ -290,9 +291,18 @@ class Store:
         answers: dict[int, Any] = {}
         for numbers in by_server.values():
             group = [commands[number] for number in numbers]
-            told = self.run(group[0][1], lambda client, group=group: _answers_of(client, group), size_bytes=size_bytes)  # type: ignore[misc]
+            told = self._look(group) if _only_look(group) else self._write(group, size_bytes)
             answers.update(zip(numbers, told, strict=True))
         return [answers[number] for number in range(len(commands))]
+
+    def _look(self, commands: Sequence[Command]) -> list[Any]:
+        servers = self._servers
+        with self._guarded(configuration.READ_TIMEOUT_SECONDS):
+            server = servers.server_of(commands[0][1])
+            return self._connections.look(commands, server, servers.generation, servers.new_connection)
+
+    def _write(self, commands: Sequence[Command], size_bytes: int) -> list[Any]:
+        return self.run(commands[0][1], lambda client: _answers_of(client, commands), size_bytes=size_bytes)
 
     def run(
         self,
@@ -353,6 +363,10 @@ def lease_in(left_ms: int) -> float | None:
     if left_ms == NO_EXPIRY:
         return math.inf
     return left_ms if left_ms >= 0 else None
+
+
+def _only_look(commands: Sequence[Command]) -> bool:
+    return all(command[0] in LOOKS for command in commands)
 
 
 def _answers_of(client: Any, commands: Sequence[Command]) -> list[Any]:

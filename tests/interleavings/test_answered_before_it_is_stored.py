@@ -1,0 +1,142 @@
+"""A body is long, so whoever has built it is answered while Redis is still being sent it.
+
+builder  builds, and is answered; a thread of its process begins to store
+waiter   of another process finds neither the body nor a claim to be had: it waits
+builder  has stored, and gives up its claim; or cannot store it, and says so
+waiter   finds the body; or builds for itself
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from tests.interleavings.conftest import PATIENCE_SECONDS, RESOURCE, Stage, fetch_gibson
+from tests.processes import eventually
+from versioned_cache import payload_loader
+from versioned_cache.breaker import CacheUnavailable
+from versioned_cache.engine import Representation, VersionedCache
+from versioned_cache.metrics import Source
+from versioned_cache.payload_store import PayloadStore
+from versioned_cache.store import Store
+
+
+class Storing:
+    """The one command that stores a body, which waits until it may go on."""
+
+    def __init__(self) -> None:
+        self.has_begun, self.may_go_on = Event(), Event()
+        self.error: Exception | None = None
+
+    def wait(self) -> None:
+        """Wait until it may; fail if it is to."""
+        self.has_begun.set()
+        assert self.may_go_on.wait(PATIENCE_SECONDS)
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def storing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Storing]:
+    """What is stored first waits; every body is a long one."""
+    storing = Storing()
+    store_payload = PayloadStore.store_payload
+
+    def wait_and_store(payloads: PayloadStore, *arguments: Any, **options: Any) -> None:
+        monkeypatch.setattr(PayloadStore, "store_payload", store_payload)
+        storing.wait()
+        store_payload(payloads, *arguments, **options)
+
+    monkeypatch.setattr(payload_loader, "LONG_BYTES", 0)
+    monkeypatch.setattr(PayloadStore, "store_payload", wait_and_store)
+    yield storing
+    storing.may_go_on.set()
+
+
+@pytest.fixture
+def waiting(stage: Stage, process: Callable[[], VersionedCache], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Let another process read, and return its answer when it waits for the builder."""
+    has_asked = Event()
+    fill_progress = Store.fill_progress
+
+    def ask_and_tell(store: Store, *arguments: Any) -> str:
+        has_asked.set()
+        return fill_progress(store, *arguments)
+
+    monkeypatch.setattr(Store, "fill_progress", ask_and_tell)
+
+    def read(cache: VersionedCache) -> Representation:
+        try:
+            return stage.read(cache)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as thread:
+
+        def begin() -> Future[Representation]:
+            answer = thread.submit(read, process())
+            assert has_asked.wait(PATIENCE_SECONDS), "it does not wait"
+            return answer
+
+        yield begin
+
+
+def claims(stage: Stage) -> list[bytes]:
+    """Return the claims that there are."""
+    return list(stage.redis.keys("*:fill:*"))
+
+
+def test_others_wait_until_it_is_stored(
+    stage: Stage, process: Callable[[], VersionedCache], storing: Storing, waiting: Callable[[], Future[Representation]]
+) -> None:
+    built = stage.read(process())
+    assert storing.has_begun.wait(PATIENCE_SECONDS)
+    assert stage.redis.exists(RESOURCE.payload_key(stage.version)) == 0
+    waiter = waiting()
+
+    storing.may_go_on.set()
+
+    found = waiter.result(PATIENCE_SECONDS)
+    assert (built.source, found.source) == (Source.DATABASE, Source.REDIS)
+    assert (found.version, found.body) == (built.version, fetch_gibson())
+    eventually(lambda: claims(stage) == [])
+
+
+def test_where_it_cannot_be_stored_others_build(
+    stage: Stage, process: Callable[[], VersionedCache], storing: Storing, waiting: Callable[[], Future[Representation]]
+) -> None:
+    storing.error = CacheUnavailable("it is full")
+    stage.read(process())
+    waiter = waiting()
+
+    storing.may_go_on.set()
+
+    assert waiter.result(PATIENCE_SECONDS).source is Source.DATABASE
+
+
+def test_what_goes_wrong_meanwhile_is_logged_and_the_claim_given_up(
+    stage: Stage, process: Callable[[], VersionedCache], storing: Storing, caplog: pytest.LogCaptureFixture
+) -> None:
+    storing.error = ZeroDivisionError("a mistake of ours")
+    storing.may_go_on.set()
+
+    stage.read(process())
+
+    eventually(lambda: "a mistake of ours" in caplog.text)
+    assert claims(stage) == []
+
+
+def test_who_fails_to_build_gives_up_the_claim(
+    stage: Stage, process: Callable[[], VersionedCache], storing: Storing
+) -> None:
+    def fail() -> bytes:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stage.read(process(), fail)
+
+    assert not storing.has_begun.is_set()
+    assert claims(stage) == []
