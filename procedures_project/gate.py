@@ -8,7 +8,6 @@ everything else goes to Django, with its body whole.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -94,7 +93,9 @@ class Gate:
         except Exception:  # the server would answer without a record, and say nothing
             logger.exception("gate_failed")
             answer = self._refusal(meta, INTERNAL_ERROR())
-        if self._readiness.is_draining:  # or a proxy would send its next request over a connection that is about to end
+        if (
+            self._readiness.has_been_draining
+        ):  # or a proxy would send its next request over a connection that is about to end
             answer = replace(answer, headers=[*answer.headers, (b"connection", b"close")])
         try:
             await send_answer(send, meta, answer)
@@ -110,20 +111,26 @@ class Gate:
         answer = await self._answer_at_hand(meta)
         if answer is not None:
             return answer
-        wanted = None
-        with _left_to_django():
-            wanted = self.fast_path.wanted_by(meta)
+        wanted = self._wanted_by(meta)
         if wanted is None:
             return await self._djangos_answer(meta, receive)
         return await self._answer_after_another(wanted, meta, receive)
 
     async def _answer_at_hand(self, meta: dict[str, Any]) -> WholeAnswer | None:
         """Return the answer to a cached read whose body this process has, or None."""
-        with _left_to_django():
+        try:
             request = self.fast_path.recognise(meta)
-            if request is not None:
-                return await self._fast_answer(request, meta)
-        return None
+            return None if request is None else await self._fast_answer(request, meta)
+        except Exception:  # whatever it is, Django answers, and answers for it
+            logger.exception("fast_path_failed")
+            return None
+
+    def _wanted_by(self, meta: dict[str, Any]) -> Hashable | None:
+        try:
+            return self.fast_path.wanted_by(meta)
+        except Exception:  # likewise
+            logger.exception("fast_path_failed")
+            return None
 
     async def _answer_after_another(self, wanted: Hashable, meta: dict[str, Any], receive: Receive) -> WholeAnswer:
         """Answer a cached read whose body this process may be about to have (Note [Waiting without a thread])."""
@@ -199,15 +206,6 @@ class Gate:
                     response[name] = value
         response["Connection"] = "close"
         return _recorded(meta, None, response)
-
-
-@contextmanager
-def _left_to_django() -> Iterator[None]:
-    """Whatever goes wrong inside, Django answers, and answers for it."""
-    try:
-        yield
-    except Exception:
-        logger.exception("fast_path_failed")
 
 
 async def send_answer(send: Send, meta: Mapping[str, Any], answer: WholeAnswer) -> None:

@@ -15,6 +15,9 @@ from enum import StrEnum
 
 STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR = 0, 1, 2
 
+ATOMIC_BYTES = 4_096  # POSIX's PIPE_BUF on Linux: two processes' writes of up to so much never mix in a pipe
+FILE_BYTES = 16_384  # they never do in a file; each write costs the thread that writes the interpreter's lock
+
 Write = Callable[[memoryview], int]
 
 
@@ -67,15 +70,21 @@ class Output:
         self._descriptor = descriptor
         self._target: tuple[int, int] | None = None
         self._write: Write = self._write_plainly
+        self._is_file = False
         self._opened: int | None = None
         self._has_given_up = False
         self._is_torn = False
+
+    @property
+    def piece_bytes(self) -> int:
+        """How much to write at once, by what was written to last: what is longer may mix with others' lines."""
+        return FILE_BYTES if self._is_file else ATOMIC_BYTES
 
     def write(self, piece: bytes, patience_seconds: float | None) -> Loss | None:
         """Write a piece, and tell why not all of it was taken; None if it was.
 
         Args:
-            piece: Whole lines; what is longer than 4 KiB may mix with other processes' lines.
+            piece: Whole lines; see `piece_bytes`.
             patience_seconds: How long to wait for a reader that hangs; None for as long as it takes. Once it was
                 waited for in vain, nobody waits again before something was taken.
         """
@@ -111,6 +120,7 @@ class Output:
         if (status.st_dev, status.st_ino) != self._target:
             self._close_opened()
             self._write = self._writer_of(status.st_mode)
+            self._is_file = stat.S_ISREG(status.st_mode)
             self._target = (status.st_dev, status.st_ino)
         return self._write
 

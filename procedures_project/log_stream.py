@@ -22,7 +22,6 @@ logger = structlog.get_logger(__name__)
 EVERY_SECONDS = 0.02
 PATIENCE_SECONDS = 1.0
 MAX_WAITING_BYTES = 16 * 1024 * 1024  # some 50,000 lines; more are dropped, and counted
-ATOMIC_BYTES = 4_096  # POSIX's PIPE_BUF on Linux: two workers' writes of up to so much never mix
 
 
 class LogStream(io.RawIOBase):
@@ -104,7 +103,7 @@ class LogStream(io.RawIOBase):
     def _write_waiting(self, patience_seconds: float | None) -> None:
         with self._lock:
             lines, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        for piece, count in _pieces(lines):
+        for piece, count in _pieces(lines, self._output.piece_bytes):
             self._write_piece(piece, count, patience_seconds)
 
     def _write_piece(self, piece: bytes, lines: int, patience_seconds: float | None) -> None:
@@ -135,15 +134,15 @@ class LogStream(io.RawIOBase):
         return dropped
 
 
-def _pieces(lines: list[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Put lines together, in their order, into pieces that are written atomically unless a line alone is longer.
+def _pieces(lines: list[bytes], most_bytes: int) -> Iterator[tuple[bytes, int]]:
+    """Put lines together, in their order, into pieces that are no longer than that unless a line alone is.
 
     Yields each piece with the number of its lines.
     """
     piece: list[bytes] = []
     length = 0
     for line in lines:
-        if piece and length + len(line) > ATOMIC_BYTES:
+        if piece and length + len(line) > most_bytes:
             yield b"".join(piece), len(piece)
             piece, length = [], 0
         piece.append(line)

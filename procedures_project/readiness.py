@@ -7,6 +7,7 @@ at once, whatever PostgreSQL does.
 
 import asyncio
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,7 @@ from versioned_cache.health import RedisState
 logger = structlog.get_logger(__name__)
 
 LOOK_EVERY_SECONDS = 1.0
+DRAINING_SECONDS = 0.1
 LONG_AGO_SECONDS = 10.0  # a look takes two at most, and a worker that has much to do may be late
 NOTHING = {"postgresql": UNKNOWN, "redis": UNKNOWN}
 STARTING, BLIND = {"status": "starting", **NOTHING}, {"status": "unavailable", **NOTHING}
@@ -174,6 +176,7 @@ class Readiness:
 
     def __init__(self, drain_file: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._drain_file = drain_file
+        self._draining, self._draining_due_at = False, -math.inf
         self._clock = clock
         self._looked_at = clock()
         self._looker = Looker()
@@ -195,6 +198,14 @@ class Readiness:
     def is_draining(self) -> bool:
         """Whether the server is about to stop."""
         return self._drain_file is not None and self._drain_file.exists()
+
+    @property
+    def has_been_draining(self) -> bool:
+        """The same as of a moment ago, for each answer to ask: to look at the file takes a tenth of what a hit does."""
+        now = self._clock()
+        if now >= self._draining_due_at:
+            self._draining, self._draining_due_at = self.is_draining, now + DRAINING_SECONDS
+        return self._draining
 
     async def look(self) -> None:
         """Look now; a look that fails is one that finds nothing."""

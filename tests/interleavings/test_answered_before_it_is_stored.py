@@ -84,7 +84,7 @@ def waiting(stage: Stage, process: Callable[[], VersionedCache], monkeypatch: py
         yield begin
 
 
-def claims(stage: Stage) -> list[bytes]:
+def claims(stage: Stage) -> list[object]:
     """Return the claims that there are."""
     return list(stage.redis.keys("*:fill:*"))
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from procedures_project import log_stream
-from procedures_project.log_output import Loss
-from procedures_project.log_stream import ATOMIC_BYTES, LogStream
+from procedures_project.log_output import ATOMIC_BYTES, FILE_BYTES, Loss
+from procedures_project.log_stream import LogStream
 
 Pipe = tuple[int, int]
 
@@ -65,16 +65,17 @@ def test_what_waits_at_the_end_is_written_then(pipe: Pipe) -> None:
     assert "log lines" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_each_write_is_of_whole_lines_and_atomic() -> None:
-    lines = [line_of(number) for number in range(1_000)] + [b"x" * 10_000 + b"\n"]
+@pytest.mark.parametrize("most_bytes", [ATOMIC_BYTES, FILE_BYTES])
+def test_each_write_is_of_whole_lines_and_no_longer_than_it_may_be(most_bytes: int) -> None:
+    lines = [line_of(number) for number in range(1_000)] + [b"x" * 20_000 + b"\n"]
 
-    counted = list(log_stream._pieces(lines))
+    counted = list(log_stream._pieces(lines, most_bytes))
     pieces = [piece for piece, _ in counted]
 
     assert [piece.count(b"\n") for piece in pieces] == [count for _, count in counted]
     assert b"".join(pieces) == b"".join(lines)
     assert all(piece.endswith(b"\n") for piece in pieces)
-    assert all(len(piece) <= ATOMIC_BYTES for piece in pieces[:-1])
+    assert all(len(piece) <= most_bytes for piece in pieces[:-1])
     assert len(pieces) < len(lines) / 50
 
 

@@ -13,7 +13,15 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from procedures_project import readiness as readiness_module
-from procedures_project.readiness import BLIND, LONG_AGO_SECONDS, STARTING, Looker, Readiness, compared_clock
+from procedures_project.readiness import (
+    BLIND,
+    DRAINING_SECONDS,
+    LONG_AGO_SECONDS,
+    STARTING,
+    Looker,
+    Readiness,
+    compared_clock,
+)
 from tests.faults.proxy import Mode, Proxy
 from tests.processes import free_port
 
@@ -61,6 +69,29 @@ def test_while_the_file_is_there_it_drains_and_still_tells_what_it_found(redis: 
         return [before, readiness.found]
 
     assert with_readiness(play, drain_file) == [OK, OK | {"status": "draining"}]
+
+
+def test_answers_do_not_look_at_the_file_each_time(
+    redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    readiness = Readiness(tmp_path / "draining", clock=lambda: now[0])
+    looks: list[Path] = []
+    exists = Path.exists
+
+    def note_and_look(path: Path) -> bool:
+        looks.append(path)
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", note_and_look)
+
+    assert not any(readiness.has_been_draining for _ in range(100))
+    (tmp_path / "draining").touch()
+    now[0] += DRAINING_SECONDS
+
+    assert all(readiness.has_been_draining for _ in range(100))
+    assert len(looks) == 2
+    readiness.close()
 
 
 def test_a_look_that_fails_is_not_the_last_one(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
