@@ -15,6 +15,7 @@ from django.db import connections
 from tests.interleavings.conftest import RESOURCE, Stage, fetch_gibson
 from versioned_cache.breaker import CacheUnavailable
 from versioned_cache.engine import Representation, VersionedCache
+from versioned_cache.metrics import Source
 
 READERS_PER_PROCESS = 4
 
@@ -41,7 +42,9 @@ def test_a_version_is_built_once(stage: Stage, process: Callable[[], VersionedCa
     with ThreadPoolExecutor(len(readers)) as threads:
         found = list(threads.map(read, readers))
 
-    assert len(builds) == 1
+    # For whom Redis is late, as on a busy machine, builds without it: once a process.
+    late = {id(cache) for cache, one in zip(readers, found, strict=True) if one.source is Source.FALLBACK}
+    assert 1 <= len(builds) <= 1 + len(late)
     assert {representation.version for representation in found} == {stage.version}
     assert len({representation.body for representation in found}) == 1
 
