@@ -21,9 +21,9 @@ $(VENV)/installed: requirements/dev.txt
 demo: setup  ## Run the whole service here, with servers and sample data of its own; PORT=8001
 	@$(PYTHON) manage.py demo $(if $(PORT),--port $(PORT))
 
-# Three at a time, on two cores too: much of what tests take is waiting. The tests of a file stay together, with the
-# servers that they share.
-SIDE_BY_SIDE := -n 3 --dist loadfile
+# Two at a time: half of what tests take is waiting, and three crowd two cores so that patience runs out here and there.
+# The tests of a file stay together, with the servers that they share.
+SIDE_BY_SIDE := -n 2 --dist loadfile
 
 test: setup  ## Run the tests against real PostgreSQL and Valkey
 	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(OPTIONS)
