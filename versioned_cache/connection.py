@@ -231,9 +231,13 @@ def _exchanged(connection: Any, packed: Sequence[bytes], count: int) -> list[Any
     connection.connect()
     connection.send_packed_command(packed)
     # All are read, whatever the first one is: what is left would be taken for the answer to the next question.
-    answers = [_answer_or_error(connection) for _ in range(count)]
+    return without_errors([_answer_or_error(connection) for _ in range(count)])
+
+
+def without_errors(answers: list[Any]) -> list[Any]:
+    """Return the answers to several commands; the first error among them is raised as the server told it."""
     for answer in answers:
-        if isinstance(answer, ResponseError):
+        if isinstance(answer, Exception):
             raise answer
     return answers
 

@@ -12,7 +12,7 @@ from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from versioned_cache import configuration
 from versioned_cache.breaker import Breaker, CacheUnavailable, CommandRefused, unavailable
-from versioned_cache.connection import ThreadConnections, answered_error, background, time_limit
+from versioned_cache.connection import ThreadConnections, answered_error, background, time_limit, without_errors
 from versioned_cache.identity import Identity, Proof, proof_of
 from versioned_cache.keys import Resource, number_in, probe_key
 from versioned_cache.refusals import NO_TEXT, Scope, code_of
@@ -380,8 +380,4 @@ def _answers_of(client: Any, commands: Sequence[Command]) -> list[Any]:
 
 def results_of(pipeline: Any) -> list[Any]:
     """Send a pipeline, and return its results; the first error is raised as the server told it."""
-    results: list[Any] = pipeline.execute(raise_on_error=False)
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
-    return results
+    return without_errors(pipeline.execute(raise_on_error=False))
