@@ -93,9 +93,7 @@ class Gate:
         except Exception:  # the server would answer without a record, and say nothing
             logger.exception("gate_failed")
             answer = self._refusal(meta, INTERNAL_ERROR())
-        if (
-            self._readiness.has_been_draining
-        ):  # or a proxy would send its next request over a connection that is about to end
+        if self._readiness.is_draining:  # or a proxy would send its next request over a connection about to end
             answer = replace(answer, headers=[*answer.headers, (b"connection", b"close")])
         try:
             await send_answer(send, meta, answer)

@@ -192,19 +192,19 @@ class Readiness:
         """
         is_recent = self._clock() - self._looked_at < LONG_AGO_SECONDS
         found = self._found if is_recent else BLIND
-        return {**found, "status": "draining"} if self.is_draining else found
+        return {**found, "status": "draining"} if self._look_for_drain_file() else found
 
     @property
     def is_draining(self) -> bool:
-        """Whether the server is about to stop."""
-        return self._drain_file is not None and self._drain_file.exists()
+        """Whether the server is about to stop, as of a moment ago: each answer asks, and a look takes a tenth of a hit.
 
-    @property
-    def has_been_draining(self) -> bool:
-        """The same as of a moment ago, for each answer to ask: to look at the file takes a tenth of what a hit does."""
-        now = self._clock()
-        if now >= self._draining_due_at:
-            self._draining, self._draining_due_at = self.is_draining, now + DRAINING_SECONDS
+        Whoever was told by `found` that this worker drains finds the same here.
+        """
+        return self._draining if self._clock() < self._draining_due_at else self._look_for_drain_file()
+
+    def _look_for_drain_file(self) -> bool:
+        self._draining = self._drain_file is not None and self._drain_file.exists()
+        self._draining_due_at = self._clock() + DRAINING_SECONDS
         return self._draining
 
     async def look(self) -> None:

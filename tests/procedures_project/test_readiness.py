@@ -85,12 +85,23 @@ def test_answers_do_not_look_at_the_file_each_time(
 
     monkeypatch.setattr(Path, "exists", note_and_look)
 
-    assert not any(readiness.has_been_draining for _ in range(100))
+    assert not any(readiness.is_draining for _ in range(100))
     (tmp_path / "draining").touch()
     now[0] += DRAINING_SECONDS
 
-    assert all(readiness.has_been_draining for _ in range(100))
+    assert all(readiness.is_draining for _ in range(100))
     assert len(looks) == 2
+    readiness.close()
+
+
+def test_once_it_has_said_that_it_drains_each_answer_knows(redis: Redis, tmp_path: Path) -> None:
+    readiness = Readiness(tmp_path / "draining", clock=lambda: 100.0)
+    assert not readiness.is_draining
+
+    (tmp_path / "draining").touch()
+
+    assert readiness.found["status"] == "draining"
+    assert readiness.is_draining
     readiness.close()
 
 
