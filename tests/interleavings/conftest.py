@@ -1,9 +1,11 @@
 """The stage of the races: one procedure, its writer, and readers in processes of their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from pytest_django import Settings
 from redis import Redis
 
 from procedures.bodies import body_of_procedure
@@ -11,7 +13,9 @@ from procedures.caches import procedure_resource
 from procedures.models import Procedure
 from tests import factories
 from tests.processes import eventually
+from versioned_cache import breaker, configuration
 from versioned_cache.engine import Representation, VersionedCache
+from versioned_cache.servers import servers_of
 from versioned_cache.versions import committed_version
 
 
@@ -68,3 +72,20 @@ def stage(transactional_db: None, redis: Redis, elsewhere: Callable[[Callable[[]
     factories.publish(factories.body("gibson", title="Old"))
     redis.flushdb()
     return Stage(redis, elsewhere)
+
+
+@pytest.fixture
+def patience_with_redis(redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let processes made from now on wait for Redis: it is asked what each does, not how busy this machine is."""
+    for limit in ("READ_TIMEOUT_SECONDS", "BUMP_TIMEOUT_SECONDS"):
+        monkeypatch.setattr(configuration, limit, PATIENCE_SECONDS)
+    monkeypatch.setattr(breaker, "SLOW_SECONDS", PATIENCE_SECONDS)
+    settings.CACHES = {name: _patient(entry) for name, entry in settings.CACHES.items()}
+    yield
+    for entry in settings.CACHES.values():
+        servers_of(entry).renew()
+
+
+def _patient(entry: dict[str, Any]) -> dict[str, Any]:
+    options = entry["OPTIONS"] | {"SOCKET_TIMEOUT": PATIENCE_SECONDS, "SOCKET_CONNECT_TIMEOUT": PATIENCE_SECONDS}
+    return {**entry, "LOCATION": [f"patient-{entry['LOCATION'][0]}"], "OPTIONS": options}

@@ -25,11 +25,11 @@ from versioned_cache.engine import Representation, VersionedCache
 from versioned_cache.metrics import Source
 from versioned_cache.payload_store import PayloadStore
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("patience_with_redis")]
 
 PROCESSES, READERS_PER_PROCESS = 4, 4
 STATEMENTS = 4
-PATIENCE_SECONDS = 0.5
+PATIENCE_SECONDS = 1.0
 
 
 @dataclass
