@@ -6,6 +6,7 @@ import logging
 import logging.config
 import sys
 from collections.abc import Mapping
+from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any, BinaryIO, cast
 
@@ -21,6 +22,9 @@ FORMATS = ("console", "json")
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 OF_CLIENTS = "django.security."
 MAX_OF_CLIENTS = 200  # characters
+
+LOGGED_REQUEST_ID: ContextVar[str] = ContextVar("request_id")
+"""The id of the request that this task or thread answers."""
 
 SERVERS_LOGGING: dict[str, Any] = {"handlers": {}, "loggers": {"_granian": {"propagate": True}}}
 """For granian: its lines go where all others do; by itself it writes to standard output, and may wait for a reader."""
@@ -62,7 +66,7 @@ def logging_config(log_format: str, level: str = "info") -> None:
     as_json = log_format == "json"
     text_stream = standard_error_of_server()
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        add_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
         report_fault,
@@ -112,6 +116,14 @@ def logging_config(log_format: str, level: str = "info") -> None:
             },
         }
     )
+
+
+def add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Say which request an event belongs to (a processor of structlog, whose own looks at all context)."""
+    request_id = LOGGED_REQUEST_ID.get(None)
+    if request_id is not None:
+        event["request_id"] = request_id
+    return event
 
 
 def report_fault(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

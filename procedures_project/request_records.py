@@ -5,9 +5,9 @@ each request: in multi-process mode that takes longer than a cached read. These 
 of, with their children at hand.
 """
 
+import os
 import re
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import lru_cache
@@ -20,12 +20,14 @@ from django.http import HttpRequest, HttpResponse
 from prometheus_client import Counter, Histogram
 
 from access.addresses import shown_address
+from procedures_project.logging_config import LOGGED_REQUEST_ID
 from procedures_project.tracing import trace_id_of, tracing
 from rest.error_answers import REQUEST_ID
 
 logger = structlog.get_logger(__name__)
 
 ID_HEADER = "X-Request-ID"
+ID_BYTES = 16
 QUIET_ROUTES = frozenset({"healthz", "readyz", "metrics"})  # polled every few seconds by machines
 KEY = "procedures.request_record"
 
@@ -86,7 +88,7 @@ class RequestRecord:
     """
 
     def __init__(self, meta: Mapping[str, Any]) -> None:
-        self.id = uuid.uuid4().hex
+        self.id = os.urandom(ID_BYTES).hex()
         self.is_closed = False
         self.span = tracing.begin(meta) if tracing.is_on else None
         self._started = time.perf_counter()
@@ -94,8 +96,7 @@ class RequestRecord:
 
     def bind(self) -> None:
         """Put the id into all further log lines of this thread, or of this task."""
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=self.id)
+        LOGGED_REQUEST_ID.set(self.id)
 
     def close(self, meta: Mapping[str, Any], outcome: Outcome) -> None:
         """Log and count the request, once, when its answer is ready.

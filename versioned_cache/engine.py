@@ -5,8 +5,8 @@ Notes named in brackets are explained, each with its race and its test, in docs/
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from random import random
+from typing import NamedTuple
 
 import structlog
 from django.conf import settings
@@ -32,8 +32,7 @@ from versioned_cache.versions import committed_version
 logger = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Representation:
+class Representation(NamedTuple):
     """What a read is answered with.
 
     Attributes:

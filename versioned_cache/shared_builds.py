@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
@@ -29,8 +29,7 @@ UNSTORED = "unstored"
 """What is said in place of a claim: this version was built, and Redis has not got it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PayloadRequest:
+class PayloadRequest(NamedTuple):
     """A body to find.
 
     Attributes:
@@ -46,8 +45,7 @@ class PayloadRequest:
     redis_usable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(NamedTuple):
     """A body, the version it belongs to, and where it came from; no body where the caller knows that version."""
 
     body: Body | None

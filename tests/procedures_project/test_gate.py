@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import structlog
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.wsgi import get_wsgi_application
@@ -19,6 +18,7 @@ from access.authentication import Bearers
 from access.roles import Role
 from procedures_project.asgi import Application
 from procedures_project.gate import MIDDLEWARES
+from procedures_project.logging_config import add_request_id
 from runs.models import Run
 from tests import factories
 from tests.conftest import ApiClient
@@ -313,7 +313,7 @@ def test_a_read_on_the_fast_path_leaves_a_record_like_any_other(viewer: ServedCl
     labels = {"status": "200", "view": "procedure-detail", "method": "GET"}
     before = REGISTRY.get_sample_value(RESPONSES, labels) or 0
 
-    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
+    with capture_logs(processors=[add_request_id]) as events:
         answer = viewer.get("/procedures/gibson")
 
     hit, finished = events
@@ -330,7 +330,7 @@ def test_a_read_that_left_the_fast_path_has_one_record(viewer: ServedClient, pat
     warm(viewer, paths)
     redis.flushdb()
 
-    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
+    with capture_logs(processors=[add_request_id]) as events:
         answer = viewer.get("/procedures")
 
     assert [event["event"] for event in events].count("request_finished") == 1

@@ -9,11 +9,11 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
-import structlog
 from django.conf import settings
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from procedures_project.logging_config import add_request_id
 from tests.conftest import ApiClient
 
 TRACE_ID, PARENT_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -22,10 +22,10 @@ TRACEPARENT = f"00-{TRACE_ID}-{PARENT_ID}-01"
 LOG_SOMETHING = """
 import logging, sys
 import structlog
-from procedures_project.logging_config import logging_config
+from procedures_project.logging_config import LOGGED_REQUEST_ID, logging_config
 
 logging_config(*sys.argv[1:])
-structlog.contextvars.bind_contextvars(request_id="abc")
+LOGGED_REQUEST_ID.set("abc")
 structlog.get_logger().info("step_committed", seq=4, title="Größe")
 structlog.get_logger().debug("not_shown")
 logging.getLogger("django.request").warning("not shown: our own line says it")
@@ -101,7 +101,7 @@ def test_lines_below_the_level_are_not_written(level: str, written: list[str]) -
 
 @pytest.fixture
 def events() -> Any:
-    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as captured:
+    with capture_logs(processors=[add_request_id]) as captured:
         yield captured
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
@@ -92,8 +92,7 @@ class Destination:
         return self.read.kind(*self.path.values())
 
 
-@dataclass(frozen=True, slots=True)
-class FastAnswer:
+class FastAnswer(NamedTuple):
     """What to answer with, as ASGI has it.
 
     Attributes:
@@ -115,7 +114,7 @@ class FastAnswer:
         return b"".join(self.segments)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FastRequest(Generic[SenderT]):
     """A request that may be answered ahead of Django, if the process has the body.
 
