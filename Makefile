@@ -12,7 +12,7 @@ help:  ## List the verbs
 setup: $(VENV)/installed  ## Make the virtual environment, from pinned and hashed requirements
 
 $(VENV)/installed: requirements/dev.txt
-	python3 -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is required")'
+	python3 -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11, 3.12 or 3.13 is required")'
 	python3 -m venv $(VENV)
 	@echo "Installing into $(VENV), which takes a minute or two"
 	@$(PYTHON) requirements/install.py requirements/dev.txt

@@ -1,4 +1,4 @@
-"""The roles of the service. Each is a Django group of the same name, made by a migration."""
+"""The roles of the service. Each is a Django group of the same name, made at the end of `migrate`."""
 
 from enum import StrEnum
 

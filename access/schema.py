@@ -11,8 +11,8 @@ ME_OPERATIONS = {
     "retrieve": Operation(
         id="getMe",
         summary="Read who you are",
-        description="Whose token this is, what they may do, and how often. A page shows by it what can be done; a "
-        "step's role is among `roles`, if you may commit that step.",
+        description="Whose token this is, what they may do, and how often. You may commit a step that asks for a role "
+        "if the role is among `roles`, or `admin` is.",
         parameters=(NO_CACHE,),
         answer=MeSerializer,
         example={
