@@ -8,7 +8,7 @@ from django.core import checks
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
-from versioned_cache.configuration import BUMPS, PARSER, READS
+from versioned_cache.configuration import BUMPS, PARSER, PAYLOADS, READS
 from versioned_cache.keys import kinds
 from versioned_cache.reads import declared_reads
 
@@ -49,7 +49,7 @@ class Watch(NamedTuple):
 @checks.register(checks.Tags.caches)
 def check_caches(app_configs: Any, **_options: Any) -> list[checks.CheckMessage]:
     """Find entries of `CACHES` that are missing, or whose operations would have no time limit."""
-    return [error for alias in (READS, BUMPS) for error in _errors_of_alias(alias)]
+    return [error for alias in (READS, BUMPS, PAYLOADS) for error in _errors_of_alias(alias)]
 
 
 @checks.register(checks.Tags.compatibility)
@@ -122,13 +122,13 @@ def _errors_of_kinds(watches: Sequence[Watch]) -> Iterator[checks.CheckMessage]:
 
 
 def _errors_of_triggers(watches: Sequence[Watch]) -> Iterator[checks.CheckMessage]:
-    """Find triggers that were dropped, or that do not fire always."""
+    """Find triggers that were dropped, or that do not always fire."""
     for watch in watches:
         if watch.trigger is None:
             message = f"No trigger calls {watch.function}: changes would go unnoticed."
             yield checks.Error(message, RESTORE_HINT, id="versioned_cache.E006")
         elif not watch.is_always_enabled:
-            message = f"The trigger {watch.trigger} of {watch.table} does not fire always: changes would go unnoticed."
+            message = f"The trigger {watch.trigger} of {watch.table} does not always fire: changes would go unnoticed."
             hint = f"ALTER TABLE {watch.table} ENABLE ALWAYS TRIGGER {watch.trigger}"
             yield checks.Error(message, hint, id="versioned_cache.E004")
 

@@ -25,9 +25,11 @@ from tests.redis_servers import (
     running_valkey,
 )
 from versioned_cache import addresses, breaker, configuration
+from versioned_cache.audit import Verdict, audit
 from versioned_cache.configuration import redis_caches
 from versioned_cache.engine import VersionedCache
 from versioned_cache.health import RedisState
+from versioned_cache.inspection import survey
 from versioned_cache.metrics import Source
 from versioned_cache.store import Store
 from versioned_cache.versions import committed_version
@@ -122,6 +124,19 @@ def nodes(running_cluster: RunningCluster) -> RunningCluster:
 def test_reads_are_cached_and_writes_are_seen_at_once_by(world: World, tmp_path: Path, settings: Settings) -> None:
     with world(tmp_path / "servers") as url:
         reads_are_cached_and_writes_are_seen_at_once(url, settings)
+
+
+def test_the_documented_access_list_is_enough_for_the_operators_commands(tmp_path: Path, settings: Settings) -> None:
+    factories.publish(factories.body("gibson"))
+
+    with access_list(tmp_path / "servers") as url, redis_at(url, settings) as cache:
+        read(cache)
+        found = survey([GIBSON], cache.store)
+        audited = audit(GIBSON, cache.store)
+
+    assert found.redis_failure is None
+    assert found.inspections[0].payload is not None
+    assert audited.verdict is Verdict.UNCACHED  # it was read under a fingerprint of this test's own
 
 
 def test_reads_are_cached_and_writes_are_seen_at_once_by_sentinels(watched: Watched, settings: Settings) -> None:

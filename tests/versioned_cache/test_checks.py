@@ -36,7 +36,7 @@ def test_a_project_that_has_said_everything_is_told_nothing() -> None:
     assert found(Tags.caches, Tags.compatibility) == []
 
 
-@pytest.mark.parametrize("alias", ["default", "bumps"])
+@pytest.mark.parametrize("alias", ["default", "bumps", "payloads"])
 def test_a_missing_entry_of_the_caches_is_an_error(settings: Any, alias: str) -> None:
     settings.CACHES = {name: entry for name, entry in settings.CACHES.items() if name != alias}
 
@@ -47,7 +47,7 @@ def test_a_missing_entry_of_the_caches_is_an_error(settings: Any, alias: str) ->
     assert "redis_caches" in (message.hint or "")
 
 
-@pytest.mark.parametrize("alias", ["default", "bumps"])
+@pytest.mark.parametrize("alias", ["default", "bumps", "payloads"])
 @pytest.mark.parametrize(
     ("option", "expected"),
     [
@@ -120,7 +120,7 @@ def test_a_migrated_database_is_told_nothing() -> None:
 def test_the_command_refuses_a_database_that_misses_changes() -> None:
     execute("ALTER TABLE runs_run DISABLE TRIGGER run_raises_version")
 
-    with pytest.raises(CommandError, match="run_raises_version of runs_run does not fire always"):
+    with pytest.raises(CommandError, match="run_raises_version of runs_run does not always fire"):
         call_command("check", databases=["default"])
 
 
