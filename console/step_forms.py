@@ -14,6 +14,7 @@ from typing import Any
 import isodate
 from django.http import QueryDict
 
+from procedures.forms import as_stored
 from procedures.slots import SlotType
 from rest.findings import pointer
 
@@ -124,8 +125,8 @@ def body_of(form: QueryDict, step: Definition, *, amends: int | None = None) -> 
 
 
 def text_of(form: QueryDict, name: str) -> str:
-    """Return what was typed into a field. Browsers send line breaks as CRLF (HTML, "form submission"); we record LF."""
-    return form.get(name, "").replace("\r\n", "\n")
+    """Return what was typed into a field, as it is recorded."""
+    return as_stored(form.get(name, ""))
 
 
 def _value_of(form: QueryDict, slot: Definition) -> Any:

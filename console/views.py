@@ -23,11 +23,10 @@ from runs.actions import start_run
 from runs.models import Run
 from runs.records import heads_of
 from runs.serializers import start_submission_from
-from runs.states import RunStatus
+from runs.states import NOT_ENDED
 
 MOST_RUNS = 50  # of each list
 MOST_PROCEDURES = 200
-RUNNING = (RunStatus.IN_PROGRESS, RunStatus.PAUSED)
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -43,7 +42,7 @@ class SignIn(LoginView):
 def home(request: HttpRequest) -> HttpResponse:
     """Show what is running, and the procedures that can be started."""
     actor = actor_of(request)
-    running = Run.objects.with_head().filter(status__in=RUNNING).order_by("-id")
+    running = Run.objects.with_head().filter(status__in=NOT_ENDED).order_by("-id")
     found, has_more = _procedures_found(request)
     context: dict[str, Any] = {
         "mine": heads_of(running.filter(started_by=actor)[:MOST_RUNS]),

@@ -8,7 +8,7 @@ from typing import Any
 from procedures.models import Step
 from runs.models import Run, RunEvent
 from runs.records import RunHead, heads_of
-from runs.states import RunStatus
+from runs.states import NOT_ENDED
 
 MOST_RUNS = 60
 
@@ -40,8 +40,7 @@ class Wall:
 
 def wall_of_now() -> Wall:
     """Return what is running or paused."""
-    unfinished = [RunStatus.IN_PROGRESS, RunStatus.PAUSED]
-    runs = list(Run.objects.with_head().filter(status__in=unfinished).order_by("-id")[: MOST_RUNS + 1])
+    runs = list(Run.objects.with_head().filter(status__in=NOT_ENDED).order_by("-id")[: MOST_RUNS + 1])
     heads = heads_of(runs[:MOST_RUNS])
     newest = _newest_events(heads)
     running = [_running(head, newest[head.run.pk]) for head in heads]

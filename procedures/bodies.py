@@ -2,7 +2,7 @@
 
 PostgreSQL makes the JSON of the steps. It is parsed and written again, so that every byte is as `rest.exact_json`
 writes it. tests/procedures/test_bodies.py compares the bodies with those of the serializers, from which the schema and
-the fingerprint are still made.
+the fingerprint are made.
 """
 
 from collections.abc import Sequence
@@ -25,9 +25,8 @@ SELECT
         FROM procedures_step WHERE revision_id = revision.id
     )::text AS steps
 FROM procedures_procedure procedure JOIN procedures_revision revision ON revision.id = procedure.current_id
-WHERE {{condition}} ORDER BY procedure.key
+WHERE procedure.key = ANY(%s) ORDER BY procedure.key
 """  # noqa: S608  # made from constants
-WITH_KEYS = STATEMENT.format(condition="procedure.key = ANY(%s)")
 KEYS_OF_LIST = """
 SELECT key FROM procedures_procedure WHERE status = 'active' AND current_id IS NOT NULL ORDER BY key
 """
@@ -35,8 +34,8 @@ SELECT key FROM procedures_procedure WHERE status = 'active' AND current_id IS N
 
 
 def bodies_of_procedures(keys: Sequence[str]) -> dict[str, bytes]:
-    """Return the bodies of published procedures by their keys; of a key that has none there is none."""
-    return {item["key"]: exact_json.dumps(item) for item in _items(WITH_KEYS, list(keys))}
+    """Return the bodies of the published procedures among these, by key."""
+    return {item["key"]: exact_json.dumps(item) for item in _items(keys)}
 
 
 def body_of_procedure(key: str) -> bytes | None:
@@ -44,9 +43,9 @@ def body_of_procedure(key: str) -> bytes | None:
     return bodies_of_procedures([key]).get(key)
 
 
-def _items(statement: str, *parameters: Any) -> list[dict[str, Any]]:
+def _items(keys: Sequence[str]) -> list[dict[str, Any]]:
     with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
+        cursor.execute(STATEMENT, [list(keys)])
         names = [column.name for column in cursor.description]
         items = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     for item in items:

@@ -14,18 +14,20 @@ from rest.fields import StrictCharField
 from rest.findings import findings_of
 
 
-class TextWidget(AdminTextareaWidget):
-    """A multi-line text. Browsers send CRLF (HTML, "form submission"); we store LF.
+def as_stored(text: str) -> str:
+    """Return what was typed into a form: browsers send line breaks as CRLF (HTML, "form submission"); we store LF."""
+    return text.replace("\r\n", "\n")
 
-    Otherwise saving a draft would change its texts.
-    """
+
+class TextWidget(AdminTextareaWidget):
+    """A multi-line text. Saving a draft must not change the line breaks of its texts."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__({"rows": 6, **(attrs or {})})
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
         text = super().value_from_datadict(data, files, name)
-        return text.replace("\r\n", "\n") if isinstance(text, str) else text
+        return as_stored(text) if isinstance(text, str) else text
 
 
 class ProcedureForm(forms.ModelForm[Procedure]):

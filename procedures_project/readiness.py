@@ -25,7 +25,7 @@ from procedures_project.postgresql.waiting import PROBE_PATIENCE_SECONDS, Impati
 from procedures_project.readiness_log import CLOCK, DOWN, READ_ONLY, UNKNOWN, ReadinessLog
 from rest.outage import outage_log
 from runs.metrics import UNFINISHED
-from runs.states import RunStatus
+from runs.states import NOT_ENDED
 from versioned_cache.engine import cache
 from versioned_cache.health import RedisState
 
@@ -125,7 +125,7 @@ class Looker:
                 counted = dict(cursor.execute(UNFINISHED_RUNS).fetchall())
         except psycopg.Error:
             return
-        for status in (RunStatus.IN_PROGRESS, RunStatus.PAUSED):
+        for status in NOT_ENDED:
             UNFINISHED.labels(status.value).set(counted.get(status.value, 0))
 
     def close(self) -> None:

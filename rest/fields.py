@@ -200,10 +200,10 @@ class InstantField(serializers.DateTimeField):
         return to_wire(value)
 
 
-class PatientList(serializers.ListSerializer[Any]):
-    """A JSON list of objects, of which no more are checked once the body has enough faulty ones.
+class ImpatientList(serializers.ListSerializer[Any]):
+    """A JSON list of objects, which are no longer checked once the body has enough faulty ones.
 
-    To check one object costs far more than to send it.
+    Checking an object costs far more than sending it.
     """
 
     def run_child_validation(self, data: Any) -> Any:
@@ -214,7 +214,7 @@ class PatientList(serializers.ListSerializer[Any]):
         try:
             return super().run_child_validation(data)
         except ValidationError:
-            # Whoever contains a faulty object is not one more.
+            # An object that contains the faulty one is not counted besides.
             context["faulty_members"] = max(context["faulty_members"], faulty + 1)
             raise
 
@@ -225,7 +225,7 @@ class StrictSerializer(serializers.Serializer[Any]):
     default_error_messages = {"unknown": "Unknown member."}
 
     class Meta:
-        list_serializer_class = PatientList
+        list_serializer_class = ImpatientList
 
     def to_internal_value(self, data: Any) -> Any:
         errors: dict[str, Any] = {}

@@ -39,7 +39,7 @@ from runs.problems import (
 )
 from runs.records import RunHead, head_of, new_record, record_of
 from runs.serializers import CommitSerializer, answer_to
-from runs.states import EventKind, RunStatus
+from runs.states import NOT_ENDED, EventKind, RunStatus
 from runs.submissions import EMPTY, StartSubmission, Submission
 from versioned_cache.http.validators import ExpectedVersions, etag
 from versioned_cache.versions import committed_version, settled_version
@@ -213,7 +213,7 @@ def abort_run(*, request: VerbRequest) -> Outcome:
     Raises:
         Exception: as for `pause_run`, but never RUN_TOO_LONG: every run can be ended.
     """
-    return _record_about_run(request, EventKind.ABORT, [RunStatus.IN_PROGRESS, RunStatus.PAUSED], Right.ABORT_RUNS)
+    return _record_about_run(request, EventKind.ABORT, NOT_ENDED, Right.ABORT_RUNS)
 
 
 def _checked_early(request: VerbRequest, step_key: str) -> Callable[[Step], Sequence[Finding]]:

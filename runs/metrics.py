@@ -12,7 +12,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from rest.problems import Problem
 from runs.models import RunEvent
 from runs.records import RunHead
-from runs.states import ENDED, RESOLVING_KINDS, EventKind, RunStatus
+from runs.states import ENDED, NOT_ENDED, RESOLVING_KINDS, EventKind
 from versioned_cache.figures import Tally
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -59,7 +59,7 @@ for _kind in EventKind:
 for _status in ENDED:
     ENDS.labels(_status.value)
     RUN_SECONDS.labels(_status.value)
-for _status in (RunStatus.IN_PROGRESS, RunStatus.PAUSED):
+for _status in NOT_ENDED:
     UNFINISHED.labels(_status.value)
 
 Action = TypeVar("Action", bound=Callable[..., Any])

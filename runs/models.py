@@ -124,14 +124,10 @@ class RunEventQuerySet(models.QuerySet["RunEvent"]):
     def newest_of_each_step(self, runs: Iterable[Run]) -> "RunEventQuerySet":
         """Return the lines of each run's newest event about each step, and of its newest about the run as a whole.
 
-        They come without their steps, which whoever has the runs' revisions has already.
+        They come without their steps: the caller has these already, with the runs' revisions.
         """
         newest = self.filter(run__in=runs).order_by("run_id", "step_id", "-seq").distinct("run_id", "step_id")
         return newest.only(*LINE)
-
-    def lines(self) -> "RunEventQuerySet":
-        """Return them with no other columns than the hash and those that decide where the run stands."""
-        return self.select_related("step").only(*LINE, "step__key")
 
 
 class RunEvent(models.Model):

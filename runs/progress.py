@@ -111,7 +111,7 @@ class Progress:
     @property
     def recorded_at(self) -> datetime:
         """When the newest event was recorded."""
-        return max([self.last_change, *self.effective.values()]).recorded_at
+        return max(self.lines).recorded_at
 
     @property
     def status(self) -> RunStatus:

@@ -27,3 +27,4 @@ class EventKind(models.TextChoices):
 STEP_KINDS = [EventKind.COMMIT, EventKind.SKIP, EventKind.AMEND]
 RESOLVING_KINDS = [EventKind.COMMIT, EventKind.SKIP]
 ENDED = [RunStatus.COMPLETED, RunStatus.ABORTED]
+NOT_ENDED = [RunStatus.IN_PROGRESS, RunStatus.PAUSED]

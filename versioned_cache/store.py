@@ -188,7 +188,7 @@ class Store:
         """
         return lease_in(self.run(resource.counter_key, lambda client: client.pttl(resource.counter_key)))
 
-    def peek(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def peek(self, commands: Sequence[Command]) -> list[Any]:
         """Return the answers to commands that read, whose second word is a key; None where it is of another type.
 
         For people who look: over connections of their own, and with more patience than a request has. The breaker
@@ -196,16 +196,12 @@ class Store:
         """
         if self._breaker.is_open:
             raise CacheUnavailable("not asked, since it failed")
-        by_server: dict[str, list[int]] = {}
-        for place, command in enumerate(commands):
-            by_server.setdefault(self.server_of(command[1]), []).append(place)
-        answers: list[Any] = [None] * len(commands)
-        for server, places in by_server.items():
+
+        def peek_at(server: str, group: Sequence[Command]) -> list[Any]:
             with self._told_apart(is_bump=False):
-                found = _peek_at(self.connect(server), [commands[place] for place in places])
-            for place, answer in zip(places, found, strict=True):
-                answers[place] = answer
-        return answers
+                return _peek_at(self.connect(server), group)
+
+        return self._from_each_server(commands, peek_at)
 
     def prove(self, before_trust: Callable[[], object] = lambda: None) -> None:
         """Return if every server takes a write, as a bump is one; Redis is trusted then (Note [Refused bumps]).
@@ -285,15 +281,23 @@ class Store:
             commands: The commands.
             size_bytes: How much they write; see `run`.
         """
+        return self._from_each_server(
+            commands, lambda _server, group: self._look(group) if _only_look(group) else self._write(group, size_bytes)
+        )
+
+    def _from_each_server(
+        self, commands: Sequence[Command], ask: Callable[[str, Sequence[Command]], list[Any]]
+    ) -> list[Any]:
+        """Return the answers to commands, in their order; `ask` gets a server, and those that have their key there."""
         by_server: dict[str, list[int]] = {}
-        for number, command in enumerate(commands):
-            by_server.setdefault(self.server_of(command[1]), []).append(number)
-        answers: dict[int, Any] = {}
-        for numbers in by_server.values():
-            group = [commands[number] for number in numbers]
-            told = self._look(group) if _only_look(group) else self._write(group, size_bytes)
-            answers.update(zip(numbers, told, strict=True))
-        return [answers[number] for number in range(len(commands))]
+        for place, command in enumerate(commands):
+            by_server.setdefault(self.server_of(command[1]), []).append(place)
+        answers: list[Any] = [None] * len(commands)
+        for server, places in by_server.items():
+            found = ask(server, [commands[place] for place in places])
+            for place, answer in zip(places, found, strict=True):
+                answers[place] = answer
+        return answers
 
     def _look(self, commands: Sequence[Command]) -> list[Any]:
         servers = self._servers
@@ -333,7 +337,7 @@ class Store:
             return operation(servers.client_of(servers.server_of(key)))
 
 
-def _peek_at(connection: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+def _peek_at(connection: Any, commands: Sequence[Command]) -> list[Any]:
     try:
         with time_limit(PEEK_SECONDS):
             connection.send_packed_command(connection.pack_commands(commands))

@@ -19,6 +19,7 @@ from procedures.draft_edits import (
     merged,
     unsealed,
 )
+from procedures.forms import as_stored
 from procedures.models import Procedure, Revision
 
 BASE = "base"
@@ -104,7 +105,7 @@ def _step(form: QueryDict, row: int) -> StepTexts:
 
 
 def _text(form: QueryDict, name: str) -> str:
-    return form.get(name, "").replace("\r\n", "\n")
+    return as_stored(form.get(name, ""))
 
 
 def _number(text: str) -> int | None:
