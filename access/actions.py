@@ -41,7 +41,7 @@ def revoke_token(*, token: ApiToken, now: datetime, actor: User | None = None) -
 
 @transaction.atomic
 def revoke_tokens_of(user: User, *, now: datetime, actor: User | None = None) -> int:
-    """Revoke every token of `user` that is valid, and return how many these were."""
+    """Revoke every token of `user` that has not been revoked, and return how many there were."""
     tokens = ApiToken.objects.filter(user=user, revoked_at__isnull=True)
     for token in tokens:
         revoke_token(token=token, now=now, actor=actor)

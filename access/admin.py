@@ -1,7 +1,7 @@
 """People, groups and tokens in the admin. A token's secret is shown once; afterwards it can only be revoked.
 
 People with the role `admin` manage other people, but nobody with rights that they lack themselves (`access.reach`):
-superusers and their tokens are not there for them.
+superusers and their tokens do not appear for them.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class NamingAdmin(ListAdmin[Named]):
 
 
 class PasswordAndTokensForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
-    """A new password for somebody. Their tokens stay valid unless it is said otherwise: devices depend on them."""
+    """A new password for somebody. Their tokens stay valid unless the box is ticked: devices depend on them."""
 
     revoke_tokens = BooleanField(
         required=False,
@@ -113,7 +113,7 @@ class RoleAdmin(GroupAdmin, NamingAdmin[Group]):
 
 
 class PersonSelect(AutocompleteSelect):
-    """A person to choose; what was sent and is no number is none of them, which the field says."""
+    """A person to choose. Looks up numbers only: the field refuses anything else that was sent."""
 
     def optgroups(self, name: str, value: Sequence[str], attr: dict[str, Any] | None = None) -> Any:
         return super().optgroups(name, [key for key in value if key.isdecimal()], attr)

@@ -17,9 +17,9 @@ Listed = TypeVar("Listed", bound=Model)
 
 NUL = "\x00"
 READ_ONLY_TABLE = "access/read_only_table.html"
-"""The template of an inline that only shows things: Django's own has columns without a heading for what can be done."""
+"""The template of an inline that only shows things: Django's own has an untitled column for what can be done."""
 COUNTED = 1_000
-"""How many things of a long list can be leafed through; for others there are the search and the filters."""
+"""How many things of a long list can be leafed through; the search and the filters find the others."""
 
 
 class ListAdmin(admin.ModelAdmin[Listed]):
@@ -38,12 +38,12 @@ class ListAdmin(admin.ModelAdmin[Listed]):
         return super().get_search_results(request, queryset, search_term.replace(NUL, ""))
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *where: Any) -> HttpResponse | None:
-        """Do what was chosen with the lines that were ticked, if each can be one."""
+        """Do what was chosen with the lines that were ticked, if each could be one of the list."""
         for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
             try:
                 self.opts.pk.to_python(key)
             except ValidationError as error:
-                raise BadRequest(f"{key!r} is no line of the list.") from error
+                raise BadRequest(f"{key!r} is not a line of the list.") from error
         return super().response_action(request, queryset, *where)
 
 
@@ -58,7 +58,7 @@ class BoundedPaginator(Paginator[Any]):
 
 
 class OrderedChangeList(ChangeList):
-    """A list that can be ordered by those of its columns that an index is ordered by, `sortable_by`."""
+    """A list that can be ordered by those columns alone that have an index, `sortable_by`."""
 
     def get_ordering_field(self, field_name: Any) -> Any:
         return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None

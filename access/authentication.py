@@ -2,7 +2,7 @@
 
 A process remembers the bearer of a token for a few seconds, so that a cached read does not ask PostgreSQL. A
 revocation, a deactivation or a change of groups takes effect after 5 s at the latest, and a token's own expiry at once:
-by PostgreSQL's clock, whatever the one of this host says. Only safe requests use what is remembered: for a write,
+by PostgreSQL's clock, whatever this host's clock says. Only safe requests use what is remembered: for a write,
 PostgreSQL is asked again. Wrong tokens are *not* remembered, so that guessing fills no memory and a fresh token works
 at once.
 """
@@ -118,7 +118,7 @@ class BearerTokenAuthentication(BaseAuthentication):
 
         Raises:
             AuthenticationFailed: the token is not valid.
-            TOO_MANY_REQUESTS: nor were too many others from this address.
+            TOO_MANY_REQUESTS: it is not, and neither were too many others from this address.
         """
         authorization = request.META.get(HEADER, "")
         if _secret_in(authorization) is None:

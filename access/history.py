@@ -1,7 +1,7 @@
 """What was done to procedures, tokens and people: the history that the admin's pages show.
 
 The entries are Django's own, so one page tells what was done there, through the API and on the command line, and by
-whom. An entry is written in the transaction of what it tells: there is neither without the other.
+whom. An entry is written in the transaction of what it records, so neither exists without the other.
 """
 
 from collections.abc import Iterable
@@ -45,7 +45,7 @@ def newest_of(subject: Model, beginning: Iterable[str] = ("",)) -> LogEntry | No
 
 
 def has_acted(user: User) -> bool:
-    """Tell whether the history names the user. Whoever it names is deactivated, not deleted: their entries would go."""
+    """Tell whether the history names the user; such a user is deactivated, not deleted: their entries would go too."""
     return LogEntry.objects.filter(user=user).exists()
 
 

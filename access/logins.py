@@ -63,13 +63,13 @@ def locked_out(request: HttpRequest, _response: HttpResponse, credentials: Mappi
 
 
 def is_logged_in(meta: Mapping[str, Any]) -> bool:
-    """Ask PostgreSQL whether a request comes with a session of somebody, given its headers as WSGI has them."""
+    """Ask PostgreSQL whether a request comes with somebody's session, given its headers as WSGI has them."""
     session_key = parse_cookie(meta.get("HTTP_COOKIE", "")).get(settings.SESSION_COOKIE_NAME)
     return session_key is not None and SESSION_KEY in SessionStore(session_key)
 
 
 class PasswordsBusyMiddleware(MiddlewareMixin):
-    """Answers a page that got no turn to hash a password."""
+    """Answers a request that got no turn to hash a password."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer 503 if too many passwords are being hashed; leave other exceptions to others."""
@@ -104,7 +104,7 @@ def record_failed_login(*, credentials: Mapping[str, Any], request: HttpRequest,
 
 
 def _record_lockout(username: str, address: str | None) -> None:
-    """Tell that a name is locked out from now on: in the metrics, in the log, and in the history of whose it is."""
+    """Record that a name is locked out from now on: in the metrics, in the log, and in the history of its user."""
     minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
     metrics.LOCKOUTS.inc()
     logger.warning("name_locked_out", username=username[:MAX_NAME_LENGTH], client_address=address, minutes=minutes)

@@ -1,4 +1,4 @@
-"""The names of people, groups and tokens: what everybody reads of them, in the ledger too."""
+"""The names of people, groups and tokens, as everybody reads them, in the ledger too."""
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
@@ -7,7 +7,7 @@ from rest.fields import INVISIBLE, is_visible
 
 
 def check_visible(name: str) -> None:
-    """Refuse a name in which people see nothing; one that may be empty is not asked about here.
+    """Refuse a name in which people see nothing. Django calls no validator for an empty text where one is allowed.
 
     Raises:
         ValidationError: it has no visible character.
@@ -17,6 +17,6 @@ def check_visible(name: str) -> None:
 
 
 def name_of(user: User) -> str:
-    """Return the name that the pages show, and that the ledger records, of a person."""
+    """Return a person's name as the pages show it and the ledger records it."""
     full_name = user.get_full_name()
     return full_name if is_visible(full_name) else user.username

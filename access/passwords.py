@@ -2,8 +2,8 @@
 
 Note [Hashing slots]. By design a hash takes tens of milliseconds of a core and megabytes of memory, and anyone who
 reaches a login page can ask for any number of hashes. So a process hashes at most two passwords at a time, whatever
-they are for. The others wait a while, and are then refused with nothing done. The hashing itself is done by threads to
-which the system gives only what the requests leave: a reader must not wait while others log in.
+they are for. The others wait a while, and are then refused with nothing done. The hashing itself is done by threads of
+lower priority than those of requests: a reader must not wait while others log in.
 """
 
 import contextlib
@@ -58,7 +58,7 @@ class HashingSlots:
 
 
 def hash_in_turn(hashing: Callable[[], Hash]) -> Hash:
-    """Hash a password once there is a slot, in a thread that takes no time from the requests.
+    """Hash a password once there is a slot, in a thread that yields to those of requests.
 
     Raises:
         PasswordsBusy: no slot became free in time.

@@ -1,4 +1,4 @@
-"""What the operation about whoever asks promises; /openapi.json is made from it."""
+"""What the operation that tells clients who they are promises; /openapi.json is made from it."""
 
 from access.rights import Right
 from access.serializers import MeSerializer

@@ -1,4 +1,4 @@
-"""The JSON shape of whoever asks."""
+"""The JSON shapes that tell clients who they are."""
 
 from typing import Any
 

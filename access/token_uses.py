@@ -1,8 +1,8 @@
-"""When each token was last used, to within ten minutes: so that a token that nobody uses can be found and revoked.
+"""When each token was last used, to within ten minutes, so that tokens that nobody uses can be found and revoked.
 
-A request only notes the use in memory, when PostgreSQL has just told whose the token is; the process writes what was
-noted once a minute, in one transaction. No request waits for it or fails with it, and where PostgreSQL takes no writes
-it is noted again later. Without the gate (docs/operations.md, "Another server") nothing is written.
+A request only notes the use in memory, when PostgreSQL has just told whose token it is; the process writes what was
+noted once a minute, in one transaction. No request waits for that or fails with it, and while PostgreSQL takes no
+writes, uses are noted again later. Without the gate (docs/operations.md, "Another server") nothing is written.
 """
 
 import threading
@@ -37,7 +37,7 @@ class TokenUses:
                 self._noted[token.pk] = now
 
     def write(self) -> None:
-        """Write what was noted. Whatever goes wrong is logged, and what was noted is noted again with the next use."""
+        """Write what was noted. If PostgreSQL fails, that is logged, and each use is noted again with the next one."""
         with self._lock:
             noted, self._noted = self._noted, {}
         if not noted:
@@ -50,7 +50,7 @@ class TokenUses:
 
 @transaction.atomic
 def _write(noted: dict[int, datetime]) -> None:
-    """Write the uses of those tokens that no other process is just writing."""
+    """Write the uses of those tokens that no other process is writing at the moment."""
     newest = max(noted.values())
     stale = ApiToken.objects.filter(pk__in=noted).filter(
         Q(last_used_at__isnull=True) | Q(last_used_at__lt=newest - PRECISION)

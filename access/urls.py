@@ -1,4 +1,4 @@
-"""The path of whoever asks: no prefix, no trailing slash."""
+"""The path that tells clients who they are: no prefix, no trailing slash."""
 
 from django.urls import path
 

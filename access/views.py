@@ -1,4 +1,4 @@
-"""Whoever asks, over HTTP."""
+"""Who a client is, over HTTP."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""How the cache is, for people: what it was good for so far, and how PostgreSQL and Redis stand at this moment."""
+"""The state of the cache, for people: what it has done so far, and what PostgreSQL and Redis have at this moment."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -42,12 +42,12 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class CachePage:
-    """How the cache is.
+    """The state of the cache.
 
     Attributes:
         figures: What all processes have counted.
         ledger: What the last check of the whole ledger found; None if that is not known here.
-        rows: The list, the procedures that were written last and the newest runs, each with how it stands.
+        rows: The list, the procedures that were written last and the newest runs, each with its state.
         redis_usable: Whether Redis has told all of that.
         lease_seconds: How long a counter may be believed.
     """
@@ -60,7 +60,7 @@ class CachePage:
 
 
 def cache_of_now() -> CachePage:
-    """Return how the cache is; without Redis, as far as PostgreSQL and the counts can tell."""
+    """Return the state of the cache; without Redis, as far as PostgreSQL and the counts can tell."""
     tally = Tally(import_string(settings.SERIES)())
     subjects = [_list(), *_procedures(), *_runs()]
     surveyed = survey([subject.resource for subject in subjects], cache.store)

@@ -1,4 +1,4 @@
-"""What supervisors look at: the wall, what went otherwise than written, how long steps take, and how the cache is."""
+"""What supervisors look at: the wall, what deviated from the procedure, how long steps take, and the cache."""
 
 import re
 from datetime import timedelta
@@ -36,7 +36,7 @@ def wall_live(request: HttpRequest) -> HttpResponse:
 @require_safe
 @page(right=Right.ABORT_RUNS)
 def review(request: HttpRequest) -> HttpResponse:
-    """Show what went otherwise than written: deviations, amendments, skips and aborts, and slow steps."""
+    """Show what deviated from the procedure: deviations, amendments, skips and aborts, and slow steps."""
     asked = request.GET.get("days", "")
     days = int(asked) if asked in {str(days) for days in DAYS} else DAYS[1]
     since = timestamps.now() - timedelta(days=days)
@@ -56,5 +56,5 @@ def review(request: HttpRequest) -> HttpResponse:
 @require_safe
 @page(right=Right.ABORT_RUNS)
 def cache(request: HttpRequest) -> HttpResponse:
-    """Show how the cache is: what it was good for, and what it has now."""
+    """Show the state of the cache: what it has done, and what it has now."""
     return render(request, "console/cache.html", {"cache": cache_of_now(), "now": timestamps.now()})

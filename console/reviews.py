@@ -1,4 +1,4 @@
-"""What went otherwise than written in the last days, and how long steps take against what was expected."""
+"""What deviated from procedures in the last days, and how long steps take against what was expected."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def exceptions_since(since: datetime) -> QuerySet[RunEvent]:
 
 
 def durations_of_steps(procedure_key: str, since: datetime) -> list[StepDuration]:
-    """Return how long the steps of a procedure took in the runs that started since, in the order of the newest."""
+    """Return how long the steps of a procedure took in the runs that started since, in the order of the steps."""
     events = (
         RunEvent.objects.filter(run__revision__procedure__key=procedure_key, run__started_at__gte=since)
         .select_related("step")

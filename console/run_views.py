@@ -1,9 +1,9 @@
 """The page of a run: what is to be done, what was done, and the forms that record it.
 
-Two parts of the page live by themselves: `current`, the form of the step to do, and `record`, everything that was
-recorded. The page asks each second for both, by a conditional request of the cached read, and is told 304 as long as
-nobody has done anything. A form is sent under an Idempotency-Key that came with it, so that a double click, a second
-try after a lost answer, and the Back button record nothing twice.
+Two parts of the page are live: `current`, the form of the step to do, and `record`, everything that was recorded. The
+page asks for both each second, by a conditional request of the cached read, and is answered 304 as long as nobody has
+done anything. A form is sent under an Idempotency-Key that came with it, so that a double click, a second try after a
+lost answer, and the Back button record nothing twice.
 """
 
 from collections.abc import Callable, Mapping
@@ -70,7 +70,7 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
 @require_safe
 @page(right=Right.READ_RUNS)
 def live(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    """Answer the parts of a run's page that live by themselves; 304 where the page has the run's version."""
+    """Answer the live parts of a run's page; 304 where the page has the run's version."""
     known = known_versions(request.META, caches.FINGERPRINT)
     if known and caches.read_run(known, run_id=str(run_id)).body is None:
         return HttpResponse(status=HTTPStatus.NOT_MODIFIED)
@@ -108,7 +108,7 @@ def record_step(request: HttpRequest, run_id: UUID, step_key: str, verb: str) ->
     except Problem as problem:
         form = refused_form(step["definition"], request.POST, body, _findings_of(problem), str(uuid4()))
         if not isinstance(problem, VALIDATION_FAILED):
-            # Somebody else was faster, for instance: what was typed stays, beside why it was not recorded.
+            # Somebody else was faster, for instance: what was typed stays, together with why it was not recorded.
             form = replace(form, errors=[problem.title, *([str(problem.detail)] if problem.detail else [])])
         shown = page_of_run(run_id, actor_of(request), step_key)
         return _refused(request, problem, {"page": shown, "step": step, "verb": verb, "form": form})
@@ -162,7 +162,7 @@ def _findings_of(problem: Problem) -> list[Mapping[str, str]]:
 
 
 def _done(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    """Show the run as it is after a write, to a browser that sent the form by itself."""
+    """Show the run as it is after a write: to the page's script by its live parts, to a browser by a redirect."""
     if _is_by_script(request):
         return _shown(request, page_of_run(run_id, actor_of(request)), "console/live.html")
     return HttpResponseRedirect(reverse("console:run", args=[run_id]))

@@ -24,8 +24,8 @@ INTEGER = re.compile(rf"[+-]?\d{{1,{MAX_DIGITS}}}", re.ASCII)
 DECIMAL = re.compile(rf"[+-]?\d{{1,{MAX_DIGITS}}}(\.\d{{1,{MAX_DIGITS}}})?", re.ASCII)
 BOOLEANS = {"true": True, "false": False}
 DURATION_PARTS = (("h", "hours"), ("m", "minutes"), ("s", "seconds"))
-FEW_OPTIONS = 7  # as many are shown at once; more in a list to choose from
-ONE_LINE = 200  # characters that fit into one
+FEW_OPTIONS = 7  # up to which all are shown at once; more become a list to choose from
+ONE_LINE = 200  # characters that a field of one line is offered for
 
 Definition = Mapping[str, Any]
 """The definition of a step, a slot or a checklist item, as the API serves it."""
@@ -146,7 +146,7 @@ def _value_of(form: QueryDict, slot: Definition) -> Any:
 
 
 def _read(slot_type: str, text: str) -> Any:
-    """Return a number or a boolean, or the text if it is none; None where it is empty."""
+    """Return a number or a boolean, or the text if it is neither; None where it is empty."""
     if slot_type == SlotType.BOOLEAN and text in BOOLEANS:
         return BOOLEANS[text]
     if slot_type == SlotType.INTEGER and INTEGER.fullmatch(text):
@@ -172,12 +172,12 @@ def _instant_of(form: QueryDict, name: str) -> str | None:
 
 
 def blank_form(step: Definition, key: str) -> StepForm:
-    """Return the form of a step in which nothing stands yet."""
+    """Return the empty form of a step."""
     return _form(step, key, lambda slot: Input(slot, VALUE + slot["key"], parts=_duration_parts({})), frozenset())
 
 
 def form_of_event(step: Definition, event: Mapping[str, Any], key: str) -> StepForm:
-    """Return the form of a step in which stands what was recorded, to be amended."""
+    """Return the form of a step with what was recorded, to be amended."""
     reasons = {deviation["slot"]: deviation["reason"] for deviation in event["deviations"]}
     checked = frozenset(name for name, is_checked in event["checklist"].items() if is_checked)
 
@@ -190,7 +190,7 @@ def form_of_event(step: Definition, event: Mapping[str, Any], key: str) -> StepF
 def refused_form(
     step: Definition, form: QueryDict, body: Mapping[str, Any], findings: Iterable[Mapping[str, str]], key: str
 ) -> StepForm:
-    """Return the form with all that was typed, and beside each field what is wrong with it."""
+    """Return the form with everything that was typed, and beside each field what is wrong with it."""
     fields = _fields_of(step, body)
     errors: dict[str, list[str]] = {}
     elsewhere: list[str] = []
@@ -265,7 +265,7 @@ def _text_of(value: Any) -> str:
 
 
 def _parts_of(duration: str | None) -> dict[str, str]:
-    """Return a duration in hours, minutes and seconds; empty where it cannot be said so."""
+    """Return a duration in hours, minutes and seconds; empty where it has years or months, whose length varies."""
     if not duration:
         return {}
     length = isodate.parse_duration(duration)

@@ -20,7 +20,7 @@ class Running:
     Attributes:
         head: Where it stands.
         step: The step that comes next; None if there is none.
-        since: When the last thing was recorded: for so long somebody has been at the step.
+        since: When the last thing was recorded: somebody has been at the step since then.
         by: Who recorded it.
     """
 

@@ -2,7 +2,7 @@
 
 Each is one transaction, and a refused one writes nothing. The checks come in the documented order (docs/api.md,
 "Which error comes first"): the procedure, a repeated request, rights, If-Match, the definition. A revision gets its
-number under the lock on its procedure's row. What the answer needs is read before COMMIT: if that failed afterwards,
+number under the lock on its procedure's row. What the answer needs is read before COMMIT: if reading failed afterwards,
 the client would be told that nothing was changed. Saving a procedure invalidates its cached bodies
 (`procedures.signals`).
 """

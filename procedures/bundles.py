@@ -50,7 +50,7 @@ def read_bundle(path: Path) -> list[Definition]:
 
 
 def write_bundle(procedures: Iterable[Procedure]) -> Iterator[str]:
-    """Yield a bundle of `procedures` piece by piece, each with its current revision; to import it changes nothing."""
+    """Yield a bundle of `procedures` piece by piece, each with its current revision; importing it changes nothing."""
     yield '{\n  "procedures": ['
     separator = "\n"
     for procedure in procedures:

@@ -1,4 +1,4 @@
-"""What one revision of a procedure changes compared to another, member by member, for people to read."""
+"""What one revision of a procedure changes compared with another, member by member, for people to read."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ def _changes_of_member(subject: str, old: Member, new: Member) -> Iterator[Chang
 
 
 def _changes_of_value(subject: str, old: object, new: object) -> Iterator[Change]:
-    # Compare them as they are written, like the digest does: 12.50 equals 12.5 in Python, but differs from it here.
+    # Compare them as they are written, as the digest does: 12.50 equals 12.5 in Python, but differs from it here.
     if exact_json.dumps(old, sort_keys=True) != exact_json.dumps(new, sort_keys=True):
         yield Change(ChangeKind.CHANGED, subject, _text(old), _text(new))
 
@@ -145,7 +145,7 @@ def _worth(chain: _Chain) -> tuple[int, int]:
 def _moved(before: Mapping[str, int], after: Mapping[str, int]) -> set[str]:
     """Return the smallest set of keys whose moves explain the new order of the keys that stay.
 
-    Of several smallest ones, it is the one that leaves most keys with the same number alone.
+    Of several smallest sets, it is the one that names the fewest keys whose number is the same before and after.
 
     Args:
         before: The places of the keys.

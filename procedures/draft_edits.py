@@ -1,4 +1,4 @@
-"""Two people edit one draft: what a form was opened on, and how what one typed goes on top of what the other saved.
+"""Two people edit one draft: what a form was opened on, and how what one typed is merged with what the other saved.
 
 A form carries a snapshot of the draft as it was opened. If the draft has changed since, nothing is saved: the form
 comes back with a merge, in which each field that only one of them has changed has the change, and each field that both
@@ -55,7 +55,7 @@ class Snapshot:
     steps: Sequence[tuple[int, int]]  # of each step in the content: its row in the database, and its position
 
     def sealed(self) -> str:
-        """Return it as a text for a form to carry, equal for equal drafts; the signature makes what comes back ours."""
+        """Return it as a text for a form to carry, equal for equal drafts, and signed so that nobody can change it."""
         return signing.Signer(salt=SALT).sign_object(self.as_json(), compress=True)
 
     def as_json(self) -> str:
@@ -75,7 +75,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """What one typed, on top of what the other has saved.
+    """What one person typed, merged with what the other has saved.
 
     Attributes:
         result: What the form shows now; its steps that exist come before the new ones.
@@ -120,7 +120,7 @@ def shown(value: object) -> str:
 
 
 def merged(base: Snapshot | None, theirs: Snapshot, mine: DraftTexts) -> Merge:
-    """Return `mine`, which was typed into a form that was opened on `base`, on top of `theirs`.
+    """Merge `mine`, which was typed into a form that was opened on `base`, with `theirs`.
 
     Without a base, nobody knows who changed what: what was typed is kept wherever it differs.
     """
@@ -154,7 +154,7 @@ def _merged_steps(opened: DraftTexts, saved: DraftTexts, mine: DraftTexts) -> It
         elif new is not None:
             taken.add(new.pk)
             texts, collisions = _merged_texts(old.texts, new.texts, step.texts)
-            collisions.pop("position", None)  # the order is told as a whole
+            collisions.pop("position", None)  # moves are shown among the changes of the whole draft
             yield _Row(StepTexts(new.pk, texts, step.is_deleted), collisions)
         elif not step.is_deleted and not all(_is_same(name, old.texts[name], step.texts[name]) for name in STEP_FIELDS):
             yield _Row(replace(step, pk=None), is_deleted_by_other=True)
@@ -183,7 +183,7 @@ def _merged_texts(old: Texts, new: Texts, typed: Texts) -> tuple[dict[str, str],
 
 
 def _renumbered(steps: Sequence[StepTexts]) -> list[StepTexts]:
-    """Give the steps places from 1, in the order of those that they have; leave them if one is no number."""
+    """Number the steps from 1, in the order of their positions; leave them as they are if one is not a number."""
     staying = [step for step in steps if not step.is_deleted]
     if not all(step.texts["position"].strip().isdecimal() for step in staying):
         return list(steps)
@@ -209,7 +209,7 @@ def _is_same(name: str, one: str, other: str) -> bool:
 
 
 def _canonical(text: str) -> str:
-    """Return the JSON in one way of writing; a text that is none, as it is."""
+    """Return JSON in canonical form; a text that is not JSON, as it is."""
     try:
         return exact_json.dumps(exact_json.loads(text or "[]"), sort_keys=True).decode()
     except exact_json.NotExactJSON:

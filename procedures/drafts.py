@@ -1,7 +1,6 @@
 """The drafts of procedures, which people write in the admin: open, publish, discard.
 
-Each is one transaction under the lock on the procedure's row, so that two people who write one draft do it one after
-the other.
+Each is one transaction under the lock on the procedure's row, so that two people who write one draft take turns.
 """
 
 from dataclasses import dataclass
@@ -81,7 +80,7 @@ def lock_draft(pk: int) -> Revision:
 
 
 def findings_about(draft: Revision) -> list[dict[str, str]]:
-    """Return what publishing the draft would find wrong with it, as a refused request would get it."""
+    """Return what publishing would find wrong with the draft, as a refused request would be told."""
     try:
         check_roles(submission_of(draft).definition())
     except VALIDATION_FAILED as refusal:

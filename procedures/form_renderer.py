@@ -1,6 +1,6 @@
-"""The fields of a form as HTML, without templates, which cost the most of a field: the page of a draft has thousands.
+"""The fields of a form as HTML, without templates: these are most of a field's cost, and a draft's page has thousands.
 
-What is written is byte for byte what Django's own templates make.
+The output is byte for byte that of Django's own templates.
 """
 
 from collections.abc import Callable, Mapping

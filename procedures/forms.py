@@ -54,9 +54,7 @@ class ProcedureForm(forms.ModelForm[Procedure]):
         entry = newest_of(self.instance, beginning=["Changed the tags"])
         whose = f" ({entry.user} at {entry.action_time:%Y-%m-%d %H:%M:%S} UTC)" if entry else ""
         now = self._saved.replace(",", ", ") or "none"
-        return (
-            f"Meanwhile these became: {now}{whose}. Nothing has been saved yet; saving now puts yours in their place."
-        )
+        return f"Meanwhile these became: {now}{whose}. Nothing has been saved yet; saving now replaces them with yours."
 
     def clean_tags(self) -> list[str]:
         field = ProcedureSerializer().fields["tags"]

@@ -95,7 +95,7 @@ class Procedure(models.Model):
 
     class Meta:
         ordering = ["key"]
-        # Without a list of what is to be entered later: each search would read it.
+        # Without the list of pending entries, which each search would have to read.
         indexes = [GinIndex(fields=["tags"], name="procedure_by_tag", fastupdate=False)]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=ProcedureStatus.values), name="procedure_status_is_known"),

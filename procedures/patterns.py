@@ -13,13 +13,13 @@ from typing import Any
 
 import re2
 
-MAX_PATTERN_BYTES = 256 * 1024  # compiled; room for about 5,000 instructions, and for what RE2 finds out as it matches
+MAX_PATTERN_BYTES = 256 * 1024  # compiled; room for about 5,000 instructions, and for the states that matching adds
 KEPT_BYTES = 32 * 1024 * 1024
 MAX_COMPILING_COST = 50_000
 MAX_MATCHING_COST = 40_000_000
 
-COST_OF_CHARACTER = 4  # to read one of the pattern
-COST_OF_UNICODE_CLASS = 100  # to read one such as \pL, which is long, in addition
+COST_OF_CHARACTER = 4  # for reading one character of the pattern
+COST_OF_UNICODE_CLASS = 100  # in addition, for reading a class such as \pL, which is long
 
 OPTIONS = re2.Options()
 OPTIONS.max_mem = MAX_PATTERN_BYTES
@@ -32,7 +32,7 @@ class InvalidPattern(ValueError):
 
 
 class PatternTooLarge(Exception):
-    """The pattern cannot be compiled within its bound, or what is compiled with it within theirs."""
+    """The pattern exceeds its bound, or the patterns that are compiled together exceed theirs."""
 
 
 class TextTooLong(Exception):
@@ -43,14 +43,14 @@ def check_pattern(pattern: str) -> None:
     """Compile a pattern.
 
     Raises:
-        InvalidPattern: it is none.
+        InvalidPattern: it is not a pattern.
         PatternTooLarge: it is too large.
     """
     _compiled(pattern)
 
 
 def is_too_large(pattern: str) -> bool:
-    """Tell whether a pattern, published when there was no bound, cannot be compiled any more."""
+    """Tell whether a pattern, published before there was a bound, can no longer be compiled."""
     try:
         check_pattern(pattern)
     except PatternTooLarge:
@@ -69,8 +69,8 @@ class Compiling:
         """Compile one more pattern.
 
         Raises:
-            InvalidPattern: it is none.
-            PatternTooLarge: it is too large, or those of the definition are together.
+            InvalidPattern: it is not a pattern.
+            PatternTooLarge: it is too large, or the definition's patterns together are.
         """
         if pattern in self._seen:
             return
@@ -99,7 +99,7 @@ class Matching:
         """Tell whether a pattern matches the whole of one more text.
 
         Raises:
-            PatternTooLarge: the pattern was published when there was no bound.
+            PatternTooLarge: the pattern was published before there was a bound.
             TextTooLong: the text costs too much to match.
         """
         compiled = _compiled(pattern)

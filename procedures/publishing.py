@@ -1,6 +1,6 @@
 """How a revision is published: it gets the next number and becomes the current one.
 
-Who calls this holds the lock on the procedure's row, or has just made the row.
+The caller holds the lock on the procedure's row, or has just made the row.
 """
 
 from collections.abc import Mapping, Sequence

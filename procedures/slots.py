@@ -73,8 +73,8 @@ def check_values(
 ) -> list[Finding]:
     """Return what is wrong with `values` (slot key → JSON value).
 
-    `deviating` names the slots for which the operator gave a reason why the value is out of range, or is right though
-    its pattern cannot be checked.
+    `deviating` names the slots for which the operator gave a reason: why the value is out of range, or why it is right
+    although its pattern cannot be checked.
     """
     matching = Matching()
     by_key = {slot["key"]: slot for slot in slots}
@@ -90,7 +90,7 @@ def check_values(
 
 
 def is_uncheckable(slot: Slot) -> bool:
-    """Tell whether the slot has a pattern that is too large to be checked: published when there was no bound."""
+    """Tell whether the slot has a pattern that is too large to be checked: published before there was a bound."""
     return "pattern" in slot and is_too_large(slot["pattern"])
 
 

@@ -51,7 +51,7 @@ class MembersField(forms.JSONField):
     """A JSON array, read as strictly as a request body and shown with one item per line."""
 
     def __init__(self, **options: Any) -> None:
-        # Whether it has changed is asked of what is saved, not of what the form says that it was.
+        # Whether it has changed is judged by what is saved, not by what the form says was there.
         super().__init__(**{**options, "show_hidden_initial": False})
 
     def to_python(self, value: Any) -> Any:
@@ -59,7 +59,7 @@ class MembersField(forms.JSONField):
             if isinstance(value, str) and value.strip():
                 return exact_json.loads(value)
         except exact_json.NotExactJSON as error:
-            raise ValidationError(f"This is not written as it must be: {error} {_line_of(value, str(error))}") from None
+            raise ValidationError(f"This cannot be read: {error} {_line_of(value, str(error))}") from None
         return super().to_python(value)
 
     def bound_data(self, data: Any, initial: Any) -> Any:
@@ -77,7 +77,7 @@ class StepForm(forms.ModelForm[Step]):
     """One step of a draft. There may be hundreds on a page."""
 
     default_renderer = FieldRenderer()
-    media = forms.Media()  # no widget has any, and Django would ask each of each step
+    media = forms.Media()  # no widget has any, and Django would ask every widget of every step
 
     class Meta:
         model = Step
@@ -96,7 +96,7 @@ class StepForm(forms.ModelForm[Step]):
         self.fields["instructions"].widget.attrs["data-preview-url"] = reverse_lazy(PREVIEW_INSTRUCTIONS)
 
     def _roles(self) -> list[tuple[str, str]]:
-        """Return the groups to choose from, and whatever is there now; publishing refuses what is no group."""
+        """Return the groups to choose from, and whatever is there now; publishing refuses what is not a group."""
         if "roles" not in self.context:  # asked once for all steps
             self.context["roles"] = list(Group.objects.order_by("name").values_list("name", flat=True))
         roles = self.context["roles"]
@@ -121,7 +121,7 @@ class StepForm(forms.ModelForm[Step]):
 
 
 class SavedStepField(forms.Field):
-    """The saved step that a form is about, found among those that the formset has read: Django asks for each one."""
+    """The saved step that a form is about, found among those that the formset has read; Django would query each one."""
 
     widget = forms.HiddenInput
 

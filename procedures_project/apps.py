@@ -1,4 +1,4 @@
-"""App registration: the top storey is an app for its commands, and to make the roles when all others are there."""
+"""App registration: the top storey is an app for its commands, and to make the roles once all other apps are ready."""
 
 from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
@@ -20,5 +20,5 @@ class ProceduresProjectConfig(AppConfig):
 
         build_goes_on.connect(renew_patience)
         LOG_STREAM.count_dropped_with(count_dropped_lines)
-        # Of the last app with models: by then Django has made the permissions of all.
+        # After the last app with models: by then Django has made the permissions of all apps.
         post_migrate.connect(make_groups, sender=apps.get_app_config("runs"))

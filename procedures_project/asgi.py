@@ -86,19 +86,19 @@ class Application:
 
 
 def _printing() -> AbstractContextManager[object]:
-    """Return what takes what is printed to standard error: it never fails, and holds nobody up."""
+    """Return the context in which what is printed to standard error neither fails nor holds anybody up."""
     as_events = settings.LOG_FORMAT == "json"
     return printed_lines_logged() if as_events else contextlib.redirect_stderr(standard_error_of_server())
 
 
 def _stop_telemetry() -> None:
-    """Send what is left of traces and reports."""
+    """Send the remaining traces and reports."""
     tracing.stop()
     fault_reports.stop()
 
 
 async def _keep_writing_uses(pool: DjangoPool) -> None:
-    """Write down every now and then which tokens were used."""
+    """Write every now and then which tokens were used."""
     while True:
         await asyncio.sleep(WRITE_SECONDS)
         with contextlib.suppress(PoolExhausted):  # another time

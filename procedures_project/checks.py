@@ -1,4 +1,4 @@
-"""The system check of the database: what `manage.py check --database default` and `migrate` say of triggers."""
+"""The system check of the database: what `manage.py check --database default` and `migrate` say about triggers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ HINT = "manage.py check_database --mend"
 def check_objects(
     app_configs: Any, databases: Sequence[str] | None = None, **_options: Any
 ) -> list[checks.CheckMessage]:
-    """Find functions and triggers that are missing, not what the migrations make, or asleep.
+    """Find functions and triggers that are missing, not what the migrations make, or disabled.
 
     Nothing is said before all migrations are applied: one of them may bring what is missing.
     """

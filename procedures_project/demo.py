@@ -78,7 +78,7 @@ def main(argv: list[str]) -> int:
     except (EmbeddedServersError, WrongEnvironment) as error:
         _say(str(error))
     except FileExistsError as error:
-        _say(f"{error.filename} is no directory.")
+        _say(f"{error.filename} is not a directory.")
     except _DemoFailed:
         pass
     return 1
@@ -108,7 +108,7 @@ def _show(data_dir: Path) -> int:
 
 @contextlib.contextmanager
 def _log_away_from_terminal(data_dir: Path) -> Iterator[None]:
-    """Let what everybody logs go to a file, if it went to a terminal: there it would bury what the demo says."""
+    """Send all logs to a file if they would go to a terminal, where they would bury what the demo says."""
     if not sys.stderr.isatty():
         yield
         return
@@ -216,7 +216,7 @@ def _read_json(path: Path) -> dict[str, str]:
 
 
 def _set_environment(data_dir: Path, servers: EmbeddedServers, secret_key: str) -> None:
-    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # what this process counts is nothing that the service did
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # what this process counts is not what the service did
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "procedures_project.settings",
         "DATABASE_URL": servers.database_url,
@@ -438,6 +438,6 @@ def _say(text: str, stream: TextIO | None = None) -> None:
 
 
 def _say_on_terminal(text: str) -> None:
-    """Tell a person who waits how far it is."""
+    """Tell a waiting person how far the start has come."""
     if _Voice.terminal is not None:
         _say(text)

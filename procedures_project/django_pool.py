@@ -48,12 +48,12 @@ class WholeAnswer:
 
 
 class Slots:
-    """So many at a time, and a bounded wait for whoever comes next. For one event loop.
+    """A bounded number at a time, and a bounded wait for those who come next. For one event loop.
 
     Args:
         count: How many at a time.
         queue_length: How many more may wait.
-        wait_seconds: How long each may, from when its request was there.
+        wait_seconds: How long each may wait, from when its request arrived.
 
     Attributes:
         waiting: How many wait now.
@@ -68,13 +68,13 @@ class Slots:
         self.taken = 0
 
     async def take(self, since: float) -> None:
-        """Wait for a slot; whoever has got one owes a `release`.
+        """Wait for a slot; the caller then owes a `release`.
 
         Args:
-            since: When the request was there, by `time.monotonic`. Who waited elsewhere already waits less here.
+            since: When the request arrived, by `time.monotonic`. Time that it has already waited elsewhere counts.
 
         Raises:
-            PoolExhausted: none was to be had.
+            PoolExhausted: no slot became free in time.
         """
         if self._free.locked() and self.waiting >= self._queue_length:
             raise PoolExhausted
@@ -89,7 +89,7 @@ class Slots:
         self.taken += 1
 
     def release(self) -> None:
-        """Give the slot to whoever comes next."""
+        """Give the slot to the next in the queue."""
         self.taken -= 1
         self._free.release()
 
@@ -110,7 +110,7 @@ class DjangoPool:
         application: The application.
         threads: How many requests are in it at once; each may hold a connection to PostgreSQL.
         queue_length: How many more may wait for a thread.
-        wait_seconds: How long each may.
+        wait_seconds: How long each may wait.
     """
 
     def __init__(self, application: WSGIApplication, threads: int, queue_length: int, wait_seconds: float) -> None:
@@ -133,7 +133,7 @@ class DjangoPool:
         """Return the application's answer to a request.
 
         Raises:
-            PoolExhausted: no thread was to be had; nothing was done.
+            PoolExhausted: no thread became free in time; nothing was done.
         """
         return await self._run(lambda: _called(self._application, environ), environ[ARRIVED_AT])
 
@@ -142,24 +142,24 @@ class DjangoPool:
 
         Args:
             function: What to call.
-            since: When the request was there, by `time.monotonic`.
+            since: When the request arrived, by `time.monotonic`.
 
         Raises:
-            PoolExhausted: no thread was to be had.
+            PoolExhausted: no thread became free in time.
         """
         return await self._run(lambda: _asked(function, since), since)
 
     async def _run(self, function: Callable[[], Result], since: float) -> Result:
         await self._slots.take(since)
         called = asyncio.get_running_loop().run_in_executor(self._executor, function)
-        # Whoever asked may be gone by then; the thread is taken until it is done.
+        # The client may be gone by then; the thread is busy until the call is done.
         called.add_done_callback(lambda _called: self._slots.release())
         return await asyncio.shield(called)
 
     async def close(self) -> None:
-        """Let the threads end when they have done what they are at, and close their connections."""
+        """Let the threads finish what they are doing, close their connections, and end them."""
         loop = asyncio.get_running_loop()
-        together = threading.Barrier(self._threads)  # so that each of them is met
+        together = threading.Barrier(self._threads)  # so that every thread takes one of these calls
         closing = [loop.run_in_executor(self._executor, _close_connections, together) for _ in range(self._threads)]
         await asyncio.gather(*closing)
         self._executor.shutdown()
@@ -171,7 +171,7 @@ def _close_connections(together: threading.Barrier) -> None:
 
 
 def _asked(function: Callable[[], Result], since: float) -> Result:
-    # As Django does it around a request: what is broken or too old is connected anew.
+    # As Django does around a request: connections that are broken or too old are replaced.
     close_old_connections()
     try:
         with patience(REQUEST_PATIENCE_SECONDS, since):

@@ -76,7 +76,7 @@ def _description(kind: type[Problem]) -> dict[str, object]:
 
 
 def _take_known_next(request: HttpRequest, *, otherwise: str) -> None:
-    """Let a login lead to the page that it names if that is one of ours, else to another one."""
+    """Let a login lead to the page that it names if that is one of ours, or else to the page `otherwise`."""
     wanted = request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME) or ""
     known = wanted if _is_page_of_ours(wanted) else reverse(otherwise)
     request.GET, request.POST = _leading_to(known, request.GET), _leading_to(known, request.POST)  # type: ignore[assignment]

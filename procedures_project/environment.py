@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 T = TypeVar("T")
 Rule = Callable[[str], T]
-"""Reads a value, or raises `ValueError` with what must be otherwise; never with a value that may be secret."""
+"""Reads a value, or raises `ValueError` with what is wrong with it, but never with a value that may be secret."""
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 OUR_PREFIXES = ("CACHE_", "SERVE_")
@@ -22,9 +22,9 @@ class WrongEnvironment(ImproperlyConfigured):
 
 
 class Environment:
-    """Reads variables. What is wrong with them is collected, until `close` says it.
+    """Reads variables. What is wrong with them is collected, and reported by `close`.
 
-    An empty variable is one that is not set.
+    An empty variable counts as one that is not set.
 
     Args:
         variables: The variables by name.
@@ -77,4 +77,4 @@ class Environment:
 
     def _unknown(self, name: str) -> str:
         similar = get_close_matches(name, sorted(self._known), n=1)
-        return f"{name} is no setting of this service" + (f"; did you mean {similar[0]}?" if similar else ".")
+        return f"{name} is not a setting of this service" + (f"; did you mean {similar[0]}?" if similar else ".")

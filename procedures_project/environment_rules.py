@@ -164,18 +164,18 @@ def origin(text: str) -> str:
 
 
 def exact_origin(text: str) -> str:
-    """Read one origin as browsers send it: in lower case, and without the port that goes without saying."""
-    is_usual_port = re.fullmatch(r"http://.*:80|https://.*:443", text) is not None
-    if "*" in text or text != text.lower() or is_usual_port or not ORIGIN.fullmatch(text):
+    """Read one origin as browsers send it: in lower case, and without the scheme's default port."""
+    has_default_port = re.fullmatch(r"http://.*:80|https://.*:443", text) is not None
+    if "*" in text or text != text.lower() or has_default_port or not ORIGIN.fullmatch(text):
         raise ValueError(
             "must have origins as browsers send them, such as https://dashboard.example.com, in lower case and without "
-            f"*, path or usual port, not {_shown(text)}"
+            f"*, path or default port, not {_shown(text)}"
         )
     return text
 
 
 def with_extra(module: str, rule: Callable[[str], T]) -> Callable[[str], T]:
-    """Return a rule that nothing follows where an optional module is not installed."""
+    """Return a rule that refuses every value where an optional module is not installed."""
 
     def read(text: str) -> T:
         if not _is_installed(module):
@@ -188,7 +188,7 @@ def with_extra(module: str, rule: Callable[[str], T]) -> Callable[[str], T]:
 def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # nor is the package that it is in
+    except ModuleNotFoundError:  # its package is not installed either
         return False
 
 
@@ -233,10 +233,10 @@ def socket_path(text: str) -> str:
 def postgresql_parameters(database_url: str) -> dict[str, Any]:
     """Read a libpq URI or connection string; libpq's own parser reads it.
 
-    It takes a password with reserved characters apart in strange places, and its parts then stand in error messages.
+    That parser splits a password with reserved characters in strange places, and its errors would show the parts.
     """
     if "://" in database_url and urlsplit(database_url).scheme not in {"postgresql", "postgres"}:
-        raise ValueError(f"must be of PostgreSQL: {POSTGRESQL_FORM}")
+        raise ValueError(f"must be the address of PostgreSQL: {POSTGRESQL_FORM}")
     try:
         parameters = conninfo_to_dict(database_url)
     except ProgrammingError:

@@ -1,7 +1,8 @@
-"""Reports of the service's own faults to Sentry, for whoever has one: each log line with a traceback is an event there.
+"""Reports of the service's own faults to Sentry, where it is set up: each log line with a traceback is an event there.
 
-A report tells where a fault is and under which request id the log has the rest. It has no request in it, no variables,
-and not even what an exception says: that may be a client's, or a secret. Sentry's SDK is an optional extra (`sentry`).
+A report tells where a fault is and under which request id the log has the rest. It contains no request, no variables,
+and not even the exception's message: that may be a client's text, or a secret. Sentry's SDK is an optional extra
+(`sentry`).
 """
 
 import sys

@@ -1,7 +1,7 @@
 """The socket that the server listens on: a connection whose client takes nothing is dropped by the kernel.
 
-The server has handed an answer over long before its client has taken it, so nobody in this process can tell that it is
-not taken. TCP can: while a client's window is closed, or what was sent is not acknowledged, time runs (RFC 5482).
+The server accepts an answer long before its client does, so nobody in this process can tell that it is not taken. TCP
+can: while a client's window is closed, or what was sent is not acknowledged, a timer runs (RFC 5482).
 Connections inherit the option from the socket that they were accepted on.
 """
 

@@ -1,6 +1,6 @@
 """A file descriptor that log lines go to, whatever is behind it: a full disk, a reader that is gone, or one that hangs.
 
-None of these is an error here. What could not be written is said to be lost, and why, and the next line is tried again.
+None of these is an error here. The caller is told what was lost, and why, and the next line is tried again.
 """
 
 import errno
@@ -16,7 +16,7 @@ from enum import StrEnum
 STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR = 0, 1, 2
 
 ATOMIC_BYTES = 4_096  # POSIX's PIPE_BUF on Linux: two processes' writes of up to so much never mix in a pipe
-FILE_BYTES = 16_384  # they never do in a file; each write costs the thread that writes the interpreter's lock
+FILE_BYTES = 16_384  # in a file they never mix; fewer writes, since each gives up the interpreter's lock
 
 Write = Callable[[memoryview], int]
 
@@ -46,8 +46,8 @@ LOSSES = {
 def reserve_standard_streams() -> None:
     """Open those standard streams that the process was started without.
 
-    Else the next file or connection that is opened gets the number, and log lines are sent to PostgreSQL. Nothing can
-    be written to what takes the place of standard error, so that lines count as lost.
+    Otherwise the next file or connection that is opened would get the number, and log lines could go to PostgreSQL.
+    What takes the place of standard error cannot be written to, so lines count as lost.
     """
     for descriptor in (STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR):
         try:
@@ -77,7 +77,7 @@ class Output:
 
     @property
     def piece_bytes(self) -> int:
-        """How much to write at once, by what was written to last: what is longer may mix with others' lines."""
+        """How much to write at once to what was written to last: longer pieces may mix with other processes' lines."""
         return FILE_BYTES if self._is_file else ATOMIC_BYTES
 
     def write(self, piece: bytes, patience_seconds: float | None) -> Loss | None:
@@ -85,8 +85,8 @@ class Output:
 
         Args:
             piece: Whole lines; see `piece_bytes`.
-            patience_seconds: How long to wait for a reader that hangs; None for as long as it takes. Once it was
-                waited for in vain, nobody waits again before something was taken.
+            patience_seconds: How long to wait for a reader that hangs; None for as long as it takes. After one such
+                wait has timed out, there is no other before the reader has taken something.
         """
         rest = memoryview(b"\n" + piece if self._is_torn else piece)
         length = len(rest)
@@ -115,7 +115,7 @@ class Output:
         return bool(poll.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000))
 
     def _writer(self) -> Write:
-        """Return how to write, without standing still, to what the descriptor is at present."""
+        """Return how to write, without blocking, to whatever the descriptor is at present."""
         status = os.fstat(self._descriptor)
         if (status.st_dev, status.st_ino) != self._target:
             self._close_opened()
@@ -127,8 +127,8 @@ class Output:
     def _writer_of(self, mode: int) -> Write:
         """Return how to write to a file of this kind.
 
-        To make the descriptor itself non-blocking would do the same to all processes that share it. A pipe and a
-        terminal can be opened once more; a socket has an option for each call. Others do not stand still.
+        Making the descriptor itself non-blocking would do the same to all processes that share it. A pipe and a
+        terminal can be opened once more; a socket has an option for each call. Other kinds do not block.
         """
         if stat.S_ISSOCK(mode):
             return self._send

@@ -1,10 +1,10 @@
 """Where log lines go: standard error, while a server runs by way of a thread.
 
-Note [Deferred lines]. A line is a write to a pipe: as dear as all that a cached read does besides, and it stands still
-for as long as whoever reads the pipe does, with the event loop and every request in it. So while the event loop runs,
-a thread writes what has come together. A worker that is killed takes the lines of its last `EVERY_SECONDS` with it.
+Note [Deferred lines]. Writing a line to a pipe costs as much as everything else that a cached read does, and it blocks
+for as long as the pipe's reader does, and with it the event loop and every request. So while the event loop runs, a
+thread writes the lines that have gathered. A worker that is killed takes those of its last `EVERY_SECONDS` with it.
 
-Nothing here raises: a request that was carried out is answered so, whether its lines can be written or not.
+Nothing here raises: whether a request's lines can be written or not, its answer tells what was done.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ class LogStream(io.RawIOBase):
         return True
 
     def close(self) -> None:
-        """Stay open: a text stream around this one closes it when it is collected, and others go on writing."""
+        """Stay open: a text stream around this one closes it when it is garbage-collected, and others go on writing."""
 
     def write(self, line: bytes) -> int:  # type: ignore[override]  # whole lines alone
         """Write a line, or hand it to the thread that will."""
@@ -68,7 +68,7 @@ class LogStream(io.RawIOBase):
         return len(line)
 
     def count_dropped_with(self, count: Callable[[Loss, int], object]) -> None:
-        """Let `count` be called with why lines are dropped and how many, when some are, and now with those before."""
+        """Call `count` with the reason and the number whenever lines are dropped, and now for those dropped before."""
         with self._lock:
             self._count, before, self._dropped_before_counted = count, self._dropped_before_counted, Counter()
         for loss, lines in before.items():
@@ -76,9 +76,9 @@ class LogStream(io.RawIOBase):
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """Let a thread do the writing meanwhile (Note [Deferred lines]); what waits at the end is written then.
+        """Have a thread do the writing inside the block (Note [Deferred lines]).
 
-        The end waits for that for `PATIENCE_SECONDS` at most: whoever reads may have stopped.
+        What is still waiting at its end is written then, for `PATIENCE_SECONDS` at most: the reader may have stopped.
         """
         self._stop = stop = threading.Event()
         writer = threading.Thread(target=self._keep_writing, args=[stop], name="log lines", daemon=True)
@@ -128,14 +128,14 @@ class LogStream(io.RawIOBase):
             count(loss, lines)
 
     def _taken_from_dropped(self) -> int:
-        """Return how many lines were dropped and not yet spoken of; they will be."""
+        """Return how many lines were dropped and not yet reported, to be reported now."""
         with self._lock:
             dropped, self._dropped = self._dropped, 0
         return dropped
 
 
 def _pieces(lines: list[bytes], most_bytes: int) -> Iterator[tuple[bytes, int]]:
-    """Put lines together, in their order, into pieces that are no longer than that unless a line alone is.
+    """Join lines, in their order, into pieces of at most `most_bytes`, unless a single line is longer.
 
     Yields each piece with the number of its lines.
     """

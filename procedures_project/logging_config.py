@@ -27,13 +27,13 @@ LOGGED_REQUEST_ID: ContextVar[str] = ContextVar("request_id")
 """The id of the request that this task or thread answers."""
 
 SERVERS_LOGGING: dict[str, Any] = {"handlers": {}, "loggers": {"_granian": {"propagate": True}}}
-"""For granian: its lines go where all others do; by itself it writes to standard output, and may wait for a reader."""
+"""For granian: its lines go where all others do. By itself it writes to standard output, and may block on a reader."""
 
 
 def log_before_settings(environ: Mapping[str, str]) -> str:
-    """Configure the log as the environment says, as far as it can be followed, and return the format.
+    """Configure the log as the environment says, as far as that is valid, and return the format.
 
-    What is wrong with the environment is said when the settings are read; it is said on this log.
+    What is wrong with the environment is reported, on this log, when the settings are read.
     """
     log_format, level = environ.get("LOG_FORMAT", ""), environ.get("LOG_LEVEL", "")
     log_format = log_format if log_format in FORMATS else default_format()
@@ -112,7 +112,7 @@ def logging_config(log_format: str, level: str = "info") -> None:
             # Each refused request or login is already one line of ours; these would add a second.
             "loggers": {
                 **{name: {"level": "ERROR"} for name in ("django.request", "django.security", "axes")},
-                "_granian.asgi": {"level": "WARNING"},  # a line for each piece that a client does not take any more
+                "_granian.asgi": {"level": "WARNING"},  # it has a line for each piece that a client no longer takes
             },
         }
     )
@@ -134,14 +134,14 @@ def report_fault(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 
 
 def _is_not_told_already(record: logging.LogRecord) -> bool:
-    """Drop Django's line for each 503: why it was answered is `database_unavailable`, once for many requests."""
+    """Drop Django's line for each 503: `database_unavailable` says why, once for many requests."""
     return record.name != "django.request" or getattr(record, "status_code", None) != HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def _shorten_what_clients_did(record: logging.LogRecord) -> bool:
-    """Make one short line at info of what Django refuses of a client, such as a wrong Host, which is no error of ours.
+    """Make what Django refuses, such as a wrong Host, one short line at info: it is the client's error, not ours.
 
-    Django makes an error with a traceback of it, with all that the client has sent.
+    Django logs it as an error with a traceback, and with everything that the client has sent.
     """
     if record.name == "django.request" and isinstance(record.args, tuple):
         # An error of ours, whose line begins with the path.

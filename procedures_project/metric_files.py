@@ -32,9 +32,9 @@ FILE_NAME = re.compile(r"(counter|histogram|summary|gauge_(?P<mode>[a-z]+))_(?P<
 
 
 def count_in(directory: Path | None) -> None:
-    """Let all series of this process be kept in files of `directory`, or in its memory where there is none.
+    """Keep all series of this process in files of `directory`, or in memory if there is none.
 
-    To be called before the first is made.
+    To be called before the first series is made.
     """
     if directory is None:
         prometheus_client.values.ValueClass = prometheus_client.values.MutexValue
@@ -45,7 +45,7 @@ def count_in(directory: Path | None) -> None:
 
 
 def is_held(directory: Path, slot: int) -> bool:
-    """Tell whether a process lives that counts in a slot."""
+    """Tell whether a slot belongs to a living process."""
     descriptor = None
     try:
         descriptor = os.open(_lock_path(directory, slot), os.O_RDONLY | os.O_CLOEXEC)
@@ -61,7 +61,7 @@ def is_held(directory: Path, slot: int) -> bool:
 
 
 def remove_files_of_the_dead(directory: Path) -> None:
-    """Remove what processes have counted that no longer live; nothing that is no file of counts."""
+    """Remove the files of counts of processes that no longer live, and nothing else."""
     with contextlib.suppress(OSError):
         for path in directory.iterdir():
             name = FILE_NAME.fullmatch(path.name)
@@ -121,7 +121,7 @@ class SlotFiles:
         return SlotValue
 
     def add(self, value: "_SlotValue") -> None:
-        """Take a new value in; with the lock held."""
+        """Add a new value; with the lock held."""
         self._values.append(value)
         self._attach(value)
 
@@ -135,7 +135,7 @@ class SlotFiles:
                 break
 
     def _attach(self, value: "_SlotValue") -> bool:
-        """Let a value be kept in its file, if that can be had."""
+        """Keep a value in its file, if that is available."""
         try:
             value.attach(self._file(value.family))
         except Exception as error:  # noqa: BLE001  # of the system, or of a library that reads damaged bytes
@@ -209,8 +209,8 @@ class _SlotValue:
     Attributes:
         files: Where it is kept.
         family: The beginning of its file's name.
-        file: Its file; None where none can be had.
-        base: What the file had already when this process began to count in it.
+        file: Its file; None while none is available.
+        base: What the file already had when this process began to count in it.
         own: What this process has counted.
     """
 

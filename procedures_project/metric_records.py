@@ -1,4 +1,4 @@
-"""The form of prometheus_client's files of counts, read strictly: others may lie in the same directory, or be torn.
+"""The form of prometheus_client's files of counts, read strictly: the directory may contain other or damaged files.
 
 A file begins with four bytes that say how much of it is used, and four of nothing. Each entry has four bytes with the
 length of its key, the key (JSON), blanks up to a multiple of eight, the number and its time, as doubles.
@@ -39,10 +39,10 @@ def check_records(path: Path) -> None:
 
 def _content_of(path: Path) -> bytes:
     """Return the part of a file that is used."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would be waited for
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would block
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise DamagedFile("it is no file")
+            raise DamagedFile("it is not a regular file")
         head = file.read(HEAD_BYTES)
         used = LENGTH.unpack_from(head)[0]
         if not (used == 0 or HEAD_BYTES <= used <= MAX_BYTES):
@@ -74,6 +74,6 @@ def _check_key(key: bytes) -> None:
             float(labels["le"])
         is_good = all(isinstance(text, str) for text in (metric, sample, description, *labels, *labels.values()))
     except (ValueError, TypeError, AttributeError) as error:
-        raise DamagedFile(f"a key that is none: {error}") from None
+        raise DamagedFile(f"a malformed key: {error}") from None
     if not is_good:
-        raise DamagedFile("a key that is none")
+        raise DamagedFile("a malformed key")

@@ -109,7 +109,7 @@ class SlotCollector:
         )
 
     def _names(self) -> list[str]:
-        """Return the names of all files of counts, but for what processes said of themselves that have ended."""
+        """Return the names of all files of counts, except gauges that only told of processes which have ended."""
         try:
             names = sorted(name for name in os.listdir(self._directory) if name.endswith(".db"))
         except OSError as error:
@@ -124,7 +124,7 @@ class SlotCollector:
 
     def _is_readable(self, name: str, damaged: dict[str, str]) -> bool:
         if FILE_NAME.fullmatch(name) is None:
-            damaged[name] = "its name is none of ours"
+            damaged[name] = "its name is not one of ours"
             return False
         try:
             check_records(self._directory / name)
@@ -134,7 +134,7 @@ class SlotCollector:
         return True
 
     def _merged(self, files: list[str], damaged: dict[str, str]) -> list[Metric]:
-        """Return the sums; where they cannot be made, without the files that cannot be read by themselves."""
+        """Return the sums; if they cannot be made, leave out the files that cannot be read even alone."""
         try:
             return list(MultiProcessCollector.merge(files))
         except Exception:  # noqa: BLE001  # whatever a library makes of bytes from anywhere

@@ -1,4 +1,4 @@
-"""What probes and scrapers ask: liveness, readiness, metrics."""
+"""What probes and scrapers ask for: liveness, readiness, metrics."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -35,7 +35,7 @@ def safe_only(view: View) -> View:
 
 
 def healthz(meta: Meta) -> HttpResponse:
-    """Tell that the process answers. Asks nobody else, so a broken database does not get workers killed."""
+    """Say that the process answers. Asks nobody else, so a broken database does not get workers killed."""
     return JsonResponse({"status": "ok"})
 
 

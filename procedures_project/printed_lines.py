@@ -1,4 +1,4 @@
-"""What is printed to standard error while a server runs, as events: by libraries, and by Python about what it met."""
+"""What libraries, and Python itself, print to standard error while a server runs, as events."""
 
 import contextlib
 import io
@@ -27,7 +27,7 @@ class PrintedLines(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        """Log the lines that end here, and keep what has begun."""
+        """Log the lines that are complete, and keep the beginning of the next."""
         with self._lock:
             *lines, self._begun = (self._begun + text).split("\n")
             while len(self._begun) > MAX_LINE:
@@ -41,7 +41,7 @@ class PrintedLines(io.TextIOBase):
 
 @contextlib.contextmanager
 def printed_lines_logged() -> Iterator[None]:
-    """Log inside the block what is printed to standard error, and what ends a thread or cannot be raised anywhere."""
+    """Inside the block, log what is printed to standard error, and exceptions that end a thread or cannot be raised."""
     hooks = sys.unraisablehook, threading.excepthook
     sys.unraisablehook, threading.excepthook = _log_unraisable, _log_end_of_thread
     try:

@@ -1,4 +1,4 @@
-"""Whether requests should be sent here: what requests need, looked at.
+"""Whether requests should be sent here, found by looking at what they need.
 
 PostgreSQL must answer and take writes, under the schema of this code, with the triggers that bump versions; Redis
 should take bumps. The gate looks once a second, in a thread and over a connection of its own, so a probe is answered
@@ -40,7 +40,7 @@ STARTING, BLIND = {"status": "starting", **NOTHING}, {"status": "unavailable", *
 CLOCK_TOLERANCE_SECONDS = 1.0
 
 LOOKS_A_COUNT = 10
-# On the server, so that what is no longer waited for here does not wait there for a lock, with a session of its own.
+# On the server, so that a statement which is given up here does not go on waiting for a lock there, in its own session.
 COUNT_LIMIT = f"SET LOCAL statement_timeout = {int(PROBE_PATIENCE_SECONDS * 1000 / 2)}"
 UNFINISHED_RUNS = "SELECT status, count(*) FROM runs_run WHERE status IN ('in_progress', 'paused') GROUP BY status"
 
@@ -60,12 +60,12 @@ SELECT extract(epoch FROM clock_timestamp())::float8, pg_is_in_recovery(), coale
 
 
 def compared_clock(instant: float, asked_at: float, answered_at: float) -> str:
-    """Measure how far this host's clock is off, and return a word on it if it certainly is by more than a second.
+    """Measure how far this host's clock is off, and return words for it if that is certainly more than a second.
 
     Args:
         instant: What PostgreSQL's clock said between two readings of ours.
-        asked_at: The one before.
-        answered_at: The one after.
+        asked_at: The reading before.
+        answered_at: The reading after.
     """
     offset = (asked_at + answered_at) / 2 - instant
     metrics.CLOCK_OFFSET_SECONDS.set(abs(offset))
@@ -76,7 +76,7 @@ def compared_clock(instant: float, asked_at: float, answered_at: float) -> str:
 
 @contextmanager
 def _timed(component: str) -> Iterator[None]:
-    """Say how long the block took, however it ends."""
+    """Record how long the block took, however it ends."""
     began = time.monotonic()
     try:
         yield
@@ -188,7 +188,7 @@ class Readiness:
     def found(self) -> dict[str, str]:
         """The state of the service, and of what it needs; see `Looker.look`. `draining` before it stops.
 
-        A look that does not end, in a resolver for instance, tells nothing, so the last one counts only for a while.
+        A look that hangs, in a resolver for instance, finds nothing, so the last result counts only for a while.
         """
         is_recent = self._clock() - self._looked_at < LONG_AGO_SECONDS
         found = self._found if is_recent else BLIND
@@ -198,7 +198,7 @@ class Readiness:
     def is_draining(self) -> bool:
         """Whether the server is about to stop, as of a moment ago: each answer asks, and a look takes a tenth of a hit.
 
-        Whoever was told by `found` that this worker drains finds the same here.
+        Once `found` has said that this worker drains, this says so too.
         """
         return self._draining if self._clock() < self._draining_due_at else self._look_for_drain_file()
 

@@ -1,4 +1,4 @@
-"""What changes from one look to the next, told once: PostgreSQL lost and back, the host's clock off, ready and not."""
+"""What changes from one look to the next, logged once: PostgreSQL lost and back, the host's clock off, ready or not."""
 
 import time
 from collections.abc import Callable, Mapping

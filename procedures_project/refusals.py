@@ -1,6 +1,6 @@
 """Problems outside of REST framework: a document for programs, a page for people who came with a browser.
 
-Django's own errors are answered here (`handler400` and its like in urls.py), the gate's, and those of pages.
+It answers Django's own errors (`handler400` and the like in urls.py), the gate's, and those of pages.
 """
 
 import sys
@@ -62,10 +62,10 @@ def method_not_allowed(meta: dict[str, Any], allowed: str = ", ".join(READING_ME
 
 
 class MethodNotAllowedMiddleware(MiddlewareMixin):
-    """Says what is wrong where Django's views, which have no handler for it, answer 405 and nothing else."""
+    """Gives Django's empty 405 a body; there is no handler for it as there is for other errors."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """Put a problem, or a page, in the place of an empty refusal."""
+        """Replace an empty refusal by a problem, or by a page."""
         is_empty_refusal = isinstance(response, HttpResponseNotAllowed)
         return method_not_allowed(request.META, response["Allow"]) if is_empty_refusal else response
 

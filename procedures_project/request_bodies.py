@@ -1,7 +1,7 @@
 """Request bodies, collected before a thread is taken: within their limit, and within their time.
 
-Whoever sends a byte a second holds nothing but a connection, and not for long; whoever is nobody here holds no more
-than a login form takes.
+A client that sends a byte a second ties up nothing but a connection, and not for long; a client that is not
+authenticated ties up no more memory than a login form takes.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ Meta = Mapping[str, Any]
 """A request's headers as WSGI has them (PEP 3333)."""
 
 PATIENCE_SECONDS = 15.0
-LEAST_BYTES_PER_SECOND = 32 * 1024  # what earns a long body more time than that
+LEAST_BYTES_PER_SECOND = 32 * 1024  # for which a long body gets more time
 
-GRACE_SECONDS = 0.05  # for a body that came with its head, from whomever it is
+GRACE_SECONDS = 0.05  # for a body that came with its head, whoever sent it
 FORMS = ("/admin/", "/console/")
-"""Where bodies are forms of people who are logged in, and not of programs with tokens."""
+"""Where bodies are forms from people who are logged in, and not from programs with tokens."""
 
 Receive = Callable[[], Awaitable[Any]]
 
@@ -78,7 +78,7 @@ class BodyCollector:
             wait_until = patience_ends_at if ends_at is None else min(patience_ends_at, ends_at)
             if self._next is None:
                 self._next = asyncio.ensure_future(self._receive())
-            # Not cancelled when the time is over: what it brings later is part of the body.
+            # Not cancelled when the time is up: what it receives later is part of the body.
             done, _ = await asyncio.wait([self._next], timeout=max(0.0, wait_until - time.monotonic()))
             if done:
                 self._take(self._next.result())
@@ -86,10 +86,10 @@ class BodyCollector:
                 raise BodyTooSlow
             elif ends_at is not None and time.monotonic() >= ends_at:
                 return
-            # Else the timer has fired a little early, as timers do: what has arrived is not the body.
+            # Otherwise the timer has fired a little early, as timers do, and the body is not complete yet.
 
     def close(self) -> None:
-        """Wait for no more of it."""
+        """Stop waiting for the rest."""
         if self._next is not None:
             self._next.cancel()
 
@@ -105,7 +105,7 @@ class BodyCollector:
 
 @asynccontextmanager
 async def collecting(receive: Receive, limit: int) -> AsyncIterator[BodyCollector]:
-    """Collect a body inside the block; whatever has not arrived at its end is not waited for."""
+    """Collect a body inside the block; what has not arrived by its end is not waited for."""
     collector = BodyCollector(receive, limit)
     try:
         yield collector
@@ -124,16 +124,16 @@ class RequestBodies:
         self._django = django
 
     async def add(self, meta: dict[str, Any], receive: Receive) -> None:
-        """Put the whole body into a request; of one that is too long, what shows that it is.
+        """Put the whole body into a request; of a body that is too long, just enough to show that it is.
 
         Args:
-            meta: The request as WSGI has it; its time begins anew if a body was waited for.
+            meta: The request as WSGI has it; its time begins anew if its body had to be waited for.
             receive: ASGI's, of the request.
 
         Raises:
-            BodyTooSlow, BodyBroken: it is not there.
-            PoolExhausted: no thread was to be had, to ask who sends it.
-            Problem: it is not to be read.
+            BodyTooSlow, BodyBroken: the body did not arrive.
+            PoolExhausted: no thread became free in time to ask who sends it.
+            Problem: the body must not be read.
         """
         length = _length_of(meta)
         meta["wsgi.input"] = io.BytesIO()
@@ -150,23 +150,23 @@ class RequestBodies:
             meta["CONTENT_LENGTH"] = str(len(body))
 
     async def _collected(self, meta: dict[str, Any], receive: Receive, limit: int, *, is_form: bool) -> bytes:
-        """Return a body; only what came with its head, of a program that has no good token: it is refused without."""
+        """Return a body; of a program without a valid token only what came with the head, enough to refuse it."""
         async with collecting(receive, limit) as collector:
             await collector.collect(GRACE_SECONDS)
             if not collector.is_complete and (is_form or await self._is_from_a_bearer(meta)):
                 await collector.collect()
-        meta[ARRIVED_AT] = time.monotonic()  # the time that a client took is none of ours
+        meta[ARRIVED_AT] = time.monotonic()  # the time that the client took does not count
         return collector.body
 
     async def _limit_of_form(self, meta: Meta, length: int | None) -> int:
-        """Return how long a form may be: that of somebody who is not logged in is short."""
+        """Return how long a form may be: short, for somebody who is not logged in."""
         if length is not None and length <= settings.MAX_BODY_BYTES:
             return settings.MAX_BODY_BYTES
         is_long_form = await self._told(lambda: is_logged_in(meta), meta)
         return settings.DATA_UPLOAD_MAX_MEMORY_SIZE if is_long_form else settings.MAX_BODY_BYTES
 
     async def _is_from_a_bearer(self, meta: Meta) -> bool:
-        """Tell whether a request comes with a good token."""
+        """Tell whether a request comes with a valid token."""
         return remembered_bearer(meta) is not None or await self._told(lambda: bearer_in(meta), meta) is not None
 
     async def _told(self, question: Callable[[], Result], meta: Meta) -> Result:
@@ -174,7 +174,7 @@ class RequestBodies:
         try:
             return await self._django.ask(question, meta[ARRIVED_AT])
         except (DatabaseError, InterfaceError) as error:
-            problem = failure_of_postgresql(error, is_write=False)  # whatever it wants: nothing was done
+            problem = failure_of_postgresql(error, is_write=False)  # even for a write: nothing was done
             if problem is None:
                 raise
             raise problem from None

@@ -1,4 +1,4 @@
-"""The heads of requests: as WSGI has them, and what of HTTP servers hand on without judging it.
+"""The heads of requests: as WSGI has them, and the checks of HTTP that servers leave to applications.
 
 granian tells neither the authority of a target in absolute form (RFC 9112 §3.2.2) nor a Content-Length beside a
 Transfer-Encoding: so the Host header names the service, whatever the target says, for the fast path as for Django.
@@ -15,7 +15,7 @@ from rest.problems import MALFORMED_REQUEST, NOT_FOUND, NOT_IMPLEMENTED
 
 MAX_HEADER_NAMES = 512
 
-# Methods are case-sensitive (RFC 9110 §9.1): `get` is none of them. Django would take it for GET.
+# Methods are case-sensitive (RFC 9110 §9.1): `get` is not one of them. Django would take it for GET.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"})
 WHOLE_SERVER = "*"
 ANSWERED = "DELETE, GET, HEAD, OPTIONS, POST, PUT"  # by one path or another
@@ -26,7 +26,7 @@ CODED_SLASH = "%2f"
 MAX_CONTENT_TYPE_LENGTH = 256
 MAX_ESCAPES_IN_COOKIES = 512
 
-# Headers of one value (RFC 9110 §5.3): of two, somebody before us may have judged the other.
+# Headers of one value (RFC 9110 §5.3): of two, a proxy before us may have acted on the other.
 SINGLE = frozenset({"HTTP_HOST", "HTTP_AUTHORIZATION", "CONTENT_TYPE", "CONTENT_LENGTH", "HTTP_IDEMPOTENCY_KEY"})
 REPEATED = "procedures.repeated_header"
 
@@ -63,13 +63,13 @@ def meta_of(scope: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_head(meta: Mapping[str, Any]) -> None:
-    """Let a head through that this service reads as everybody before it has.
+    """Let a head through if this service reads it as every proxy before it has.
 
     Raises:
-        NOT_IMPLEMENTED: the method, or the coding that the body is transferred in, is none of ours.
-        MALFORMED_REQUEST: the target is no path, there is a header twice that may be there once, or one costs too much
-            to read.
-        NOT_FOUND: a slash of the path is percent-encoded, so it is none that divides a path (RFC 3986 §2.2).
+        NOT_IMPLEMENTED: the method, or the coding that the body is transferred in, is not supported.
+        MALFORMED_REQUEST: the target is not a path, a header is repeated that may be there only once, or one costs too
+            much to read.
+        NOT_FOUND: a slash in the path is percent-encoded, so it does not divide the path (RFC 3986 §2.2).
     """
     if meta["REQUEST_METHOD"] not in METHODS:
         raise NOT_IMPLEMENTED("Methods are written in capital letters." if _is_in_small_letters(meta) else "")

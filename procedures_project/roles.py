@@ -49,8 +49,8 @@ PAGES: dict[Role, frozenset[str]] = {
 def make_groups(*, apps: Apps = all_apps, **_signal: Any) -> None:
     """Make the groups of the roles that have none yet (receiver of post_migrate).
 
-    `migrate APP` tells of all apps, though those that the rest of a role's permissions belong to may not be there
-    yet: then the group comes later, with all of them.
+    After `migrate APP`, the permissions of other apps may not exist yet: then a group is made later, with all of its
+    permissions.
     """
     try:
         apps.get_model("auth", "Group")

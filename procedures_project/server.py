@@ -1,8 +1,8 @@
 """The web server: granian with the options that the gate needs, in production and in the demo alike (ADR 12).
 
-`python -m procedures_project.server` runs it. On SIGTERM, /readyz first says `draining` for a while, so that whoever
-sends requests here has time to send them elsewhere; then the listener closes, and what is under way is finished.
-SIGHUP is refused: a new environment or new code takes a new server.
+`python -m procedures_project.server` runs it. On SIGTERM, /readyz first says `draining` for a while, so that load
+balancers have time to send requests elsewhere; then the listener closes, and requests under way are finished. SIGHUP is
+refused: a new environment or new code needs a new server.
 """
 
 import os
@@ -70,10 +70,10 @@ class Server(MPServer):
     def signal_handler_reload(self, *_arguments: Any) -> None:
         """Refuse SIGHUP, and go on serving.
 
-        granian would stop each worker a second after it has started another, which takes longer until it answers; and
-        new code in its workers would belong to neither the old environment nor the old server process.
+        granian would stop each worker a second after starting its successor, which needs longer before it answers; and
+        new code in the workers would not fit the old environment and the old server process.
         """
-        # In a thread: what the signal has interrupted may hold the log's lock.
+        # In a thread: the code that the signal interrupted may hold the log's lock.
         threading.Thread(target=_say_that_reloading_is_refused, daemon=True).start()
 
     def shutdown(self, exit_code: int = 0) -> None:

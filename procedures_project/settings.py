@@ -163,7 +163,7 @@ CACHES = redis_caches(
 CACHE_METRIC_PREFIX = "backend_procedure_cache"
 CACHE_EVENT_PREFIX = "procedure_cache"
 # The lease X: how long a crash, a lost bump or a write past the service can go unnoticed at most.
-# Whoever takes half of it between two commands is refused, and tries again: so it must not be too short.
+# A process that takes half of it between two commands is refused and tries again, so it must not be too short.
 CACHE_LEASE_MS = env.optional("CACHE_LEASE_MS", rules.whole_number(200, 3_600_000), default=5000)
 CACHE_MAX_PAYLOAD_BYTES = env.optional(
     "CACHE_MAX_PAYLOAD_BYTES", rules.whole_number(1024, 256 * 1024**2), default=32 * 1024**2
@@ -182,7 +182,7 @@ PASSWORD_HASHERS = [
     "access.passwords.BoundedPBKDF2PasswordHasher",
 ]
 AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",  # stops who is locked out, before a password is hashed
+    "axes.backends.AxesStandaloneBackend",  # stops those who are locked out, before a password is hashed
     "django.contrib.auth.backends.ModelBackend",
 ]
 METRICS_TOKEN = env.optional("METRICS_TOKEN", rules.secret(rules.METRICS_TOKEN_CHARACTERS), default="")
@@ -198,7 +198,7 @@ AXES_CLIENT_IP_CALLABLE = "access.logins.address_of"
 AXES_USERNAME_CALLABLE = "access.logins.counted_name"
 AXES_LOCKOUT_CALLABLE = "access.logins.locked_out"
 AXES_RESET_ON_SUCCESS = True
-AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # who is locked out makes PostgreSQL write nothing
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # a refused login makes PostgreSQL write nothing
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]  # never stored with an attempt
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False  # access/admin.py has what is needed

@@ -1,4 +1,4 @@
-"""What keeps a server from starting, said on its log: where programs read it, each line is an event like any other."""
+"""What keeps a server from starting, on its log: where programs read that, each line is an event like any other."""
 
 import structlog
 from django.core.exceptions import ImproperlyConfigured
@@ -11,7 +11,7 @@ FORESEEN = (ImproperlyConfigured, CommandError)
 
 
 def log_start_failure(error: Exception) -> None:
-    """Log why a process of the server does not start: as it is meant to be said, or with its traceback."""
+    """Log why a process of the server does not start: in the error's own lines, or else with its traceback."""
     if isinstance(error, FORESEEN):
         for line in filter(None, map(str.strip, str(error).splitlines())):
             logger.error("start_failed", error=line)

@@ -1,4 +1,4 @@
-"""Static files: which are collected, those that some page loads; and how they are served."""
+"""Static files: which are collected (those that some page loads), and how they are served."""
 
 from typing import Any, cast
 
@@ -16,11 +16,11 @@ class StaticFiles(apps.StaticFilesConfig):
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]
-    """Serves the files, as WhiteNoise does, which refuses other methods without a word."""
+    """Serves the files as WhiteNoise does, but refuses other methods with a problem and not with an empty 405."""
 
     @staticmethod
     def serve(static_file: Any, request: HttpRequest) -> HttpResponse:
-        """Answer with a file, or refuse to do anything else with it."""
+        """Answer with a file, or refuse the method."""
         if request.method not in READING_METHODS:
             return method_not_allowed(request.META)
         return cast(HttpResponse, WhiteNoiseMiddleware.serve(static_file, request))

@@ -1,4 +1,4 @@
-"""Traces, for whoever has a collector of OpenTelemetry: each request is a span, and each SQL statement is one below it.
+"""Traces, where there is a collector of OpenTelemetry: each request is a span, and each SQL statement a span below it.
 
 OpenTelemetry is an optional extra (`otel`), so nothing here imports it before it is switched on.
 """
@@ -110,7 +110,7 @@ def _statements_below(span: "Span", tracer: "Tracer") -> Iterator[None]:
     parent = set_span_in_context(span)
 
     def traced(execute: Callable[..., Any], sql: Any, parameters: Any, many: bool, context: Any) -> Any:
-        # A text has placeholders, and what a client has sent stays here; psycopg's composed ones may have it in them.
+        # A text has placeholders, so what a client has sent stays here; psycopg's composed statements may contain it.
         text = sql if isinstance(sql, str) else ""
         attributes = {"db.system.name": "postgresql", "db.query.text": text}
         name = text.lstrip().partition(" ")[0] or "SQL"

@@ -1,4 +1,4 @@
-"""What a worker says of itself once a second: how busy it is, how large, and what it found of its stores."""
+"""What a worker reports about itself once a second: how busy it is, how large, and how it found its stores."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ class VitalSigns:
     Args:
         pool: Django's threads.
         threads: How many there are.
-        readiness: What was found of the stores.
+        readiness: How the stores were found.
     """
 
     def __init__(self, pool: DjangoPool, threads: int, readiness: Readiness) -> None:

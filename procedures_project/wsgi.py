@@ -1,4 +1,4 @@
-"""The WSGI application: Django, and what servers and Django get wrong put right. The gate calls it in threads.
+"""The WSGI application: Django, with corrections for what servers and Django get wrong. The gate calls it in threads.
 
 Under another server it stands alone: without the fast path, and without the gate's bounds on what clients can hold.
 """
@@ -58,7 +58,7 @@ def warm_up() -> None:
 
     _ = get_resolver().url_patterns
     cache.look()
-    # What is loaded stays. A collection that looked at it would take as long as Redis is waited for.
+    # What is loaded stays. A garbage collection that looked at it would take as long as a read may wait for Redis.
     gc.collect()
     gc.freeze()
 

@@ -46,7 +46,7 @@ GENERIC_TYPES: Mapping[int, ProblemType] = {
         VERSION_MISMATCH, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, PRECONDITION_REQUIRED,
     )
 }  # fmt: skip
-"""What an exception becomes that is no `Problem`, such as one of REST framework's, by its HTTP status."""
+"""What other exceptions than problems become, such as REST framework's, by their HTTP status."""
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -90,8 +90,8 @@ def _generic_problem(error: APIException) -> Problem | None:
 def failure_of_postgresql(error: DatabaseError | InterfaceError, *, is_write: bool) -> Problem | None:
     """Return the problem that a failure of PostgreSQL is sent as; None if the failure is a bug.
 
-    The outcome of a write is unknown only where something may have been committed. Who asks must be in the thread of
-    the request.
+    The outcome of a write is unknown only where something may have been committed. To be called in the request's own
+    thread.
     """
     sqlstate = getattr(error.__cause__, "sqlstate", None)
     meaning = meaning_of(sqlstate)
@@ -100,7 +100,7 @@ def failure_of_postgresql(error: DatabaseError | InterfaceError, *, is_write: bo
     outage_log.report(error, sqlstate)
     if not is_write:
         return UNAVAILABLE("Try again.")
-    # Our backend knows whether the request has come to a COMMIT; of another's, whatever was lost may be done.
+    # Our backend knows whether the request has come to a COMMIT; with another, whatever was lost may have been done.
     if getattr(connection, "may_have_committed", meaning is Meaning.LOST):
         return OUTCOME_UNKNOWN(
             "Repeat the request with the same Idempotency-Key. If it had none, check first whether it was carried out."

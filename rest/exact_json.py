@@ -114,7 +114,7 @@ def _object_without_duplicates(members: list[tuple[str, JSON]]) -> dict[str, JSO
 
 
 def _shortened(name: str) -> str:
-    """Return a name for a message, which repeats no long one."""
+    """Return a name for a message, shortened."""
     return name if len(name) <= MAX_SHOWN_NAME else name[:MAX_SHOWN_NAME] + "…"
 
 

@@ -150,7 +150,7 @@ class ObjectField(serializers.Field[Any, Any, Any, Any]):
     """A JSON object whose members are checked elsewhere.
 
     Args:
-        max_members: How many it may have; None for what is only answered.
+        max_members: How many it may have; None for objects that are only ever sent to clients.
     """
 
     default_error_messages = {"type": "Expected an object.", "max_length": "Use at most {max_members} members."}

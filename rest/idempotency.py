@@ -45,7 +45,7 @@ class Answer:
 
     Attributes:
         body: The body.
-        entity_tag: The tag of the version that was written; None in answers from before they were kept.
+        entity_tag: The tag of the version that was written; None in answers from before answers were kept.
         is_replayed: Whether the request was carried out before.
     """
 

@@ -18,7 +18,7 @@ MAX_RANGE_LENGTH = 256  # to read the parameters of one takes time that is quadr
 
 
 class WeighingNegotiation(DefaultContentNegotiation):
-    """Selects the renderer that the client prefers; of those that it likes equally, the first of the view's."""
+    """Selects the renderer that the client prefers; among equals, the first of the view's."""
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
@@ -39,7 +39,7 @@ def preferred_type(accept: str | None, media_types: Sequence[str]) -> str | None
     """Return the media type that an Accept header prefers; None where it excludes all.
 
     Without the header, or with an empty one, any will do. Parameters of its ranges other than `q` are passed over:
-    `application/json; charset=utf-8` means our JSON. What is no range, or longer than any, matches nothing.
+    `application/json; charset=utf-8` means our JSON. What is not a range, or longer than any, matches nothing.
     """
     tokens = [token for token in (accept or "").split(",", MAX_RANGES)[:MAX_RANGES] if token.strip()] or [ANYTHING]
     ranges = [MediaType(token) for token in tokens if len(token) <= MAX_RANGE_LENGTH]

@@ -32,7 +32,7 @@ def parameters_of(request: Request, declared: type[Parameters]) -> dict[str, Any
 
     Raises:
         UNKNOWN_PARAMETER: a parameter is not declared.
-        MALFORMED_REQUEST: a parameter is repeated, and which value counts would be a guess; or one is no UTF-8.
+        MALFORMED_REQUEST: a parameter is repeated, and which value counts would be a guess; or one is not UTF-8.
         ValidationError: a value is wrong.
     """
     known = declared().fields
@@ -50,7 +50,7 @@ def parameters_of(request: Request, declared: type[Parameters]) -> dict[str, Any
 
 
 def _check_encoding(query: str) -> None:
-    """Refuse bytes that are no UTF-8, which Django would replace."""
+    """Refuse bytes that are not UTF-8, which Django would replace."""
     try:
         unquote_to_bytes(query.encode("latin-1")).decode()
     except UnicodeDecodeError:

@@ -122,7 +122,7 @@ MALFORMED_REQUEST = problem_type(
 )  # fmt: skip
 VALIDATION_FAILED = problem_type(
     HTTPStatus.BAD_REQUEST, "validation-failed", "The request is not valid",
-    f"Some values break rules. At most {MAX_FINDINGS} findings are listed; what has far more is not checked on.",
+    f"Some values break rules. At most {MAX_FINDINGS} findings are listed; with far more, checking stops early.",
     errors=Member(
         {"type": "array", "items": FINDING, "minItems": 1, "maxItems": MAX_FINDINGS},
         [{"pointer": "/values/minutes", "code": "type", "detail": "Expected an integer."}],
@@ -151,7 +151,7 @@ METHOD_NOT_ALLOWED = problem_type(
 )  # fmt: skip
 NOT_IMPLEMENTED = problem_type(
     HTTPStatus.NOT_IMPLEMENTED, "not-implemented", "Not implemented",
-    "The service knows no such method, which are in capital letters, or no such Transfer-Encoding.",
+    "The service does not know the method (methods are in capital letters), or the Transfer-Encoding.",
 )  # fmt: skip
 NOT_ACCEPTABLE = problem_type(
     HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "No acceptable representation",

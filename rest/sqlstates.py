@@ -1,7 +1,7 @@
 """What an error of PostgreSQL means for a request, by its SQLSTATE.
 
 The codes are those of appendix A of PostgreSQL's manual (https://www.postgresql.org/docs/18/errcodes-appendix.html).
-The classes of Python's exceptions would not do: of a read-only server they say that it is an internal error.
+The classes of Python's exceptions would not do: they make an internal error of a read-only server.
 """
 
 from enum import Enum
@@ -42,14 +42,14 @@ MEANINGS = {
 """By SQLSTATE, or else by its class. Everything else is a fault."""
 
 HARMLESS = frozenset({"40001", "40P01", "55006", "55P03", "57014"})
-"""What says nothing about the session: it was the others, or the time."""
+"""What says nothing about the session: other sessions caused it, or a time limit."""
 
 OF_THE_SESSION = frozenset({"0A", "26", "34", "XX"})
 """Classes of faults that another session may not have: useless plans, lost statements and cursors, internal errors."""
 
 
 def meaning_of(sqlstate: str | None) -> Meaning:
-    """Return what an error means. Without a SQLSTATE, it was no server who said it: the connection failed."""
+    """Return what an error means. Without a SQLSTATE, it did not come from a server: the connection failed."""
     if sqlstate is None:
         return Meaning.LOST
     return MEANINGS.get(sqlstate) or MEANINGS.get(sqlstate[:2]) or Meaning.FAULT

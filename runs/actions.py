@@ -217,10 +217,10 @@ def abort_run(*, request: VerbRequest) -> Outcome:
 
 
 def _checked_early(request: VerbRequest, step_key: str) -> Callable[[Step], Sequence[Finding]]:
-    """Check a submission before the run is locked, and return what tells the findings once it is.
+    """Check a submission before the run is locked, and return what gives the findings once it is.
 
-    Matching patterns can take a while. The step cannot change meanwhile: the run's revision is pinned and frozen. What
-    is not checked now, because there is no such step yet or the actor may not do this anyway, is checked then.
+    Matching patterns can take a while. The step cannot change meanwhile: the run's revision is pinned and frozen. If
+    nothing is checked now, because there is no such step or the actor may not do this anyway, it is checked then.
     """
     step = None
     if request.actor.has_perm(Right.EXECUTE_RUNS):
@@ -331,7 +331,7 @@ def _new_run(
 ) -> Run:
     """Return a new run, unsaved. It keeps the identity itself, since the keys of starts have a scope of their own."""
     return Run(
-        id=uuid7(nanoseconds=int(now.timestamp() * 1000) * 1_000_000),  # lists go by it, so it has the record's clock
+        id=uuid7(nanoseconds=int(now.timestamp() * 1000) * 1_000_000),  # lists are ordered by it: the record's clock
         revision=revision,
         title=revision.title if submission.title is None else submission.title,
         external_ref=submission.external_ref,
@@ -375,7 +375,7 @@ def _replay(run: Run, identity: RequestIdentity) -> Outcome | None:
 
 
 def _repeated(run: Run, event: RunEvent) -> Outcome:
-    """Return the outcome again; an answer that was not kept is made again, of the run as it was right after."""
+    """Return the outcome again; an answer that was not kept is made again, from the run as it was right after."""
     if hasattr(event, "receipt"):
         return Outcome(event, Answer(bytes(event.receipt.body), event.receipt.entity_tag, is_replayed=True))
     body = answer_to(event, record_of(run).as_of(event.seq))

@@ -1,9 +1,9 @@
 r"""Cells that no spreadsheet runs as a formula, and that keep all that was recorded (OWASP, "CSV Injection").
 
-Whoever opens a file chooses the separator, or their locale does; and a reader that splits at another character than
-ours finds cells inside of ours: `a;=1+1` has a formula for whom `;` separates. Quotes do not help, since such a reader
-meets them in the middle of a cell. So not only the beginning of a cell counts, but every place after a character that
-is neither a letter nor a digit.
+Whoever opens a file chooses the separator, or their locale does; and a program that splits at a different character
+finds cells inside ours: where `;` is the separator, `a;=1+1` contains a formula. Quotes do not help, since such a
+program meets them in the middle of a cell. So not only the beginning of a cell matters, but every place after a
+character that is neither a letter nor a digit.
 """
 
 import re
@@ -12,7 +12,7 @@ SIGNS = r"=+\-@＝＋－＠"  # noqa: RUF001  # the wide forms, which Excel take
 """The characters that a formula begins with."""
 
 BEGINNING = re.compile(
-    r"(?<![^\W_])"  # not inside of a word or a number
+    r"(?<![^\W_])"  # not inside a word or a number
     rf"(?<![{SIGNS}])"  # only the first of several
     rf"(?!(?<=[^\W_] )[{SIGNS}] )"  # not between blanks in a sentence: `5 - 3` has no formula at whatever it is split
     rf"([{SIGNS}])"
@@ -22,10 +22,10 @@ JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 def defused_text(text: str) -> str:
-    """Return a text with an apostrophe before whatever may begin a formula, and before a tab or line break in front.
+    """Return a text with an apostrophe before whatever may begin a formula, and before a leading tab or line break.
 
-    To read what was recorded, take away one apostrophe wherever one stands before a sign, and one before a tab or a
-    line break in front.
+    To read what was recorded, remove one apostrophe wherever there is one before a sign, and one before a leading tab
+    or line break.
     """
     return BEGINNING.sub(r"'\1", BLANK_START.sub(r"'\1", text))
 

@@ -1,8 +1,8 @@
 """The chain of hashes over a run's events: it shows an event that was changed, removed or moved by hand.
 
-The first event records what the run is, with the hash of its revision's content, so the chain covers these too. It
-has no key: whoever can switch the triggers off can also write a new chain, or remove a whole run. Only a hash that was
-noted elsewhere shows that.
+The first event records what the run is, with the hash of its revision's content, so the chain covers these too. The
+chain has no key: whoever can switch the triggers off can also write a new one, or remove a whole run. Only a hash that
+was noted elsewhere shows that.
 
 The hash of an event is the SHA-256 of the previous event's hash (empty for the first), a newline, and the canonical
 JSON (RFC 8785) of the event's own columns. Columns that contain JSON enter it as text (sorted names, no white space,
@@ -62,7 +62,7 @@ def faults_in_each(run_ids: Sequence[UUID]) -> list[tuple[UUID, list[str]]]:
 
 
 def _checked_columns(events: "QuerySet[RunEvent]") -> "QuerySet[RunEvent]":
-    """Return events with all that is hashed, and no more of their steps than is looked at."""
+    """Return events with everything that is hashed, and of their steps only what is checked."""
     own = [field.name for field in RunEvent._meta.concrete_fields]
     return events.select_related("step").only(*own, "step__key", "step__revision_id")
 
@@ -132,7 +132,7 @@ def _faults_in_columns(run: Run, lines: Sequence[LedgerLine]) -> Iterator[str]:
 
 
 def _faults_in_time(lines: Sequence[LedgerLine]) -> Iterator[str]:
-    """Yield where time goes back: nothing was changed, but a clock was off."""
+    """Yield where time goes back: not a change of the record, but a sign that a clock was off."""
     for before, line in pairwise(lines):
         if line.recorded_at < before.recorded_at:
             seconds = (before.recorded_at - line.recorded_at).total_seconds()

@@ -26,9 +26,11 @@ class WriteOutcome(StrEnum):
     REFUSED = "refused"
 
 
-WRITES = Counter("backend_run_writes_total", "Writes to runs, by what they were to record.", ["kind", "outcome"])
+WRITES = Counter(
+    "backend_run_writes_total", "Writes to runs, by the kind of event and what became of them.", ["kind", "outcome"]
+)
 ENDS = Counter("backend_runs_ended_total", "Runs that ended, by how.", ["status"])
-DEVIATIONS = Counter("backend_run_deviations_total", "Values that were recorded outside of their limits.")
+DEVIATIONS = Counter("backend_run_deviations_total", "Values that were recorded outside their limits.")
 RUN_SECONDS = Histogram(
     "backend_run_duration_seconds",
     "From the start of a run to its end.",
@@ -66,7 +68,7 @@ Action = TypeVar("Action", bound=Callable[..., Any])
 
 
 def counted(kind: EventKind) -> Callable[[Action], Action]:
-    """Count the calls of an action that records events of a kind, where it records none."""
+    """Count the calls of an action that record no event: those that are refused, and repetitions."""
 
     def decorate(action: Action) -> Action:
         @wraps(action)

@@ -31,7 +31,7 @@ class RunQuerySet(models.QuerySet["Run"]):
     def found_by(self, text: str) -> "RunQuerySet":
         """Return the runs with all the words of a text (`runs.search`), and those whose id begins with the text.
 
-        Words beyond `MAX_WORDS` are passed over.
+        Words beyond `MAX_WORDS` are ignored.
         """
         found = RunWords.objects.filter(has_words(words_in(text)[:MAX_WORDS])).values("run")
         if ids := ids_like(text):
@@ -111,7 +111,7 @@ class RunWords(models.Model):
 
     class Meta:
         default_permissions = ()  # nobody sees or changes them
-        # Without a list of what is to be entered later: each search would read it.
+        # Without the list of pending entries, which each search would have to read.
         indexes = [GinIndex(fields=["words"], name="run_words_by_word", fastupdate=False)]
 
     def __str__(self) -> str:
@@ -182,7 +182,7 @@ class RunEvent(models.Model):
 
 
 class Receipt(models.Model):
-    """What a request with an Idempotency-Key was answered, so that its repetition is answered so again, to the byte.
+    """What a request with an Idempotency-Key was answered, so that a repetition gets the same answer, to the byte.
 
     Events from before answers were kept have none.
     """

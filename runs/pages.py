@@ -3,8 +3,8 @@
 A page is read from the indexes of `runs.models.Run`, which have the runs of a filter in the order of the list, from the
 cursor on. Where a filter leaves several places in an index (several states, the revisions of a procedure), the newest
 of each place are read and then merged. So a page never costs the runs that are not on it, however rare or common those
-are that a filter selects. Words are the exception: PostgreSQL chooses whether it looks for the runs that have them, or
-for the words that each run of the list has.
+are that a filter selects. Words are the exception: PostgreSQL chooses whether to look up the runs that have them, or to
+check the words of each run in the list.
 """
 
 import re
@@ -68,7 +68,7 @@ class UserIdField(serializers.Field[Any, Any, Any, Any]):
 
 
 class CursorField(serializers.UUIDField):
-    """A cursor exactly as it was given: Python reads a UUID in many spellings."""
+    """A cursor exactly as it was given out: Python reads a UUID in many spellings."""
 
     def to_internal_value(self, data: Any) -> UUID:
         run_id: UUID = super().to_internal_value(data)

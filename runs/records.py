@@ -138,6 +138,6 @@ def _head(run: Run, newest: Iterable[RunEvent]) -> RunHead:
 
 
 def line_of(event: RunEvent) -> LedgerLine:
-    """Return the ledger line of a saved event; of the event's own columns it reads those of `runs.models.LINE` alone."""
+    """Return the ledger line of a saved event; of the event's own columns it reads only `runs.models.LINE`."""
     step_key = event.step.key if event.step else None
     return LedgerLine(event.seq, event.kind, step_key, bool(event.deviations), event.reason, event.recorded_at)

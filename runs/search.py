@@ -2,8 +2,8 @@
 
 A trigger takes them from each new run (runs/migrations/0005_words.py), and they never change. What is looked for is
 divided in the same way: letters and digits of ASCII and whatever is not ASCII make words, the rest separates them.
-There is no dictionary, and no extension that a role might not be allowed to make. A word is found by its beginning, in
-capitals or not.
+There is no dictionary, and no extension that a role might not be allowed to create. A word is found by its beginning,
+whatever its case.
 """
 
 import re
@@ -30,7 +30,7 @@ def has_words(words: list[str]) -> Q:
 
 
 def ids_like(text: str) -> tuple[UUID, UUID] | None:
-    """Return the first and the last id that begin with this text; None if it is no beginning of 8 digits or more."""
+    """Return the first and the last id that begin with this text; None if it is not 8 or more digits of an id."""
     beginning = text.strip().lower()
     if not ID_BEGINNING.fullmatch(beginning):
         return None

@@ -57,7 +57,7 @@ class Submission:
     findings: Sequence[Finding] = ()
 
     def findings_for(self, step: Step, now: datetime) -> list[Finding]:
-        """Return everything that is wrong with this submission, if it is to commit or amend `step`."""
+        """Return everything that is wrong with this submission as a commit or an amendment of `step`."""
         malformed = {finding.pointer.split("/")[1] for finding in self.findings if finding.pointer}
         findings = list(self.findings)
         if "values" not in malformed:

@@ -1,6 +1,6 @@
 """Where Redis is, as a URL says it: one server, the server that Sentinels name, or a cluster.
 
-redis-py's own URLs name one host, and its Sentinels and clusters have none.
+redis-py's own URLs name one host, and it has none for Sentinels and clusters.
 """
 
 import re
@@ -59,7 +59,7 @@ class Address:
     """Where Redis is, and how to connect to it.
 
     Attributes:
-        hosts: The server's; the Sentinels', or some of a cluster's nodes', of which one is enough to begin with.
+        hosts: The server's; the Sentinels'; or those of some nodes of a cluster, one of which is enough to begin with.
         path: Of a Unix socket, in place of hosts.
         master: What Sentinels call the server.
         tls: The options of TLS as pairs of name and value; None without TLS.
@@ -79,7 +79,7 @@ def parse(url: str) -> Address:
     """Read a URL.
 
     Raises:
-        ValueError: it leads nowhere. The message, which goes on after the name of what was read, is one line and tells
+        ValueError: it leads nowhere. The message, which follows the name of what was read, is one line and names
             no user and no password.
     """
     scheme, separator, rest = url.partition("://")
@@ -101,7 +101,7 @@ def parse(url: str) -> Address:
 
 @cache
 def tls_context(options: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
-    """Return the context that connections with these options share; to make one takes longer than to connect.
+    """Return the context that connections with these options share; making one takes longer than connecting.
 
     Raises:
         ValueError: an option is wrong, or a file cannot be used.
@@ -165,7 +165,7 @@ def _options(query: str, topology: Topology, *, has_tls: bool) -> dict[str, str]
     allowed = {"db"} | (TLS_OPTIONS if has_tls else set())
     allowed |= SENTINEL_OPTIONS if topology is Topology.SENTINEL else set()
     options = dict(parse_qsl(query, keep_blank_values=True))
-    if set(options) - allowed:  # which are not shown: a password that is not encoded may end here
+    if set(options) - allowed:  # these are not shown: a password that is not encoded may end up here
         raise ValueError(f"must have no option but {', '.join(sorted(allowed))}")
     for name in FILE_OPTIONS:
         if name in options and not Path(options[name]).exists():

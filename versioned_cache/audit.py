@@ -1,4 +1,4 @@
-"""Holding cached bodies against the database, exactly: both sides carry the version they belong to."""
+"""Comparing cached bodies with the database, exactly: both sides carry the version they belong to."""
 
 import time
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Verdict(StrEnum):
     """What an audit finds."""
 
     MATCH = "match"  # the cached body is the database's, to the byte
-    UNCACHED = "uncached"  # no payload of this version and shape lies there
+    UNCACHED = "uncached"  # there is no payload of this version and shape
     SUPERSEDED = "superseded"  # somebody wrote while we looked
     STALE = "stale"  # the cache serves something else than the database holds, and no lease excuses it
 
@@ -54,7 +54,7 @@ def audit(resource: Resource, store: Store) -> AuditOutcome:
 
 def _compare(resource: Resource, store: Store) -> AuditOutcome:
     read = declared_reads[resource.kind.label]
-    # The counter first: one that is behind what the database says *afterwards* may just have been overtaken.
+    # The counter first: if it is behind what the database says *afterwards*, it may just have been overtaken.
     counter = store.counter(resource)
     with one_snapshot():
         version = committed_version(resource)

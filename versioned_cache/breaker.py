@@ -1,11 +1,11 @@
 """A circuit breaker around Redis: after some failures in a row nobody waits for it.
 
-What made somebody wait before it failed opens it at once, so that no request waits for the same Redis twice. So does an
-answer that says that this server takes no bumps. It is closed by a write that Redis has taken, and by nothing else: a
-server that answers reads and refuses bumps would be believed for ever (Note [Refused bumps]). While it is open somebody
-is asked for that proof now and then; no read waits for it.
+An operation that made somebody wait before it failed opens it at once, so that no request waits for the same Redis
+twice. So does an answer that says that this server takes no bumps. Only a write that Redis has taken closes it:
+otherwise a server that answers reads and refuses bumps would be believed for ever (Note [Refused bumps]). While it is
+open such a write is tried now and then; no read waits for that.
 
-The libraries for it either hold a lock over the call, or let reads be the probe.
+Libraries for this either hold a lock during the call, or use reads as the probe.
 """
 
 import threading
@@ -26,7 +26,7 @@ SLOW_SECONDS = 0.05  # a call slower than this counts as failed, though it answe
 
 
 class CacheUnavailable(Exception):
-    """Redis refused, failed, hung or answered nonsense; nothing may be concluded from it."""
+    """Redis refused, failed, hung or answered nonsense; nothing may be concluded from that."""
 
 
 class CommandRefused(CacheUnavailable):
@@ -59,8 +59,8 @@ class Breaker:
     """The state of one process's trust in Redis. Safe to share between threads; no lock is held over a call.
 
     Args:
-        ask_for_proof: Called now and then while the breaker is open, by whoever was turned away: it should see to it
-            that a write is tried, and must not wait for that.
+        ask_for_proof: Called now and then while the breaker is open, by an operation that was turned away: it should
+            have a write tried, and must not wait for that.
     """
 
     def __init__(self, ask_for_proof: Callable[[], object] = lambda: None) -> None:
@@ -82,7 +82,7 @@ class Breaker:
 
         Args:
             bypass: Whether to run the block in any case.
-            proves: Whether the block is a write, or several, as a bump is one: if it ends well, Redis is trusted.
+            proves: Whether the block is a write of the kind that a bump is: if it ends well, Redis is trusted.
             extra_seconds: How much longer than usual it may take before it counts as slow.
 
         Raises:
@@ -128,7 +128,7 @@ class Breaker:
             self._close()
 
     def distrust(self, error: CacheUnavailable) -> None:
-        """Open at once, if it is not open, whatever has gone well since."""
+        """Open at once, if it is not open, whatever may have gone well since."""
         self._fail(FAILURES_TO_OPEN, str(error))
 
     def _fail(self, failures: int, cause: str) -> None:

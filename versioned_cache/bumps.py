@@ -1,4 +1,4 @@
-"""The one way by which versions come from PostgreSQL to Redis, for writers and for readers alike."""
+"""The one way in which versions get from PostgreSQL to Redis, for writers and for readers alike."""
 
 from collections.abc import Sequence
 

@@ -69,7 +69,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class SegmentedBody:
-    """A body in pieces that is none of a composition's."""
+    """A body in pieces that is not a composition."""
 
     segments: Segments
 
@@ -85,7 +85,7 @@ class Composition:
 
     Args:
         kind: The kind of the items.
-        blocks: Them, in their order.
+        blocks: The blocks that they are in, in their order.
         parts: The gzip form of each block, where it is known.
     """
 
@@ -122,7 +122,7 @@ class Composition:
 
     @cached_property
     def gzipped(self) -> SegmentedBody:
-        """The gzip form. It costs what of it is not known yet; not to be asked for by two threads at once."""
+        """The gzip form, for which only the parts that are not known yet are made; not for two threads at once."""
         windows = [b"", *(block.body for block in self._blocks)]
         parts = [
             part or gzip_form.compressed_block(block.body, window)
@@ -137,7 +137,7 @@ class Composition:
         return "gzipped" in vars(self)
 
     def forget_gzipped(self) -> None:
-        """Give the memory back that the gzip form takes."""
+        """Free the memory that the gzip form takes."""
         vars(self).pop("gzipped", None)
         self._parts = [None] * len(self._blocks)
 
@@ -156,7 +156,7 @@ class Composition:
         return memoryview(block.body)[start : start + item.length]
 
     def followed_by(self, items: Sequence[Item], bodies: dict[str, bytes]) -> "Composition":
-        """Return the composition of other items, which shares with this one what has not changed.
+        """Return the composition of other items, which shares what has not changed with this one.
 
         Args:
             items: The items, in their order.

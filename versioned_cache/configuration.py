@@ -1,4 +1,4 @@
-"""What a project says about its cache in its settings. Everything has a default but where Redis is."""
+"""What a project says about its cache in its settings. Everything but the address of Redis has a default."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,7 @@ CONNECT_TIMEOUT_SECONDS = 1.0  # each step of making a connection, which nobody 
 PAYLOAD_TIMEOUT_SECONDS = 1.0  # for sending one; the answer has what the limit on the operation leaves
 SLOWEST_BYTES_PER_SECOND = 64 * 1024 * 1024  # half of what a network of a gigabit a second carries
 
-LONG_BYTES = 256 * 1024  # what is longer is written over connections of its own, in pieces
+LONG_BYTES = 256 * 1024  # longer payloads are written over connections of their own, in pieces
 
 PAYLOAD_TTL_SECONDS = 300
 
@@ -34,8 +34,8 @@ def checked_redis_url(url: str) -> str:
     """Return the URL, if it leads to one server, to Sentinels or to a cluster.
 
     Raises:
-        ValueError: it does not, or a file that it names cannot be used. The message, which goes on after the name of
-            what was read, tells no user and no password.
+        ValueError: it does not, or a file that it names cannot be used. The message, which follows the name of what
+            was read, names no user and no password.
     """
     address = parse(url)
     if address.tls is not None:

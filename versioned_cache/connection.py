@@ -67,17 +67,17 @@ class DeadlineParser(DefaultParser):  # type: ignore[misc,valid-type]  # its typ
         if remaining_seconds <= 0:
             raise RedisTimeoutError("The answer is not complete in time.")
         if remaining_seconds > self._socket_timeout - NEGLIGIBLE_SECONDS:
-            # To set a timeout and to set it back are two system calls, and each may cost the thread the interpreter.
+            # Setting and resetting a timeout are two system calls, and each may cost the thread the interpreter's lock.
             return super().read_from_socket(raise_on_timeout=raise_on_timeout)
         return super().read_from_socket(remaining_seconds, raise_on_timeout)
 
     def set_timeout(self, seconds: float) -> None:
-        """Wait so long for a piece of an answer from now on."""
+        """Wait that long for a piece of an answer from now on."""
         self._socket_timeout = seconds
 
 
 class _MadeAhead(AbstractConnection):
-    """What a connection does so that nobody waits for longer than they may while it is made."""
+    """What a connection does so that nobody waits longer than they may while it is made."""
 
     _making: "Future[None] | None" = None
 
@@ -103,7 +103,7 @@ class _MadeAhead(AbstractConnection):
                 self._making = None
 
     def _make(self) -> None:
-        """Connect within the budget for that, and give operations their own from then on."""
+        """Connect within the budget for connecting, and give operations theirs from then on."""
         patience_seconds = self.socket_timeout
         self.socket_timeout = CONNECT_TIMEOUT_SECONDS
         try:
@@ -230,7 +230,7 @@ def _answers(connection: Any, packed: Sequence[bytes], count: int) -> list[Any]:
 def _exchanged(connection: Any, packed: Sequence[bytes], count: int) -> list[Any]:
     connection.connect()
     connection.send_packed_command(packed)
-    # All are read, whatever the first one is: what is left would be taken for the answer to the next question.
+    # All are read, whatever the first one is: what is left unread would be taken for the answer to the next question.
     return without_errors([_answer_or_error(connection) for _ in range(count)])
 
 

@@ -1,4 +1,4 @@
-"""What the series of all processes say of the cache, put together for people."""
+"""What the series of all processes say about the cache, put together for people."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from versioned_cache.metrics import RedisOperation, Series, Source
 
 
 class Tally:
-    """The numbers in series that were collected of all processes, looked up by the metrics of this one; 0 if absent.
+    """The numbers in series collected from all processes, looked up by the metrics of this process; 0 if absent.
 
     Args:
         series: What was collected.
@@ -84,7 +84,7 @@ class CacheFigures:
         bumps_owed: Bumps that Redis has not taken yet.
         failures: How many operations of each sort have failed.
         memory_bytes: Bodies in the memory of all processes.
-        audited_at: When cached bodies were last held against the database; None if that is not known.
+        audited_at: When cached bodies were last compared with the database; None if that is not known.
         stale: How many bodies audits have found wrong.
     """
 

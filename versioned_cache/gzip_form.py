@@ -2,7 +2,7 @@
 
 A stream of DEFLATE (RFC 1951) may end any block at a whole byte, and whatever follows goes on from there. So blocks are
 compressed one by one, each with the end of the one before it as its dictionary, which is what a reader's window then
-holds: the whole is as short as if it had been compressed at once, within a hundredth. Every reader of gzip takes it,
+holds: the whole is as short as if it had been compressed at once, to within a hundredth. Every gzip reader accepts it,
 since it is one member of one stream.
 """
 
@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterable
 
-LEVEL = 6  # zlib's own default; made once a version, so its cost is shared by all who read that
+LEVEL = 6  # zlib's own default; the form is made once a version, so all who read that share its cost
 HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no flags, no time, of no system in particular
 NO_HEADER = -zlib.MAX_WBITS  # to zlib: the bare stream
 WINDOW_BYTES = 1 << zlib.MAX_WBITS
@@ -39,8 +39,8 @@ def assembled(parts: Iterable[bytes], end: bytes, body: Iterable[bytes]) -> tupl
 
     Args:
         parts: The parts of its stream, in their order.
-        end: What of the body the parts leave out.
-        body: All of it in pieces, which need not be the parts'.
+        end: The end of the body, which the parts leave out.
+        body: All of the body in pieces, which need not be those of the parts.
     """
     checksum = length = 0
     for piece in body:

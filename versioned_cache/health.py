@@ -1,4 +1,4 @@
-"""What Redis is good for, as this process found it last: told once when it changes, with how long it lasted."""
+"""What Redis is good for, as this process found it last; each change is logged once, with how long it lasted."""
 
 import threading
 import time
@@ -26,7 +26,7 @@ class RedisHealth:
     """What Redis is good for.
 
     Attributes:
-        reason: Where it refuses bumps, the code of its answer and what that means; anybody may read that.
+        reason: If it refuses bumps, the code of its answer and what that means; anybody may read that.
     """
 
     state: RedisState

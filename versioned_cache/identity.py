@@ -1,7 +1,7 @@
 """Who answers at an address: that it is a server that takes bumps, and whether it is still the same one.
 
-Connections to a server outlive its demotion, behind a forwarder, a name or a Sentinel that leads to another one by
-then. So a fresh connection is made now and then, and whoever answers it is compared with who did before.
+Connections to a server outlive its demotion, when the forwarder, the name or the Sentinel in front already leads to
+another one. So a fresh connection is made now and then, and the server that answers is compared with the one before.
 """
 
 import time
@@ -10,7 +10,7 @@ from typing import Any
 
 from redis.exceptions import NoPermissionError, ResponseError
 
-# A write as a bump is one, which leaves nothing behind.
+# A write like that of a bump, which leaves nothing behind.
 PROBE = """#!lua flags=allow-oom
 redis.call('SET', KEYS[1], 1, 'PX', 1)
 return redis.call('DEL', KEYS[1])
@@ -22,7 +22,7 @@ class Proof:
     """That a server takes bumps.
 
     Attributes:
-        identity: Who it is; empty where its access list keeps that a secret.
+        identity: Who it is; empty where its access list hides that.
         seconds: How long it took to write.
     """
 
@@ -37,7 +37,7 @@ class Identity:
         self._known: dict[str, str] | None = None
 
     def has_changed(self, found: dict[str, str]) -> bool:
-        """Tell whether others may answer than before, and remember them; at first, nobody knows who did."""
+        """Tell whether other servers may answer than before, and remember these; at first, nobody knows who did."""
         known, self._known = self._known, found
         return known != found
 
@@ -51,7 +51,7 @@ def proof_of(connection: Any, probe_key: str, *, is_cluster: bool) -> Proof:
         is_cluster: Whether a node of a cluster is expected.
 
     Raises:
-        ResponseError: it takes no bumps, or is something else than was expected.
+        ResponseError: it takes no bumps, or is not what was expected.
     """
     identity = _identity_of(connection, is_cluster=is_cluster)
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Looking at the cache from outside, and mending it: what operators' commands and pages do."""
+"""Looking at the cache from outside, and mending it, for operators' commands and pages."""
 
 import heapq
 import math
@@ -76,7 +76,7 @@ def survey(resources: Sequence[Resource], store: Store) -> Survey:
 
 
 def _inspect(resources: Sequence[Resource], versions: Mapping[Resource, int], store: Store) -> list[Inspection]:
-    # The counters after the versions: one that is behind what was true before is behind.
+    # The counters after the versions: a counter that is then behind really is.
     commands = [command for resource in resources for command in _commands(resource, versions.get(resource))]
     answers = iter(store.peek(commands))
     return [_inspection(resource, versions.get(resource), answers) for resource in resources]
@@ -96,7 +96,7 @@ def _inspection(resource: Resource, version: int | None, answers: Iterator[Any])
 
 
 def known_resources() -> Iterator[Resource]:
-    """Yield every resource that has a version, but those whose kind the project has given up."""
+    """Yield every resource that has a version, except those of kinds that the project no longer has."""
     after, is_rest = "", True
     while is_rest:
         with connection.cursor() as cursor:
@@ -110,7 +110,7 @@ def known_resources() -> Iterator[Resource]:
 
 
 def count_of_known_resources() -> int:
-    """Return how many resources have a version, with those whose kind the project has given up."""
+    """Return how many resources have a version, including those of kinds that the project no longer has."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM resource_version")
         (count,) = cursor.fetchone()

@@ -14,11 +14,11 @@ def parse_key(key: str) -> tuple[str, str | None]:
     """Split the key of a kind into its beginning and the name of its placeholder, None where it has none.
 
     Raises:
-        ValueError: it is no key.
+        ValueError: it is not a key.
     """
     match = _KEY.fullmatch(key)
     if match is None:
-        raise ValueError(f"{key!r} is no key: letters, digits, : . _ - and at most one {{placeholder}}, last.")
+        raise ValueError(f"{key!r} is not a key: letters, digits, : . _ - and at most one {{placeholder}}, last.")
     return match["beginning"], match["placeholder"]
 
 
@@ -145,12 +145,12 @@ def resource_named(name: str) -> Resource:
     label, _, identifier = name.partition(":")
     kind = kinds.get(label)
     if kind is None or kind.has_identifiers != bool(identifier) or name == f"{label}:":
-        raise ValueError(f"{name!r} is no resource: write {known_names()}.")
+        raise ValueError(f"{name!r} is not a resource: write {known_names()}.")
     return kind(identifier)
 
 
 def known_names() -> str:
-    """Return how the names of resources look in short, for people; empty where nothing is cached."""
+    """Return how people may write the names of resources in short; empty where nothing is cached."""
     *others, last = [kind.short_key for kind in kinds.values()] or [""]
     return f"{', '.join(others)} or {last}" if others else last
 
@@ -166,5 +166,5 @@ def probe_key(number: int | None = None) -> str:
 
 
 def number_in(text: bytes | None) -> int | None:
-    """Return the number that a counter's text is; None where there is no counter, or it is no number."""
+    """Return the number that a counter holds; None where there is no counter, or it does not hold a number."""
     return int(text) if text is not None and text.isdigit() else None

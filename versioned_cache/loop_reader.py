@@ -1,8 +1,8 @@
 """Cached reads for an event loop, of what the process has in memory.
 
-The current version is told by Redis, or by PostgreSQL while Redis is unusable. Reads share a statement as they share a
-question to Redis (Note [Shared questions]): those that arrived before it was sent. Whoever comes while one is under
-way waits for the next.
+The current version comes from Redis, or from PostgreSQL while Redis is unusable. Reads that arrived before a statement
+was sent share it, as they share a question to Redis (Note [Shared questions]); reads that come while one is under way
+wait for the next.
 """
 
 import asyncio
@@ -43,8 +43,8 @@ class LoopReader:
     ) -> Representation | None:
         """Return the resource's current body if this process has it in that coding, with the same promise as `read`.
 
-        At most one question to Redis, or without it one to PostgreSQL. None where more would have to be asked or
-        done; such a read counts nothing.
+        It asks Redis at most one question, or PostgreSQL one if Redis is unusable. None where more would have to be
+        asked or done; such a read counts nothing.
 
         Args:
             resource: What to read.
@@ -72,9 +72,9 @@ class LoopReader:
         await self._versions.close()
 
     async def _current_version(self, resource: Resource) -> tuple[int | None, CacheUnavailable | None]:
-        """Return the version as it is after the call, and why it was not Redis who told.
+        """Return the version as of after the call, and why Redis could not tell it, if so.
 
-        None where nobody tells: no lease runs, or there is no such thing, or PostgreSQL fails too.
+        The version is None where nobody can tell: no lease runs, there is no such thing, or PostgreSQL fails too.
         """
         try:
             server = self._cache.store.server_of(resource.counter_key)
@@ -138,7 +138,7 @@ class SharedStatement:
             await self._connection.close()
 
     async def _ask_for_all(self) -> None:
-        """Ask for those who wait, and then for those who came meanwhile, until nobody does."""
+        """Ask for those who wait, and then for those who came meanwhile, until nobody waits."""
         while self._waiting:
             waiting, self._waiting = self._waiting, {}
             try:

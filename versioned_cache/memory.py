@@ -18,8 +18,8 @@ Key = tuple[str, str]
 class Memory:
     """Bodies by version, least recently used first out, at most 64 MiB. Safe to share between threads.
 
-    Of what is made of items there is one version, the last that was put: the next one is made from it, and holds what
-    of it has not changed.
+    Of a body that is made of items, only the version that was put last is kept: the next one is made from it, and takes
+    over what has not changed.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Memory:
         return int(self._bodies.currsize)
 
     def get(self, resource: Resource, version: int, fingerprint: str) -> Body | None:
-        """Return the body of `version`, or None; also if it is an item of something larger."""
+        """Return the body of `version`, or None; an item of a larger body is found too."""
         with self._lock:
             body = self._bodies.get((resource.payload_key(version), fingerprint))
             if body is None and self._compositions:
@@ -41,7 +41,7 @@ class Memory:
             return body
 
     def put(self, resource: Resource, version: int, fingerprint: str, body: Body) -> None:
-        """Keep the body of `version`; one that is larger than all the room is not kept."""
+        """Keep the body of `version`, unless it alone is larger than the whole memory."""
         key = (resource.payload_key(version), fingerprint)
         with self._lock:
             if isinstance(body, Composition):

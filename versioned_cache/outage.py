@@ -16,7 +16,7 @@ QUIET_SECONDS = 1.0
 
 
 class OutageLog:
-    """Log the outage without drowning the log when every request meets the same outage."""
+    """Logs an outage without drowning the log when every request meets it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -32,7 +32,7 @@ class OutageLog:
         """Count a failed operation, and log it with those not reported before, unless a warning just went out."""
         self.count(operation, error)
         with self._lock:
-            # Each read that fails does so once; what fails later of it, on the way back, is the same read.
+            # A read counts once: when something else of it fails later, it is still the same read.
             self._unreported_reads += operation is RedisOperation.READ
             now = time.monotonic()
             if now < self._quiet_until:

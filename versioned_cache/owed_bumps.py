@@ -1,6 +1,6 @@
 """Bumps that Redis did not take, to be tried again: until then others may believe a counter that is behind.
 
-They are a promise of nobody's: a process that dies takes them along. The lease bounds what that can cost.
+Nothing guarantees them: a process that dies takes them with it. The lease bounds what that can cost.
 """
 
 import threading
@@ -11,7 +11,7 @@ from versioned_cache import configuration
 from versioned_cache.keys import Resource
 
 MOST_OWED = 10_000
-MOST_AT_ONCE = 100  # what one more bump may carry along within its time
+MOST_AT_ONCE = 100  # how many another bump can take along within its time
 
 
 class OwedBumps:
@@ -34,7 +34,7 @@ class OwedBumps:
                     self._until[resource] = until
 
     def take(self) -> list[Resource]:
-        """Return some that are still owed, and forget them: whoever takes them adds them again if they fail."""
+        """Return some that are still owed, and forget them: the caller adds them again if they fail."""
         now = time.monotonic()
         with self._lock:
             self._until = {resource: until for resource, until in self._until.items() if until > now}

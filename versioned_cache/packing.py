@@ -1,6 +1,6 @@
 """Commands as they go over the wire to Redis (RESP), without a copy of what is long.
 
-redis-py's own way is made for short commands: of a body of 3 MB it makes copies for longer than Redis needs for it.
+redis-py's own packing is made for short commands: it copies a body of 3 MB for longer than Redis takes to store it.
 """
 
 from collections.abc import Iterable

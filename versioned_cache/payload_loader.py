@@ -24,15 +24,15 @@ from versioned_cache.single_flight import SingleFlight
 from versioned_cache.store import Store
 from versioned_cache.versions import committed_version, one_snapshot
 
-BUILD_WAIT_SECONDS = 10.0  # for a thread of this process that builds: longer than any request may wait
+BUILD_WAIT_SECONDS = 10.0  # for another thread of this process that builds: longer than any request may wait
 
 
 def _to_nobody(_progress: str) -> None:
-    """Tell nobody how far a build is: nobody waits for it but this process."""
+    """Report the progress of a build to nobody: only this process waits for it."""
 
 
 class PayloadLoader:
-    """Finds bodies, and sees to it that each version is built once. Safe to share between threads."""
+    """Finds bodies, and makes sure that each version is built once. Safe to share between threads."""
 
     def __init__(self, store: Store, outage: OutageLog) -> None:
         self._store = store
@@ -78,7 +78,7 @@ class PayloadLoader:
             return (gzip_form.compressed(bytes(body)),)
         coded = self._held(resource, version, fingerprint, coding)
         if coded is None:
-            with self._compressing:  # one at a time: who comes second finds the first one's
+            with self._compressing:  # one at a time: the second finds what the first has made
                 coded = self._held(resource, version, fingerprint, coding)
                 if coded is None:
                     coded = self._compress(resource, version, fingerprint, body)
@@ -122,7 +122,7 @@ class PayloadLoader:
         return payload
 
     def _build_for_all(self, request: PayloadRequest, fetcher: Fetcher) -> Payload:
-        """Build what is claimed, and see to it that other processes find it (Note [Answered before it is stored])."""
+        """Build what is claimed, and let other processes find it (Note [Answered before it is stored])."""
         try:
             build = self._build(request, fetcher, partial(self._shared.say, request))
             payload = self._answer_with(request, build, redis_usable=True)
@@ -168,7 +168,7 @@ class PayloadLoader:
 
 
 def _memory_source(request: PayloadRequest) -> Source:
-    """Return what to name as the source of a body that this process has: it depends on who told its version."""
+    """Return the source to name for a body that this process has: it depends on where the version came from."""
     return Source.MEMORY if request.redis_usable else Source.FALLBACK
 
 

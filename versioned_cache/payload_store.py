@@ -2,7 +2,7 @@
 
 Note [Pieces]. Redis does one thing at a time, and a read waits for it at most a tenth of a second. So whatever may be
 long is read in pieces of 1 MiB: others are served between two of them, and each has the whole time limit to itself. A
-payload never changes, so its pieces belong together. Writing is one command, with more time the longer it is.
+payload never changes, so its pieces belong together. Writing is one command, with more time for longer payloads.
 """
 
 import random
@@ -29,12 +29,12 @@ Span = tuple[int, int]
 
 
 class DamagedPayload(Exception):
-    """The stored bytes are not what this code stored: another build's shape, or damaged. They count as absent."""
+    """The stored bytes are not what this code would store: another shape, or damaged. They count as absent."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPayload:
-    """A payload as it lies in Redis.
+    """A payload as it is stored in Redis.
 
     Attributes:
         fingerprint: The shape that it says it has.
@@ -62,7 +62,7 @@ class PayloadSummary:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look at Redis found of a version, as it lies there.
+    """What a look at Redis found of a version, as it is stored there.
 
     Attributes:
         resource, version, fingerprint: What was looked for.
@@ -130,7 +130,7 @@ class PayloadStore:
         return _unwrapped(stored, look.fingerprint) if stored else None
 
     def items(self, look: Look) -> list[Item] | None:
-        """Return the items that the body is made of which was looked for, or None where Redis cannot tell.
+        """Return the items of the body that was looked for, or None where Redis cannot tell.
 
         Raises:
             DamagedPayload: what is there is damaged, or of another fingerprint.
@@ -173,7 +173,7 @@ class PayloadStore:
             commands = [("GET", kind(item.identifier).payload_key(item.version)) for item in batch]
             for item, stored in zip(batch, self._store.ask(commands), strict=True):
                 if stored is not None:
-                    with suppress(DamagedPayload):  # as good as absent; who reads the item itself reports it
+                    with suppress(DamagedPayload):  # as good as absent; a read of the item itself reports it
                         found[item.identifier] = _unwrapped(stored, fingerprint)
         return found
 
@@ -191,12 +191,12 @@ class PayloadStore:
         return StoredPayload(_fingerprint_in(head), body)
 
     def _whole(self, key: str, beginning: bytes = b"", most_bytes: int = 0) -> bytes:
-        """Return all that lies under a key, empty where there is nothing (Note [Pieces]).
+        """Return everything under a key, empty where there is nothing (Note [Pieces]).
 
         Args:
             key: The key.
-            beginning: What is known of it already.
-            most_bytes: How long that would be, were there more to come.
+            beginning: What is already known of it.
+            most_bytes: The length of `beginning` if there is more to come.
         """
         pieces, length = [beginning], len(beginning)
         while length == most_bytes:
@@ -210,7 +210,7 @@ class PayloadStore:
 
 
 def summary_commands(key: str) -> list[Command]:
-    """Return what to ask of a payload's key, to be able to tell about it whatever its length."""
+    """Return the commands that tell about a payload without reading it, whatever its length."""
     return [("GETRANGE", key, 0, MOST_HEAD_BYTES - 1), ("STRLEN", key), ("PTTL", key)]
 
 
@@ -244,7 +244,7 @@ def _ttl_ms() -> int:
 
 def _storing_index(resource: Resource, version: int, fingerprint: str, items: Sequence[Item]) -> Command:
     index = b"".join(_wrapped(fingerprint, orjson.dumps(list(map(tuple, items)))))
-    # It outlives what it tells of: a body without its index would have to be taken as a whole.
+    # It outlives the body: a body without its index would have to be fetched whole.
     return ("SET", resource.index_key(version, fingerprint), index, "PX", int(PAYLOAD_TTL_SECONDS * 1100))
 
 

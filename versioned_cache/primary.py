@@ -1,4 +1,4 @@
-"""Versions are read from the primary. A standby may be behind, and what it says would be believed for a lease."""
+"""Versions are read from the primary. A standby may be behind, and its versions would be believed for a lease."""
 
 import psycopg
 from psycopg.pq.abc import PGconn

@@ -18,8 +18,8 @@ class CachedRead:
 
     Attributes:
         kind: The kind of the resource.
-        fetch: Builds the body from PostgreSQL; it is given the identifier as text, if the kind has identifiers.
-            None where there is no such thing. Or else what the body is made of.
+        fetch: Builds the body from PostgreSQL, or returns None where there is no such thing; it is given the identifier
+            as text, if the kind has identifiers. Or the source of the items that the body is made of.
         fingerprint: The shape of the body.
         not_found: Makes the exception that is raised where there is no such thing.
     """

@@ -9,11 +9,11 @@ class Scope(StrEnum):
 
     KEY = "this key"
     MEMORY = "what needs memory"
-    SERVER = "everything that counts"  # whoever could not bump there must not be believed there
+    SERVER = "everything that counts"  # counters that cannot be bumped there must not be believed
 
 
 NO_TEXT = "WRONGTYPE"
-"""The code of the answer to a GET of what is no text: as if nothing were there, since a bump replaces it."""
+"""The code of the answer to a GET of what is not a text: as if nothing were there, since a bump replaces it."""
 
 
 @dataclass(frozen=True, slots=True)

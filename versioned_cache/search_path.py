@@ -1,6 +1,6 @@
 """The migration operation that fixes where functions look names up, whoever calls them.
 
-A subscriber of logical replication and pg_restore write with an empty search_path; anybody may have another one.
+A subscriber of logical replication and pg_restore write with an empty search_path; anybody else may have any other.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def fixed(function: str) -> str:
 
 
 class FixSearchPath(Operation):
-    """Let functions find our tables and functions whatever the search_path of who calls them.
+    """Let functions find our tables and functions whatever the search_path of their caller.
 
     Args:
         functions: The functions, with the types of their arguments: `["raise_resource_version(text)"]`.

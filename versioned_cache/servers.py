@@ -1,7 +1,6 @@
 """Which server has a key, and the connections to it: one server, the one that Sentinels name, or a cluster's nodes.
 
-`renew` leaves every server that is connected to: new connections lead wherever the address, a Sentinel or the cluster
-leads by then.
+`renew` leaves every server: new connections lead wherever the address, a Sentinel or the cluster leads by then.
 """
 
 from collections.abc import Mapping
@@ -70,13 +69,13 @@ class Servers:
         return pool.connection_class(**pool.connection_kwargs)
 
     def look(self) -> None:
-        """Find out where the servers are now; takes as long as that takes."""
+        """Find out where the servers are now, however long that takes."""
 
     def look_soon(self) -> None:
-        """See to it that somebody finds out where the servers are now, since one does not answer."""
+        """Have somebody find out where the servers are now, since one does not answer."""
 
     def renew(self) -> None:
-        """Let no connection be used again that there is now. Those that are in use end with what they are doing."""
+        """Never use any of the present connections again. Those in use end when their operation is done."""
         self._generation += 1
         for server in self.primaries():
             pool = cast(Any, self.client_of(server).connection_pool)
@@ -109,7 +108,7 @@ class ClusterServers(Servers):
         """Return redis-py's client of a node."""
         node = self._nodes.get_node(node_name=server)
         if node is None or node.redis_connection is None:
-            raise RedisConnectionError(f"{server} is no node of the cluster any more")
+            raise RedisConnectionError(f"{server} is no longer a node of the cluster")
         return cast(Redis, node.redis_connection)
 
     def look(self) -> None:
@@ -127,7 +126,7 @@ class ClusterServers(Servers):
             self._looking = background().submit(self.look)
 
     def renew(self) -> None:
-        """Let no connection be used again, and find out who has which slots."""
+        """Never use any of the present connections again, and find out who has which slots."""
         super().renew()
         self.look_soon()
 
@@ -140,7 +139,7 @@ class ClusterServers(Servers):
 
 
 class ConnectionFactory(DjangoRedisFactory):  # type: ignore[misc]  # untyped here
-    """How django-redis connects (setting `CONNECTION_FACTORY`): as the address says, to whatever it leads to."""
+    """How django-redis connects (setting `CONNECTION_FACTORY`): as the address says, wherever that leads."""
 
     _servers: ClassVar[dict[tuple[Address, str], Servers]] = {}
 

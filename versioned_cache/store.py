@@ -20,7 +20,7 @@ from versioned_cache.servers import THE_ONLY_ONE, Servers, servers_of
 
 # Note [Bumping]
 # One rule for all who bring a version from PostgreSQL, writers and readers: the counter never falls, it *lives at
-# least until their deadline*, and whoever took longer than half a lease since they asked the time is refused. So
+# least until their deadline*, and those who took half a lease or more since they asked for the time are refused. So
 # a counter that was bumped lives for more than half a lease, and nobody who selected an older version before that
 # may still bring it when the counter is gone. INCR is what the specification asks for; a jump of more than one
 # follows a lost bump. What has no expiry, or is no number, was not put there by this rule, and is put right: it would
@@ -112,7 +112,7 @@ class Store:
         return self._servers.primaries()
 
     def by_server(self, resources: Sequence[Resource]) -> list[list[Resource]]:
-        """Part resources by the server that has their counters: a clock and a script belong together."""
+        """Group resources by the server that has their counters: a bump uses the clock and the script of one server."""
         groups: dict[str, list[Resource]] = {}
         for resource in resources:
             groups.setdefault(self.server_of(resource.counter_key), []).append(resource)
@@ -138,7 +138,7 @@ class Store:
                 raise
 
     def clock_ms(self, resource: Resource, *, bypass_breaker: bool = False) -> int:
-        """Return the time by the clock of the server of a resource, the only one that its lease is measured by."""
+        """Return the time by the clock of a resource's server, the only clock that its lease is measured by."""
         key = resource.counter_key
         seconds, microseconds = self.run(key, lambda client: client.time(), bypass_breaker=bypass_breaker)
         return int(seconds) * 1000 + int(microseconds) // 1000
@@ -146,8 +146,8 @@ class Store:
     def bump(self, versions: Mapping[Resource, int], asked_at_ms: int, *, bypass_breaker: bool = False) -> bool:
         """Bring the counters up to committed `versions`, and lease them until a lease after `asked_at_ms`.
 
-        In one round trip (Note [Bumping]). Tells whether it came in time; else it must be tried again, with
-        the time and the versions asked anew.
+        In one round trip (Note [Bumping]). Tells whether it came in time; otherwise it must be tried again, with
+        the time and the versions asked for anew.
 
         Args:
             versions: As PostgreSQL told them after `asked_at_ms`, of resources of one server.
@@ -167,12 +167,12 @@ class Store:
         return self.run(key, evaluate, bypass_breaker=bypass_breaker, proves=True)
 
     def renew_fill(self, resource: Resource, version: int, fingerprint: str, progress: str, seconds: float) -> None:
-        """Go on claiming the build for `seconds`, if the claim is still there, and say how far it is."""
+        """Renew the claim to the build for `seconds`, if it is still there, and report the build's progress."""
         key = resource.fill_key(version, fingerprint)
         self.run(key, lambda client: client.set(key, progress, xx=True, px=int(seconds * 1000)))
 
     def fill_progress(self, resource: Resource, version: int, fingerprint: str) -> str:
-        """Return what whoever claims the build has said last; empty where nobody does."""
+        """Return the progress that the claimant of the build reported last; empty where there is no claim."""
         key = resource.fill_key(version, fingerprint)
         return (self.run(key, lambda client: cast("bytes | None", client.get(key))) or b"").decode(errors="replace")
 
@@ -204,12 +204,12 @@ class Store:
         return self._from_each_server(commands, peek_at)
 
     def prove(self, before_trust: Callable[[], object] = lambda: None) -> None:
-        """Return if every server takes a write, as a bump is one; Redis is trusted then (Note [Refused bumps]).
+        """Return if every server takes a write like that of a bump; Redis is trusted then (Note [Refused bumps]).
 
-        Looks where Redis is at the moment, over fresh connections, and leaves those that lead elsewhere.
+        Looks where Redis is at the moment, over fresh connections, and leaves connections that lead elsewhere.
 
         Args:
-            before_trust: What is to be done once the writes were taken, before anything is believed that is there.
+            before_trust: What is to be done once the writes were taken, before any counter there is believed.
         """
         try:
             with self._told_apart(is_bump=True):
@@ -225,7 +225,7 @@ class Store:
         self._breaker.learn(max(proof.seconds for proof in proofs.values()), proves=True)
 
     def renew(self) -> None:
-        """Let no connection be used again that there is now."""
+        """Never use any of the present connections again."""
         for servers in self._all_servers:
             servers.renew()
 

@@ -61,7 +61,7 @@ class WatchTable(Operation):
             column that has it: `["books:list", "books:book:{slug}"]`.
 
     Raises:
-        ValueError: one of `resources` is no key.
+        ValueError: one of `resources` is not a key.
     """
 
     reversible = True

@@ -33,7 +33,7 @@ def committed_versions(resources: Sequence[Resource]) -> dict[Resource, int]:
 
 
 def identifiers_of(query: str) -> list[str]:
-    """Return what a query of one column answers, in its order."""
+    """Return the values that a query of one column selects, in its order."""
     with connection.cursor() as cursor:
         cursor.execute(query, ())
         return [identifier for (identifier,) in cursor.fetchall()]

@@ -1,4 +1,4 @@
-"""The form of a draft that somebody else has saved meanwhile: what it is told, and what it shows again."""
+"""The form of a draft that somebody else has saved meanwhile: what its author is told, and what the form then shows."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ from procedures.models import Procedure, Revision
 BASE = "base"
 RESUME = "resume"  # in a form that is not to be saved, but to be shown again
 PREFIX = "steps"
-MOST_DIGITS = 18  # of what PostgreSQL has as a row's number
+MOST_DIGITS = 18  # of the number of a row in PostgreSQL
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Conflict:
     def findings(self, row: int | None) -> dict[str, str]:
         """Return what to say at the fields of a step, or of the revision itself if `row` is None."""
         return {
-            name: f"Meanwhile this became: {text or 'nothing'}. Saving now puts yours in its place."
+            name: f"Meanwhile this became: {text or 'nothing'}. Saving now replaces it with yours."
             for (at, name), text in self.merge.collisions.items()
             if at == row
         }
@@ -64,7 +64,7 @@ def conflict_in(request: HttpRequest, saved: Snapshot) -> Conflict | None:
         return None
     merge = merged(base, saved, typed_in(request.POST))
     if base is None:
-        return Conflict("Not saved yet", "It is not known what this form was opened on.", None, merge)
+        return Conflict("Not saved yet", "It is not known which state of the draft this form shows.", None, merge)
     if is_current:
         return Conflict("Not saved yet", "This is what you typed before.", [], merge)
     changes = changes_between(base.content, saved.content)

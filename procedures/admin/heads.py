@@ -97,7 +97,7 @@ class TagFilter(admin.SimpleListFilter):
 
 
 def _words_of(term: str) -> list[str]:
-    """Return what Django's search looks for: the words, and what stands in quotes."""
+    """Return what Django's search looks for: the words, and what is in quotes."""
     words = smart_split(term)
     return [unescape_string_literal(word) if word[0] in QUOTES and word[0] == word[-1] else word for word in words]
 

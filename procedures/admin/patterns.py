@@ -1,4 +1,4 @@
-"""Trying a value against a slot's pattern while one writes it, with the engine that operators' values will meet."""
+"""Trying a value against a slot's pattern while writing it, with the engine that operators' values will meet."""
 
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_POST

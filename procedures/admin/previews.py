@@ -1,4 +1,4 @@
-"""Instructions as operators will see them, while one writes them."""
+"""Instructions as operators will see them, while an author writes them."""
 
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_POST

@@ -54,7 +54,7 @@ class StepInline(admin.StackedInline[Step, Revision]):
     ordering = ["position"]
 
     def get_formset(self, request: HttpRequest, obj: Revision | None = None, **options: Any) -> Any:
-        # Django would make as many forms as a request says that there are, and a thousand more than may be.
+        # Django would make as many forms as a request says there are, up to a thousand more than are allowed.
         formset = super().get_formset(request, obj, absolute_max=settings.MAX_STEPS, **options)
         formset.conflict = _of(request).conflict  # type: ignore[attr-defined]
         return formset
@@ -203,7 +203,7 @@ class RevisionAdmin(ListAdmin[Revision]):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a request found when it began: the draft as it was saved, sealed, and what it has against the form."""
+    """What a request found when it began: the draft as it was saved, sealed, and how the form conflicts with it."""
 
     base: str = ""
     conflict: Conflict | None = None

@@ -1,4 +1,4 @@
-"""The backend: django-prometheus's, over connections that are given up when they cannot do any better.
+"""The backend: django-prometheus's, over connections that are given up when they can only fail.
 
 A pooler may lend each transaction another session of the server (PgBouncer's transaction mode), so nothing is set for
 a session: timeouts are set with each BEGIN.
@@ -22,15 +22,15 @@ from versioned_cache.primary import IsStandby, says_standby
 TRANSACTION_SETTINGS = "transaction_settings"
 """The entry of a database's OPTIONS that names what is set in each transaction, with the values."""
 
-READ_ONLY_SESSION_SECONDS = 1.0  # then it is given up: a role's default counts when a session begins
+READ_ONLY_SESSION_SECONDS = 1.0  # after which it is given up: a role's default is read when a session begins
 
 
 class _ImpatientDatabaseWrapper(base.DatabaseWrapper):
-    """Adds to Django's what it knows of a request: whether something may have been committed.
+    """Adds to Django's own what `rest.error_answers` asks of a request: whether something may have been committed.
 
     Attributes:
-        may_have_committed: Whether a transaction of the request, or a write outside of one, was carried out or may
-            have been. `rest.error_answers` asks for it.
+        may_have_committed: Whether a transaction of the request, or a write outside a transaction, was carried out or
+            may have been.
     """
 
     may_have_committed = False
@@ -46,7 +46,7 @@ class _ImpatientDatabaseWrapper(base.DatabaseWrapper):
         return parameters
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        # As Django's, which names psycopg's own class; no other isolation level is set here.
+        # Like Django's, which names psycopg's own class; no other isolation level is set here.
         self.isolation_level = IsolationLevel.READ_COMMITTED
         connection = ImpatientConnection.connect(**conn_params)
         if says_standby(connection.pgconn) and _is_standby(connection):
@@ -57,7 +57,7 @@ class _ImpatientDatabaseWrapper(base.DatabaseWrapper):
         return connection
 
     def is_usable(self) -> bool:
-        """Tell whether the session may do what is asked of it next; Django asks before a request, and after errors."""
+        """Tell whether the session can do what is asked of it next; Django asks before a request, and after errors."""
         session = self.connection
         if session is None or session.is_useless:
             return False

@@ -24,7 +24,7 @@ WITHOUT_VERSION = (
     "FROM ({names}) named WHERE NOT EXISTS (SELECT FROM resource_version WHERE resource_version.resource = named.name)"
 )
 
-# Capitals are what the server's libraries make of a text, and others once these were changed.
+# Capitals depend on the server's libraries, and may change with them.
 OUTDATED_GRAMS = """
 FROM procedures_procedure LEFT JOIN procedures_proceduregrams ON procedure_id = id
 WHERE grams IS DISTINCT FROM procedures_grams_of(id)
@@ -58,7 +58,7 @@ def missing_migrations(cursor: Any) -> list[str]:
 
 
 def faults_of_database() -> list[Fault]:
-    """Find all that is known to go wrong with a database; of one that is not migrated, the missing migrations alone."""
+    """Find everything that is known to go wrong with a database; where migrations are missing, only these."""
     with connection.cursor() as cursor:
         if missing := missing_migrations(cursor):
             return [Fault(f"migration {name}: not applied") for name in missing]
@@ -88,9 +88,7 @@ def _faults_of_grams(cursor: Any) -> Iterator[Fault]:
     cursor.execute(f"SELECT count(*) {OUTDATED_GRAMS}")  # all of it stands above
     (count,) = cursor.fetchone()
     if count:
-        yield Fault(
-            f"procedures_proceduregrams: not right for {count} of procedures, so not all are found", (NOTE_GRAMS,)
-        )
+        yield Fault(f"procedures_proceduregrams: wrong for {count} of procedures, so not all are found", (NOTE_GRAMS,))
 
 
 def _faults_of_validity(cursor: Any) -> Iterator[Fault]:

@@ -1,7 +1,7 @@
-"""The functions and triggers that the migrations make, and what of them a database lacks.
+"""The functions and triggers that the migrations make, and which of them a database lacks.
 
 `objects.sql` has them as PostgreSQL itself writes them down, recorded from a database that has just been migrated. A
-dump may leave triggers behind that do not always fire, a hand may have switched one off, and no table shows it.
+restored dump may have triggers that do not always fire, somebody may have switched one off, and no table shows it.
 """
 
 import re
@@ -48,7 +48,7 @@ class Fault:
 
     Attributes:
         text: What it is, in a line.
-        mending: The statements that mend it, in their order; none where nobody but a person can.
+        mending: The statements that mend it, in their order; none where only a person can.
     """
 
     text: str
@@ -123,7 +123,7 @@ def _faults_of_definitions(cursor: Any) -> Iterator[Fault]:
         if own is None:
             yield Fault(f"{heading}: missing", mending)
         elif own.statement != right.statement:
-            yield Fault(f"{heading}: another one than the migrations make", mending)
+            yield Fault(f"{heading}: not the one that the migrations make", mending)
         elif own.fires != right.fires:
             yield Fault(f"{heading}: fires {FIRES[own.fires]}", mending[-1:])
 
@@ -146,5 +146,5 @@ def _mending(heading: str, statement: str, fires: str) -> tuple[str, ...]:
 
 
 def _without_schema(statement: str, schema: str) -> str:
-    """Name no schema: a function's path names it as a text, everything else before a point."""
+    """Take the schema out of a statement: a function's path has it as a text, everything else before a dot."""
     return statement.replace(f"{schema}.", "").replace(f"'{schema}'", f"'{SCHEMA}'")

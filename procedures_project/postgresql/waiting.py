@@ -1,8 +1,8 @@
-"""How long to wait for PostgreSQL. A server that is frozen keeps its connections, and answers nothing for ever.
+"""How long to wait for PostgreSQL. A server that is frozen keeps its connections, and never answers.
 
 Neither libpq nor Django has a limit for that: the server's own `statement_timeout` needs a server that runs, and TCP's
-need a host that does not answer. psycopg has one for each wait, which is all that is used here. The limit is on a
-request as a whole, however many statements it takes and however often it connects.
+timeouts need a host that does not answer. psycopg has a limit on each wait, which is all that is used here. The limit
+applies to a request as a whole, however many statements it takes and however often it connects.
 """
 
 import time
@@ -30,11 +30,11 @@ _patience_ends_at: ContextVar[float | None] = ContextVar("patience_ends_at", def
 
 @contextmanager
 def patience(seconds: float, since: float | None = None) -> Iterator[None]:
-    """Let the statements inside wait for so long, all together; commands, which do not come here, wait as they must.
+    """Let the statements inside wait that long, all together. Commands do not use this and wait as long as they must.
 
     Args:
         seconds: How long.
-        since: From when on, by `time.monotonic`; from now on by default.
+        since: Since when, by `time.monotonic`; since now by default.
 
     Raises:
         OperationalError: PostgreSQL has not answered in time. The connection is closed: what it did is not known.
@@ -49,8 +49,8 @@ def patience(seconds: float, since: float | None = None) -> Iterator[None]:
 def renew_patience(**_signal: object) -> None:
     """Let the statements that follow wait as long as those of a request that begins now.
 
-    For a list of any length, which takes many statements (receiver of `build_goes_on`): it is a server that does not
-    answer which is given up, not one that has much to answer.
+    For a list of any length, which takes many statements (receiver of `build_goes_on`): a server that does not answer
+    is given up, not one that has much to answer.
     """
     if _patience_ends_at.get() is not None:
         _patience_ends_at.set(time.monotonic() + REQUEST_PATIENCE_SECONDS)

@@ -72,7 +72,7 @@ class RunEventInline(ReadOnly, admin.TabularInline[RunEvent, Run]):
 
     @admin.display(description="Performed")
     def performed(self, event: RunEvent) -> str:
-        """Show when it was done, if that was another time."""
+        """Show when it was done, if that was not when it was recorded."""
         return "" if event.performed_at is None else shown(event.performed_at)
 
     @admin.display(description="Recorded")

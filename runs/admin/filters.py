@@ -1,4 +1,4 @@
-"""Filters of the list of runs that cost nothing to show, however many there are to choose from."""
+"""Filters of the list of runs that cost nothing to show, however many choices there are."""
 
 from typing import Any
 from urllib.parse import parse_qsl
@@ -28,7 +28,7 @@ class ProcedureFilter(admin.ListFilter):
         text = (params.pop(PARAMETER, None) or [""])[-1]
         sent = ProcedureForm({PARAMETER: text})
         self.is_wrong = bool(text) and not sent.is_valid()
-        # The widget looks up what it shows, and fails at what is no id.
+        # The widget looks up what it shows, and fails on what is not an id.
         self.form = sent if text and not self.is_wrong else ProcedureForm()
 
     def has_output(self) -> bool:

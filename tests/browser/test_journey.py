@@ -99,7 +99,7 @@ def test_an_author_writes_the_surgical_checklist_and_an_operator_runs_it_to_its_
     expect(page.get_by_label("Number on the wristband")).to_have_value("AB-123456")
 
     page.get_by_label("Body weight").fill("71.5")
-    page.get_by_label("This is outside of 0 to 500.").fill("Two lines, four units of blood.")
+    page.get_by_label("Outside its limits (0 to 500).").fill("Two lines, four units of blood.")
     commit(page)
     expect(page.get_by_text("Step 2 of 3")).to_be_visible()
     commit_step(page, TIME_OUT, "Step 3 of 3")

@@ -66,7 +66,7 @@ def test_what_is_typed_is_shown_and_not_saved(browser_of: Browser, draft: Revisi
     ("wrong", "said"),
     [
         ({"steps-0-slots": '[{"key": "mass"}]'}, "Slots: Slot 1 (mass), label"),
-        ({"steps-0-slots": "[{"}, "Slots: This is not written as it must be"),
+        ({"steps-0-slots": "[{"}, "Slots: This cannot be read"),
         ({"steps-0-position": "9" * 5_000}, "Position: "),
         ({"steps-0-expected_duration_s": "soon"}, "Expected duration (s): "),
         ({"steps-0-key": "Not A Slug"}, "Key: "),

@@ -239,7 +239,7 @@ def test_a_form_that_does_not_say_what_it_was_opened_on_is_not_saved(
     refused = save(admin_client, draft, form)
 
     draft.refresh_from_db()
-    assert "It is not known what this form was opened on." in refused.text
+    assert "It is not known which state of the draft this form shows." in refused.text
     assert draft.title == "Gibson"
     assert save(admin_client, draft, form_on(refused.text, "revision_form")).status_code == 302
 

@@ -63,11 +63,11 @@ DAMAGES = {
         "trigger step_is_immutable_once_published on procedures_step: missing",
     "DROP TRIGGER event_raises_version ON runs_runevent; CREATE TRIGGER event_raises_version AFTER INSERT ON"
     " runs_runevent FOR EACH ROW EXECUTE FUNCTION runs_raise_version_of_event()":
-        "trigger event_raises_version on runs_runevent: another one than the migrations make",
+        "trigger event_raises_version on runs_runevent: not the one that the migrations make",
     "CREATE OR REPLACE FUNCTION runs_protect_event() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'":
-        "function runs_protect_event(): another one than the migrations make",
+        "function runs_protect_event(): not the one that the migrations make",
     "ALTER FUNCTION raise_resource_version(text) RESET search_path":
-        "function raise_resource_version(text): another one than the migrations make",
+        "function raise_resource_version(text): not the one that the migrations make",
     "DROP FUNCTION raise_resource_versions_like(text)":
         "function raise_resource_versions_like(text): missing",
     "DELETE FROM resource_version WHERE resource = 'procedures:list'":
@@ -115,7 +115,7 @@ def test_versions_of_what_is_there_are_made_again() -> None:
     assert "Mended: resource_version: no row for 1 of procedures, so they are not cached" in lines
 
 
-GRAMS = "procedures_proceduregrams: not right for 1 of procedures, so not all are found"
+GRAMS = "procedures_proceduregrams: wrong for 1 of procedures, so not all are found"
 
 
 @pytest.mark.parametrize(

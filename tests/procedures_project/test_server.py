@@ -135,7 +135,7 @@ def test_whoever_presses_ctrl_c_does_not_wait_for_the_draining(serve: Serve) -> 
 @pytest.mark.parametrize(
     ("variables", "application", "error"),
     [
-        ({"CACHE_TTL": "60"}, APPLICATION, "CACHE_TTL is no setting of this service; did you mean CACHE_LOG_HITS?"),
+        ({"CACHE_TTL": "60"}, APPLICATION, "CACHE_TTL is not a setting of this service; did you mean CACHE_LOG_HITS?"),
         ({}, "procedures_project.nothing:application", "Could not import 'procedures_project.nothing'."),
     ],
 )

@@ -144,7 +144,7 @@ def test_the_demo_says_what_is_wrong_with_the_settings_and_leaves_nothing(tmp_pa
 
 def test_a_variable_that_is_misspelt_is_not_passed_over() -> None:
     assert managed("check", **RIGHT, CACHE_LEASE_SM="5000").stderr == (
-        "CACHE_LEASE_SM is no setting of this service; did you mean CACHE_LEASE_MS?\n"
+        "CACHE_LEASE_SM is not a setting of this service; did you mean CACHE_LEASE_MS?\n"
     )
 
 

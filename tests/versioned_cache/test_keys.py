@@ -46,7 +46,7 @@ def test_what_is_a_key_makes_a_kind(key: str) -> None:
     "key", ["", "{slug}", "books:{slug}:x", "books:{a}{b}", "books:{}", "books:{Slug}", "bücher", "a b"]
 )
 def test_what_is_no_key_makes_none(key: str) -> None:
-    with pytest.raises(ValueError, match="is no key"):
+    with pytest.raises(ValueError, match="is not a key"):
         ResourceKind("any", key)
 
 
@@ -132,7 +132,7 @@ def test_what_is_no_name_is_refused_with_those_that_are(no_kinds: None, name: st
     register(ResourceKind(MANY, "books:book:{slug}"))
 
     assert kind_of(name) is None
-    with pytest.raises(ValueError, match=r"is no resource: write list or procedure:\{slug\}\.$"):
+    with pytest.raises(ValueError, match=r"is not a resource: write list or procedure:\{slug\}\.$"):
         resource_named(name)
 
 

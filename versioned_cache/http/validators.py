@@ -33,7 +33,7 @@ class VersionMismatch(APIException):
 
     status_code = HTTPStatus.PRECONDITION_FAILED
     default_code = "version-mismatch"
-    default_detail = "Read it again, and repeat your change on what it is now."
+    default_detail = "Read it again, and apply your change to the current version."
 
     def __init__(self, current_etag: str | None) -> None:
         super().__init__()
@@ -93,14 +93,14 @@ def expected_versions(request: Request, fingerprint: str) -> ExpectedVersions | 
     """Return what If-Match asks for (strong comparison); None where any version will do.
 
     Raises:
-        ParseError: the header is no list of entity tags.
+        ParseError: the header is not a list of entity tags.
     """
     header = request.headers.get("If-Match", ANY).strip()
     if header == ANY:
         return None
     tags = list(TAG.finditer(header))
     if not tags or TAG.sub("", header).strip(" \t,"):
-        raise ParseError("If-Match is no list of entity tags. Entity tags are in double quotes.")
+        raise ParseError("If-Match is not a list of entity tags. Entity tags are in double quotes.")
     versions = frozenset(
         int(tag["version"]) for tag in tags if tag["version"] and tag["fingerprint"] == fingerprint and not tag["weak"]
     )

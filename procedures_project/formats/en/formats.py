@@ -1,4 +1,4 @@
-"""Instants are written to the second and with their zone, as records must be; the history in the admin is one."""
+"""Instants are written to the second and with their zone, as records need: the history in the admin is a record."""
 
 DATE_FORMAT = "Y-m-d"
 DATETIME_FORMAT = "Y-m-d H:i:s e"

@@ -1,4 +1,4 @@
-"""Find what a database lacks, and mend it: after a restore, a failover, a hand in psql."""
+"""Find what a database lacks, and mend it: after a restore, a failover, or changes in psql."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -11,15 +11,15 @@ from procedures_project.postgresql.objects import RECORD, Fault, record
 
 
 class Command(BaseCommand):
-    """`manage.py check_database` says what is missing or asleep, a line each; with `--mend` it puts it right."""
+    """`manage.py check_database` says what is missing or disabled, a line each; with `--mend` it puts that right."""
 
-    help = "Find triggers, functions, versions, constraints and migrations that are missing. Exits with 1 if any is."
+    help = "Find triggers, functions, versions, constraints and migrations that are missing. Exits with 1 if any are."
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--mend", action="store_true", help="Make again, or enable, what can be.")
+        parser.add_argument("--mend", action="store_true", help="Recreate, or enable, what can be.")
         parser.add_argument(
-            "--record", action="store_true", help="For developers: record what this database has as what is right."
+            "--record", action="store_true", help="For developers: record what this database has as the reference."
         )
 
     def handle(self, *, mend: bool, record: bool, **_options: Any) -> None:

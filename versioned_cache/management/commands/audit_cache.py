@@ -1,4 +1,4 @@
-"""Hold a sample of cached bodies against the database."""
+"""Compare a sample of cached bodies with the database."""
 
 from argparse import ArgumentParser
 from collections import Counter
@@ -25,7 +25,7 @@ class Command(BaseCommand):
             "--sample",
             type=int,
             default=100,
-            help="How many resources beside those that are the only ones of their kind (100).",
+            help="How many resources, besides those that are the only ones of their kind (100).",
         )
 
     def handle(self, *, sample: int, **_options: Any) -> None:

@@ -40,7 +40,7 @@ class Command(BaseCommand):
         failure = cause = ""
         with progress(self.stderr, total, "resources") as advance:
             for batch in _batches(resources):
-                # Once Redis was waited for in vain, nobody waits again before it has answered.
+                # After Redis has failed all tries once, there is only one try a batch until it has answered.
                 failure = _bump(batch, tries=1 if failure else TRIES)
                 bumped += len(batch)
                 if failure:

@@ -1,4 +1,4 @@
-"""Show how a resource stands in PostgreSQL and in Redis."""
+"""Show what PostgreSQL and Redis have of a resource."""
 
 from argparse import ArgumentParser
 from typing import Any
