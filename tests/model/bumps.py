@@ -13,14 +13,16 @@ def lent(rules: Rules, redis: Redis, version: int, left: int) -> Redis:
 
 
 def bumped(rules: Rules, redis: Redis, version: int, left: int) -> Redis:
-    """EVAL the bump script: value := max(value, version), expiry := max(expiry, deadline)."""
+    """EVAL the bump script: value := max(value, version), expiry := max(expiry, deadline) unless the value is newer."""
     held = redis.counter
     if rules.protocol.without_fence:
         left = rules.scenario.lease
     if held is None or rules.protocol.bump_lowers:
         return redis._replace(counter=Counter(version, left) if left else None)
+    if held.version > version:
+        return redis
     longest = held.left if rules.protocol.without_growing_expiry else max(held.left, left)
-    return redis._replace(counter=Counter(max(held.version, version), longest))
+    return redis._replace(counter=Counter(version, longest))
 
 
 def incremented(redis: Redis) -> Redis:
