@@ -6,8 +6,10 @@ everything else goes to Django, with its body whole.
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -42,7 +44,7 @@ from procedures_project.security_headers import SecurityHeadersMiddleware, prote
 from rest.problems import INTERNAL_ERROR, MALFORMED_REQUEST, REQUEST_TIMEOUT, UNAVAILABLE, Problem
 from versioned_cache.http.fast_path import FastPath, FastRequest
 from versioned_cache.loop_reader import LoopReader
-from versioned_cache.single_flight import LoopFlights
+from versioned_cache.single_flight import Landing, LoopFlights
 
 logger = structlog.get_logger(__name__)
 
@@ -80,6 +82,8 @@ class Gate:
         self._readiness = readiness
         self._flights = LoopFlights()
         self._logins = Slots(HASHINGS_AT_ONCE, settings.DJANGO_QUEUE_LENGTH, settings.DJANGO_QUEUE_SECONDS)
+        # As many as there are threads: so they do not crowd Django's queue, however many have waited.
+        self._woken = Slots(settings.DJANGO_THREADS, sys.maxsize, settings.DJANGO_QUEUE_SECONDS)
         self.fast_path: FastPath[Bearer] = FastPath(remembered_bearer, MIDDLEWARES)
 
     async def answer(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -133,14 +137,16 @@ class Gate:
     async def _answer_after_another(self, wanted: Hashable, meta: dict[str, Any], receive: Receive) -> WholeAnswer:
         """Answer a cached read whose body this process may be about to have (Note [Waiting without a thread])."""
         record_of(meta)
+        turns = None
         if await self._flights.another_succeeded(wanted, BUILD_SECONDS):
             meta[ARRIVED_AT] = time.monotonic()  # it has not waited for a server that does not answer
             answer = await self._answer_at_hand(meta)
             if answer is not None:
                 return answer
+            turns = self._woken
         with self._flights.one(wanted) as flight:
-            answer = await self._djangos_answer(meta, receive)
-            flight.has_succeeded = answer.status < HTTPStatus.BAD_REQUEST
+            answer = await self._djangos_answer(meta, receive, turns)
+            flight.landing = _landing_with(answer.status)
             return answer
 
     async def _fast_answer(self, request: FastRequest[Bearer], meta: dict[str, Any]) -> WholeAnswer | None:
@@ -173,8 +179,13 @@ class Gate:
             response = healthz(meta)
         return _recorded(meta, name, response)
 
-    async def _djangos_answer(self, meta: dict[str, Any], receive: Receive) -> WholeAnswer:
+    async def _djangos_answer(self, meta: dict[str, Any], receive: Receive, turns: Slots | None = None) -> WholeAnswer:
         """Return Django's answer. A login waits for its turn before it takes a thread: it costs more than all else.
+
+        Args:
+            meta: The request.
+            receive: Receives its body.
+            turns: Those of which it waits for one, too, if it is of a kind that may come in great numbers.
 
         Raises:
             Problem: Django was not asked, and nothing was done.
@@ -182,9 +193,9 @@ class Gate:
         record_of(meta)
         try:
             await self._bodies.add(meta, receive)
-            if (meta["REQUEST_METHOD"], meta["PATH_INFO"]) not in LOGINS:
-                return await self._django.answer(meta)
-            async with self._logins.one(meta[ARRIVED_AT]):
+            if (meta["REQUEST_METHOD"], meta["PATH_INFO"]) in LOGINS:
+                turns = self._logins
+            async with turns.one(meta[ARRIVED_AT]) if turns else nullcontext():
                 return await self._django.answer(meta)
         except BodyTooSlow:
             raise REQUEST_TIMEOUT() from None
@@ -227,6 +238,13 @@ def _pieces(segments: Iterable[bytes]) -> Iterator[bytes]:
     for segment in segments:
         for start in range(0, len(segment), PIECE_BYTES):
             yield segment[start : start + PIECE_BYTES]
+
+
+def _landing_with(status: int) -> Landing:
+    """Return what a read that ends with this status has got for others who want the same."""
+    if status == HTTPStatus.NOT_MODIFIED:
+        return Landing.NEEDED_NOTHING
+    return Landing.SUCCEEDED if status < HTTPStatus.BAD_REQUEST else Landing.FAILED
 
 
 def _options_of_the_server() -> HttpResponse:

@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from enum import Enum, auto
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
@@ -52,16 +53,24 @@ class SingleFlight(Generic[Result]):
             flight.ended.set()
 
 
+class Landing(Enum):
+    """How it ended that a request had set out."""
+
+    FAILED = auto()
+    SUCCEEDED = auto()
+    NEEDED_NOTHING = auto()  # and so it has got nothing for others
+
+
 class LoopFlight:
     """What one request has set out to get.
 
     Attributes:
-        has_succeeded: Whether it got that.
+        landing: How that has ended.
     """
 
     def __init__(self) -> None:
         self.ended = asyncio.Event()
-        self.has_succeeded = False
+        self.landing = Landing.FAILED
 
 
 class LoopFlights:
@@ -73,17 +82,18 @@ class LoopFlights:
     async def another_succeeded(self, key: Hashable, wait_seconds: float) -> bool:
         """Wait for whoever is under way with this key; tell whether somebody was, and has succeeded in time.
 
-        To be asked once by each: who finds nothing after that sets out, and does not wait for the next one in turn.
+        Where one needed nothing, the first of those who waited sets out next, and the others wait for that one. Else to
+        be asked once by each: who finds nothing after that sets out, and does not wait for the next one in turn.
         """
-        flight = self._flights.get(key)
-        if flight is None:
-            return False
         try:
             async with asyncio.timeout(wait_seconds):
-                await flight.ended.wait()
+                while (flight := self._flights.get(key)) is not None:
+                    await flight.ended.wait()
+                    if flight.landing is not Landing.NEEDED_NOTHING:
+                        return flight.landing is Landing.SUCCEEDED
         except TimeoutError:
-            return False
-        return flight.has_succeeded
+            pass
+        return False
 
     @contextmanager
     def one(self, key: Hashable) -> Iterator[LoopFlight]:

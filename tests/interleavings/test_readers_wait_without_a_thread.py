@@ -7,9 +7,11 @@ first    is answered, or fails
 others   are answered from memory; or set out, all at once
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import psycopg
@@ -18,9 +20,11 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.wsgi import get_wsgi_application
 from django.db import connection
+from pytest_django import Settings
 
 from access.actions import issue_token
 from access.roles import Role
+from procedures.caches import FINGERPRINT, PROCEDURE_LIST
 from procedures_project.asgi import Application
 from procedures_project.django_pool import DjangoPool, WholeAnswer
 from procedures_project.postgresql.waiting import ARRIVED_AT
@@ -28,8 +32,10 @@ from tests.conftest import ApiClient
 from tests.interleavings.conftest import PATIENCE_SECONDS, Stage
 from tests.processes import eventually
 from tests.served import Served, ServedClient, served
+from versioned_cache.http.validators import etag
 from versioned_cache.loop_reader import OF_DJANGOS_CONNECTIONS
 from versioned_cache.single_flight import LoopFlights
+from versioned_cache.versions import committed_version
 
 OTHERS = 2 * settings.DJANGO_THREADS
 WAITING_FOR_THE_LOCK = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'procedures_step'::regclass"
@@ -177,3 +183,60 @@ def test_whoever_wants_another_coding_sets_out_too(readers: Readers, locked: psy
     locked.rollback()
     assert statuses_of(first + others) == [200] * 3
     assert [answer.result().get("Content-Encoding") for answer in (*first, *others)] == [None, "gzip", "gzip"]
+
+
+@pytest.fixture
+def short_queue(settings: Settings) -> None:
+    """Nobody may wait for a thread."""
+    settings.DJANGO_QUEUE_LENGTH = 0
+
+
+@pytest.mark.usefixtures("short_queue")
+def test_there_may_be_more_of_them_than_may_wait_for_a_thread(
+    readers: Readers, locked: psycopg.Connection[Any]
+) -> None:
+    first = readers.begin(1)
+    eventually(lambda: waiting_for_the_lock() == 1)
+    others = readers.begin(OTHERS)
+
+    locked.rollback()
+    assert statuses_of(first + others) == [200] * (1 + OTHERS)
+
+
+def test_where_the_first_has_the_version_one_of_them_sets_out(
+    readers: Readers, reader: Callable[[], ApiClient], locked: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go_on = Event()
+    answer = DjangoPool.answer
+
+    async def wait_and_answer(pool: DjangoPool, environ: dict[str, Any]) -> WholeAnswer:
+        if "HTTP_IF_NONE_MATCH" in environ:
+            await asyncio.to_thread(may_go_on.wait, PATIENCE_SECONDS)
+        return await answer(pool, environ)
+
+    monkeypatch.setattr(DjangoPool, "answer", wait_and_answer)
+    first = readers.begin(1, **{"If-None-Match": etag(committed_version(PROCEDURE_LIST) or 0, FINGERPRINT)})
+    others = readers.begin(OTHERS)
+    may_go_on.set()
+    assert statuses_of(first) == [304]
+    eventually(lambda: waiting_for_the_lock() == 1)
+
+    assert reader().get("/runs").status_code == 200
+    assert not any(answer.done() for answer in others)
+
+    locked.rollback()
+    assert statuses_of(others) == [200] * OTHERS
+
+
+def test_who_may_not_read_is_refused_though_another_may(
+    readers: Readers, application: Served, locked: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = User.objects.create(username="without-a-role")
+    token = issue_token(user=nobody, name="race")
+    first = readers.begin(1)
+    eventually(lambda: waiting_for_the_lock() == 1)
+    monkeypatch.setattr(readers, "reader", lambda: ServedClient(ApiClient(token), application))
+    others = readers.begin(2)
+
+    locked.rollback()
+    assert statuses_of(first + others) == [200, 403, 403]
