@@ -10,6 +10,7 @@ And cheap looks. redis-py's client takes a connection from its pool for each com
 and gives it back: half of what a GET costs, and a pipeline costs more. Here each thread keeps one of its own.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,7 @@ from versioned_cache.configuration import CONNECT_TIMEOUT_SECONDS
 
 NEGLIGIBLE_SECONDS = 0.001
 THREADS_IN_THE_BACKGROUND = 8
+STORES_AT_ONCE = 4
 
 _ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)
 
@@ -53,6 +55,17 @@ def time_limit(seconds: float) -> Iterator[None]:
 def background() -> ThreadPoolExecutor:
     """Return the threads for what nobody waits for, or not to its end; begun at the first use."""
     return ThreadPoolExecutor(THREADS_IN_THE_BACKGROUND, thread_name_prefix="redis")
+
+
+@cache
+def storing() -> ThreadPoolExecutor:
+    """Return the threads that store what is long, apart from those that make the connections which they wait for."""
+    return ThreadPoolExecutor(STORES_AT_ONCE, thread_name_prefix="redis-stores")
+
+
+# A child that is forked has none of its parent's threads.
+os.register_at_fork(after_in_child=background.cache_clear)
+os.register_at_fork(after_in_child=storing.cache_clear)
 
 
 class DeadlineParser(DefaultParser):  # type: ignore[misc,valid-type]  # its type depends on what is installed
@@ -207,7 +220,8 @@ class ThreadConnections(threading.local):
 
     def _connection_to(self, server: str, generation: int, new_connection: Callable[[str], Any]) -> Any:
         connected_in, connection = self._connections.get(server, (generation, None))
-        if connected_in != generation:
+        # A child that was forked would read what its parent is answered.
+        if connection is not None and (connected_in != generation or connection.pid != os.getpid()):
             connection.disconnect()
             connection = None
         if connection is None:

@@ -13,7 +13,7 @@ from versioned_cache.codings import Coding
 from versioned_cache.composer import Build, Composer, ItemSource
 from versioned_cache.composition import Composition, Segments
 from versioned_cache.configuration import LONG_BYTES
-from versioned_cache.connection import background
+from versioned_cache.connection import storing
 from versioned_cache.keys import Resource
 from versioned_cache.memory import Body, Memory, segments_of
 from versioned_cache.metrics import RedisOperation, Source
@@ -132,7 +132,7 @@ class PayloadLoader:
         if len(build.body) <= LONG_BYTES:
             self._hand_over(request, build)
         else:
-            handing_over = background().submit(copy_context().run, self._hand_over, request, build)
+            handing_over = storing().submit(copy_context().run, self._hand_over, request, build)
             handing_over.add_done_callback(Future.result)  # so that it is logged if that fails
         return payload
 

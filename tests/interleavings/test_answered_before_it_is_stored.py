@@ -12,12 +12,15 @@ from threading import Event
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
-from tests.interleavings.conftest import PATIENCE_SECONDS, RESOURCE, Stage, fetch_gibson
+from runs.caches import run_resource
+from tests.interleavings.conftest import PATIENCE_SECONDS, RESOURCE, SHAPE, Stage, fetch_gibson
 from tests.processes import eventually
 from versioned_cache import payload_loader
 from versioned_cache.breaker import CacheUnavailable
+from versioned_cache.configuration import LONG_BYTES
+from versioned_cache.connection import THREADS_IN_THE_BACKGROUND
 from versioned_cache.engine import Representation, VersionedCache
 from versioned_cache.metrics import Source
 from versioned_cache.payload_store import PayloadStore
@@ -127,6 +130,30 @@ def test_what_goes_wrong_meanwhile_is_logged_and_the_claim_given_up(
 
     eventually(lambda: "a mistake of ours" in caplog.text)
     assert claims(stage) == []
+
+
+@pytest.mark.usefixtures("patience_with_redis")
+def test_many_are_stored_at_once_over_connections_that_have_to_be_made(
+    stage: Stage, process: Callable[[], VersionedCache], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, cache, may_go_on = b"x" * (LONG_BYTES + 1), process(), Event()
+    resources = [run_resource(f"long-{number}") for number in range(THREADS_IN_THE_BACKGROUND)]
+    with connection.cursor() as cursor:
+        cursor.executemany("INSERT INTO resource_version VALUES (%s, 1)", [[resource.name] for resource in resources])
+    store_payload = PayloadStore.store_payload
+
+    def wait_and_store(*arguments: Any, **options: Any) -> None:
+        assert may_go_on.wait(PATIENCE_SECONDS)
+        store_payload(*arguments, **options)
+
+    monkeypatch.setattr(PayloadStore, "store_payload", wait_and_store)
+    for resource in resources:
+        cache.read(resource, SHAPE, lambda: body)
+    cache.store.renew()
+    may_go_on.set()
+
+    eventually(lambda: claims(stage) == [])
+    assert stage.redis.exists(*(resource.payload_key(1) for resource in resources)) == len(resources)
 
 
 def test_who_fails_to_build_gives_up_the_claim(
