@@ -132,9 +132,9 @@ class Composition:
         return SegmentedBody(self._in_few_pieces(gzip_form.assembled(parts, self._end, self._pieces)))
 
     @property
-    def is_gzipped(self) -> bool:
-        """Whether the gzip form has been asked for."""
-        return "gzipped" in vars(self)
+    def known_gzipped(self) -> SegmentedBody | None:
+        """The gzip form, if it has been asked for; it may be given up at any moment (`forget_gzipped`)."""
+        return vars(self).get("gzipped")
 
     def forget_gzipped(self) -> None:
         """Free the memory that the gzip form takes."""

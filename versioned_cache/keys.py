@@ -166,5 +166,5 @@ def probe_key(number: int | None = None) -> str:
 
 
 def number_in(text: bytes | None) -> int | None:
-    """Return the number that a counter holds; None where there is no counter, or it does not hold a number."""
-    return int(text) if text is not None and text.isdigit() else None
+    """Return the version that a counter's text is; None if there is no counter, or if the text is no version."""
+    return int(text) or None if text is not None and text.isdigit() else None

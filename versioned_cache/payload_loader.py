@@ -91,7 +91,7 @@ class PayloadLoader:
         if coded is not None:
             return coded
         body = self._memory.get(resource, version, fingerprint)
-        return body.gzipped if isinstance(body, Composition) and body.is_gzipped else None
+        return body.known_gzipped if isinstance(body, Composition) else None
 
     def _compress(self, resource: Resource, version: int, fingerprint: str, body: Body) -> Body:
         if isinstance(body, Composition):

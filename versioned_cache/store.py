@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
@@ -67,7 +67,7 @@ class Store:
     """The counters and claims in Redis. Every method raises `CacheUnavailable` when Redis is unusable."""
 
     def __init__(self) -> None:
-        self._breaker = Breaker(lambda: background().submit(self.when_proof_is_due))
+        self._breaker = Breaker(self._ask_for_proof)
         self._connections = ThreadConnections()
         self._identity = Identity()
         self.when_proof_is_due: Callable[[], object] = self.prove
@@ -239,6 +239,10 @@ class Store:
             self.renew()
         return error
 
+    def _ask_for_proof(self) -> None:
+        with suppress(RuntimeError):  # no thread is to be had; another time
+            background().submit(self.when_proof_is_due)
+
     @staticmethod
     def _proof_of(servers: Servers, server: str) -> Proof:
         connection = servers.new_connection(server)
@@ -272,7 +276,7 @@ class Store:
             for servers in self._all_servers:
                 servers.look_soon()
             raise unavailable(error) from error
-        except (RedisClusterException, OSError, ValueError, TypeError) as error:
+        except (RedisClusterException, OSError, ValueError, TypeError, RuntimeError) as error:  # the last: no thread
             raise unavailable(error) from error
 
     def ask(self, commands: Sequence[Command], *, size_bytes: int = 0) -> list[Any]:

@@ -151,7 +151,7 @@ def test_its_memory_is_counted_with_its_gzip_form() -> None:
 
     assert before == composition.held_bytes == len(composition)
     assert 0 < with_gzip - before <= len(form)
-    assert not composition.is_gzipped
+    assert composition.known_gzipped is None
 
 
 def test_a_short_one_is_sent_in_one_piece() -> None:

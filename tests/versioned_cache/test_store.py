@@ -1,12 +1,15 @@
 """Leases, bumps and claims in a real Redis."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pytest_django import Settings
 from redis import Redis
 
 from procedures.caches import PROCEDURE_LIST
+from versioned_cache import connection
+from versioned_cache.breaker import CacheUnavailable
 from versioned_cache.store import Store
 
 COUNTER = PROCEDURE_LIST.counter_key
@@ -130,8 +133,9 @@ def test_a_bump_replaces_what_is_no_number_though_it_expires(store: Store, redis
     assert redis.get(COUNTER) == b"8"
 
 
-def test_a_counter_that_is_no_number_counts_as_absent(store: Store, redis: Redis) -> None:
-    redis.set(COUNTER, "nonsense")
+@pytest.mark.parametrize("held", ["nonsense", "0", "-1", ""])
+def test_a_counter_that_is_no_version_counts_as_absent(store: Store, redis: Redis, held: str) -> None:
+    redis.set(COUNTER, held)
 
     assert store.counter(PROCEDURE_LIST) is None
 
@@ -140,3 +144,15 @@ def test_a_lease_that_never_ends_is_told(store: Store, redis: Redis) -> None:
     redis.set(COUNTER, 7)
 
     assert store.lease_left_ms(PROCEDURE_LIST) == math.inf
+
+
+def test_where_no_thread_is_to_be_had_to_connect_redis_is_unusable(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the process ends, or may have no more threads."""
+    ended = ThreadPoolExecutor(1)
+    ended.shutdown()
+    monkeypatch.setattr(connection, "background", lambda: ended)
+
+    with pytest.raises(CacheUnavailable):
+        store.counter(PROCEDURE_LIST)
