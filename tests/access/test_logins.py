@@ -230,7 +230,7 @@ def test_the_log_says_when_a_login_locks_a_name_out_and_when_it_is_locked_out(cl
     assert (sixth["reason"], sixth["is_locked_out"]) == ("locked_out", True)
 
 
-def test_a_lockout_is_told_once_in_the_history_of_the_person_for_whoever_manages_people(
+def test_a_lockout_is_in_the_persons_history_once_for_those_who_manage_people(
     client: Client, mkoch: User, person: Callable[[Role], User]
 ) -> None:
     fail(client, LIMIT + 2)

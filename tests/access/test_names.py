@@ -54,7 +54,5 @@ def test_a_person_is_not_renamed_to_nothing(admin_client: Client, admin_user: Us
     ("names", "expected"),
     [({}, "jdoe"), ({"first_name": "Jo", "last_name": "Doe"}, "Jo Doe"), ({"first_name": JOINER}, "jdoe")],
 )
-def test_a_person_is_told_by_a_full_name_in_which_one_sees_something_or_else_by_the_username(
-    names: dict[str, Any], expected: str
-) -> None:
+def test_a_person_is_named_by_a_visible_full_name_or_else_by_the_username(names: dict[str, Any], expected: str) -> None:
     assert name_of(User(username="jdoe", **names)) == expected

@@ -22,7 +22,7 @@ def test_two_browsers_see_each_others_commits_within_a_second(demo: Demo, signed
         expect(one.get_by_role("heading", name="The run is completed")).to_be_visible()
 
 
-def test_a_page_on_which_nothing_happens_is_told_304(demo: Demo, signed_in: SignedIn) -> None:
+def test_a_page_on_which_nothing_happens_is_answered_304(demo: Demo, signed_in: SignedIn) -> None:
     with demo.procedure() as key:
         page = signed_in("operator")
         start(page, key)

@@ -50,7 +50,7 @@ def publish(dashboard_port: int, tmp_path: Path) -> Iterator[Publish]:
     site.server_close()
 
 
-def test_a_page_of_another_origin_polls_the_list_and_is_told_304(
+def test_a_page_of_another_origin_polls_the_list_and_is_answered_304(
     demo: Demo, chromium: Browser, publish: Publish
 ) -> None:
     env = json.dumps({"SERVICE": demo.base_url, "TOKEN": demo.tokens["viewer"]})

@@ -104,7 +104,7 @@ def test_drafts_are_for_authors(browser_of: Browser, draft: Revision, role: Role
     assert browser_of(role).get(page_of(draft)).status_code == 403
 
 
-def test_a_published_revision_is_no_draft(browser_of: Browser, draft: Revision) -> None:
+def test_a_published_revision_is_not_a_draft(browser_of: Browser, draft: Revision) -> None:
     current = Procedure.objects.get(key="mixing").current_revision
 
     assert browser_of(Role.AUTHOR).get(page_of(current)).status_code == 404

@@ -44,7 +44,7 @@ def test_a_counter_that_a_bump_did_not_reach_is_said_to_be_behind(browser_of: Br
     assert ">behind<" in browser_of(Role.SUPERVISOR).get(CACHE).content.decode()
 
 
-def test_something_else_under_the_key_of_a_counter_is_no_counter(browser_of: Browser, redis: Redis) -> None:
+def test_something_else_under_the_key_of_a_counter_is_not_a_counter(browser_of: Browser, redis: Redis) -> None:
     publish(body("mixing"))
     for resource in (PROCEDURE_LIST, procedure_resource("mixing")):
         redis.delete(resource.counter_key)

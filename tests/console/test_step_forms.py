@@ -65,7 +65,7 @@ def test_a_short_text_has_a_field_of_one_line(members: dict[str, Any], typed: st
 
 
 @pytest.mark.parametrize("slot_type", ["integer", "text", "boolean", "multi_choice", "duration", "datetime"])
-def test_an_empty_field_is_no_value(slot_type: str) -> None:
+def test_an_empty_field_is_not_a_value(slot_type: str) -> None:
     typed = "value.it=&value.it.h=&value.it.m=&value.it.s="
     if slot_type == "multi_choice":
         typed = ""

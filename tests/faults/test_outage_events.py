@@ -84,7 +84,7 @@ def named(name: str, events: list[Event]) -> list[Event]:
 
 
 @pytest.mark.parametrize(("fault", "rounds"), [(World.stopped, 20), (World.frozen, 1)], ids=["stopped", "frozen"])
-def test_an_outage_is_told_once_and_each_refused_request_is_counted(
+def test_an_outage_is_logged_once_and_each_refused_request_is_counted(
     world: World, fault: Callable[[World], contextlib.AbstractContextManager[None]], rounds: int
 ) -> None:
     before = len(world.events())
@@ -109,7 +109,7 @@ def test_an_outage_is_told_once_and_each_refused_request_is_counted(
     assert changes == [("ok", "unavailable"), ("unavailable", "ok")]
 
 
-def test_that_no_writes_are_taken_is_told_once_and_what_it_cost(world: World) -> None:
+def test_that_no_writes_are_taken_is_logged_once_and_what_it_cost(world: World) -> None:
     before = len(world.events())
     setting = "ALTER DATABASE procedures {} default_transaction_read_only"
 

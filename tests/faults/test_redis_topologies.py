@@ -204,7 +204,7 @@ def test_a_server_that_takes_no_bumps_is_not_believed_and_says_why(
         it_is_not_believed_and_says_why(url, reason, settings)
 
 
-def test_a_sentinel_is_no_server(watched: Watched, settings: Settings) -> None:
+def test_a_sentinel_is_not_taken_for_a_server(watched: Watched, settings: Settings) -> None:
     url = f"redis://{HOST}:{watched.sentinels[0].port}"
     it_is_not_believed_and_says_why(url, "SENTINEL: it is a Sentinel", settings)
 

@@ -221,7 +221,7 @@ def test_the_next_bump_brings_what_is_owed_along(waiting: Waiting) -> None:
     assert waiting.server.get(GIBSON.counter_key) == str(committed_version(GIBSON)).encode()
 
 
-def test_each_change_is_told_once_with_how_long_it_lasted_and_what_was_lost(waiting: Waiting) -> None:
+def test_each_change_is_logged_once_with_how_long_it_lasted_and_what_was_lost(waiting: Waiting) -> None:
     with capture_logs() as logs:
         waiting.refuse()
         for number in range(3):

@@ -156,7 +156,7 @@ def test_many_are_stored_at_once_over_connections_that_have_to_be_made(
     assert stage.redis.exists(*(resource.payload_key(1) for resource in resources)) == len(resources)
 
 
-def test_who_fails_to_build_gives_up_the_claim(
+def test_a_builder_that_fails_gives_up_the_claim(
     stage: Stage, process: Callable[[], VersionedCache], storing: Storing
 ) -> None:
     def fail() -> bytes:

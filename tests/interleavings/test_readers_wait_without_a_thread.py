@@ -126,7 +126,7 @@ def test_they_leave_the_threads_to_everybody_else(
     assert ["memory" in answer.result()["Server-Timing"] for answer in (*first, *others)] == [False] + [True] * OTHERS
 
 
-def test_who_is_known_is_answered_ahead_of_django(
+def test_a_known_bearer_is_answered_ahead_of_django(
     readers: Readers, reader: Callable[[], ApiClient], locked: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = reader()

@@ -244,7 +244,7 @@ def test_a_form_that_does_not_say_what_it_was_opened_on_is_not_saved(
     assert save(admin_client, draft, form_on(refused.text, "revision_form")).status_code == 302
 
 
-def test_a_form_with_an_ordinary_error_is_no_conflict(admin_client: Client, draft: Revision) -> None:
+def test_a_form_with_an_ordinary_error_is_not_a_conflict(admin_client: Client, draft: Revision) -> None:
     wrong = save(admin_client, draft, edited(opened(admin_client, draft), title=""))
     right = save(admin_client, draft, edited(form_on(wrong.text, "revision_form"), title="Right"))
 

@@ -122,7 +122,7 @@ def test_two_steps_that_swap_their_places_have_moved_and_the_one_between_has_not
     ]
 
 
-def test_a_step_that_has_moved_to_a_place_of_the_same_number_is_told_by_its_neighbour() -> None:
+def test_a_step_that_has_moved_to_a_place_of_the_same_number_is_placed_by_its_neighbour() -> None:
     changes = changes_between(steps_named("pqmabc"), steps_named("abmc"))
 
     (moved,) = (change for change in changes if change.kind is ChangeKind.MOVED)

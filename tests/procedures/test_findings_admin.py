@@ -80,7 +80,7 @@ def test_a_role_is_chosen_from_the_groups(admin_client: Client, draft: Revision)
     assert re.search(r'<select name="steps-0-role".*?<option value="surgeon">', page, re.DOTALL)
 
 
-def test_a_role_that_is_no_group_any_more_stays_until_somebody_chooses_another(
+def test_a_role_that_is_no_longer_a_group_stays_until_somebody_chooses_another(
     admin_client: Client, draft: Revision
 ) -> None:
     draft.steps.filter(key="measure").update(role="wizard")

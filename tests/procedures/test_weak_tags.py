@@ -40,7 +40,7 @@ def test_a_write_that_names_the_current_version_strongly_is_done(author: ApiClie
 
 
 @pytest.mark.parametrize("if_match", ["", "*, {}", "x, {}", '"{}"', "{}; q=1", "{}, *", "'x'"])
-def test_what_is_no_list_of_entity_tags_is_refused(author: ApiClient, etag: str, if_match: str) -> None:
+def test_what_is_not_a_list_of_entity_tags_is_refused(author: ApiClient, etag: str, if_match: str) -> None:
     headers = {"If-Match": if_match.format(etag)}
 
     answer = author.put("/procedures/gibson", body("gibson", title="New"), headers=headers)

@@ -65,7 +65,7 @@ def test_an_answer_is_whole_and_keeps_headers_that_stand_there_twice() -> None:
     assert answer == WholeAnswer(200, headers, [b"one ", b"two ", b"three"])
 
 
-def test_who_finds_the_queue_full_is_refused_at_once() -> None:
+def test_a_request_that_finds_the_queue_full_is_refused_at_once() -> None:
     async def play(pool: DjangoPool) -> None:
         release = threading.Event()
         first = await taken(pool, release)
@@ -79,7 +79,7 @@ def test_who_finds_the_queue_full_is_refused_at_once() -> None:
     with_pool(play, queue=1)
 
 
-def test_who_waits_too_long_is_refused_and_leaves_its_place() -> None:
+def test_a_request_that_waits_too_long_is_refused_and_leaves_its_place() -> None:
     async def play(pool: DjangoPool) -> None:
         release = threading.Event()
         first = await taken(pool, release)
@@ -93,7 +93,7 @@ def test_who_waits_too_long_is_refused_and_leaves_its_place() -> None:
     with_pool(play, queue=1, seconds=0.02)
 
 
-def test_who_waited_elsewhere_already_does_not_wait_here() -> None:
+def test_a_request_that_has_waited_elsewhere_does_not_wait_again() -> None:
     async def play(pool: DjangoPool) -> None:
         release = threading.Event()
         first = await taken(pool, release)
@@ -122,7 +122,7 @@ def test_a_thread_is_taken_until_it_is_done_though_whoever_asked_is_gone() -> No
     with_pool(play)
 
 
-def test_a_slot_is_given_back_by_who_fails() -> None:
+def test_a_slot_is_given_back_after_a_failure() -> None:
     async def play() -> None:
         slots = Slots(1, 0, LONG)
         for _ in range(2):
@@ -165,7 +165,7 @@ def test_a_connection_that_postgresql_has_ended_is_made_anew() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_there_is_no_patience_left_for_who_came_long_ago() -> None:
+def test_there_is_no_patience_left_for_a_request_that_came_long_ago() -> None:
     async def play(pool: DjangoPool) -> None:
         with pytest.raises(OperationalError, match="has not answered in time"):
             await pool.ask(lambda: sleep_in_postgresql(1), time.monotonic() - LONG)

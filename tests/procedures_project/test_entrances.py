@@ -28,7 +28,7 @@ def test_a_browser_that_comes_in_is_led_somewhere(anonymous: ApiClient, path: st
     assert (answer.status_code, answer["Location"]) == (302, destination)
 
 
-def test_a_program_that_comes_in_is_told_where_things_are(anonymous: ApiClient) -> None:
+def test_a_program_at_the_root_is_told_where_things_are(anonymous: ApiClient) -> None:
     answer = anonymous.get("/")
 
     assert answer.json()["openapi"] == "/openapi.json"

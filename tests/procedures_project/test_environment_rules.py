@@ -83,7 +83,7 @@ def test_a_share_is_taken(text: str, share: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["1.1", "-0.5", "1e-2", ".5", "nan", "0,5", "50%"])
-def test_what_is_no_share_is_refused(text: str) -> None:
+def test_what_is_not_a_share_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="a share between them"):
         rules.share(text)
 

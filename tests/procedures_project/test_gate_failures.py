@@ -94,7 +94,7 @@ def test_a_slow_client_leaves_the_request_its_time(
     assert answer.status_code == 201
 
 
-def test_a_bearer_whom_postgresql_cannot_tell_is_told_to_come_again(
+def test_a_bearer_about_whom_postgresql_cannot_be_asked_is_told_to_come_again(
     application: Served, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_meta: object) -> None:
@@ -165,7 +165,7 @@ def test_a_client_that_does_not_take_its_answer_gets_no_second_one(application: 
     assert [event["event"] for event in events] == ["procedure_cache_hit", "request_finished", "answer_not_taken"]
 
 
-def test_a_body_in_chunks_is_none_for_the_fast_path(application: Served, viewer: ApiClient) -> None:
+def test_a_request_with_a_chunked_body_is_left_to_django(application: Served, viewer: ApiClient) -> None:
     client = ServedClient(viewer, application)
     client.get("/procedures")
     scope = post_of("", transfer_encoding="chunked") | {"method": "GET", "path": "/procedures"}

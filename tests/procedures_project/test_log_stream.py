@@ -100,7 +100,7 @@ def test_a_reader_that_has_stopped_holds_nobody_up_and_lines_are_dropped_and_cou
     assert read + sum(dropped) == 3_000
 
 
-def test_a_reader_that_is_gone_is_no_error() -> None:
+def test_a_reader_that_is_gone_is_not_an_error() -> None:
     reads, writes = os.pipe()
     os.close(reads)
 

@@ -83,7 +83,7 @@ def test_a_library_that_sets_its_own_level_writes_nothing_below_ours() -> None:
     assert [json.loads(line)["level"] for line in logged("json", script, level="error")] == ["error"]
 
 
-def test_what_a_client_did_wrong_is_one_short_line_and_no_error_of_ours() -> None:
+def test_what_a_client_did_wrong_is_one_short_line_and_not_our_error() -> None:
     (line,) = map(json.loads, logged("json", REFUSE_A_HOST))
 
     assert line["event"] == "Invalid HTTP_HOST header: '".ljust(200, "e")
@@ -171,7 +171,7 @@ def test_the_trace_is_that_of_the_client(anonymous: ApiClient, events: Any, sent
         "x" * 10_000,
     ],
 )
-def test_what_is_no_traceparent_is_passed_over(anonymous: ApiClient, events: Any, sent: str) -> None:
+def test_what_is_not_a_traceparent_is_ignored(anonymous: ApiClient, events: Any, sent: str) -> None:
     anonymous.get("/nowhere", headers={"traceparent": sent})
 
     assert finished(events)["trace_id"] is None

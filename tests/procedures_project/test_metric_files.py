@@ -191,7 +191,7 @@ def test_an_empty_file_is_one_without_counts(tmp_path: Path, name: str) -> None:
     process.end()
 
 
-def test_what_is_no_file_of_counts_is_left_out_and_counted(tmp_path: Path) -> None:
+def test_what_is_not_a_file_of_counts_is_left_out_and_counted(tmp_path: Path) -> None:
     process = Counting(tmp_path)
     process.do("count(3)")
     (tmp_path / "counter_5.db").mkdir()
@@ -206,7 +206,7 @@ def test_what_is_no_file_of_counts_is_left_out_and_counted(tmp_path: Path) -> No
     process.end()
 
 
-def test_a_damaged_file_in_a_slot_that_is_taken_is_begun_anew(tmp_path: Path) -> None:
+def test_a_damaged_file_in_a_slot_that_is_taken_over_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "counter_0.db").write_bytes(DAMAGED["random"])
     process = Counting(tmp_path)
     process.do("count(3)")

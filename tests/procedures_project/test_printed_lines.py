@@ -38,7 +38,7 @@ def test_what_ends_a_thread_is_one_event_with_its_traceback() -> None:
     assert event["exc_info"][0] is KeyError
 
 
-def test_a_thread_that_ends_itself_is_no_failure() -> None:
+def test_a_thread_that_ends_itself_is_not_a_failure() -> None:
     with capture_logs() as events, printed_lines_logged():
         thread = threading.Thread(target=sys.exit)
         thread.start()

@@ -15,7 +15,9 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,imag
 
 
 @pytest.mark.parametrize(("method", "slug"), [("GET", "unavailable"), ("POST", "outcome-unknown")])
-def test_postgresql_failing_on_a_page_is_no_bug(method: str, slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_of_postgresql_on_a_page_is_not_a_bug(
+    method: str, slug: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(connection, "may_have_committed", True)
 
     def fail() -> None:

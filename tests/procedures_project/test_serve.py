@@ -25,7 +25,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("socket")
 
 
-def test_the_socket_of_a_server_that_was_killed_is_no_hindrance(path: Path, started: list[list[str]]) -> None:
+def test_the_socket_of_a_server_that_was_killed_is_not_in_the_way(path: Path, started: list[list[str]]) -> None:
     with socket.socket(socket.AF_UNIX) as killed:
         killed.bind(str(path))
 

@@ -148,7 +148,7 @@ def test_a_variable_that_is_misspelt_is_not_passed_over() -> None:
     )
 
 
-def test_what_a_platform_says_about_a_service_called_cache_is_none_of_our_settings() -> None:
+def test_what_a_platform_says_about_a_service_called_cache_is_not_a_setting_of_ours() -> None:
     described = {
         "CACHE_SERVICE_HOST": "10.0.0.1",
         "CACHE_PORT": "tcp://10.0.0.1:6379",

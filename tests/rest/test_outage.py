@@ -47,7 +47,7 @@ def test_the_next_warning_stands_for_the_requests_that_were_held_back_and_names_
     assert [report(log, "57P03"), report(log)] == [[("57P03", 3)], []]
 
 
-def test_what_was_held_back_is_told_without_another_failure_and_only_once(clock: Clock) -> None:
+def test_failures_that_were_held_back_are_logged_without_another_one_and_only_once(clock: Clock) -> None:
     log = DatabaseOutageLog()
     for _ in range(3):
         report(log)

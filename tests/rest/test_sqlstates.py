@@ -17,7 +17,7 @@ def test_every_line_of_the_table_names_a_sqlstate_or_a_class() -> None:
 
 
 @pytest.mark.parametrize("sqlstate", sorted(KNOWN))
-def test_what_is_sent_wrongly_is_a_fault_and_what_the_server_cannot_do_is_none(sqlstate: str) -> None:
+def test_a_wrong_statement_is_a_fault_and_what_the_server_cannot_do_is_not(sqlstate: str) -> None:
     """By the classes that appendix A gives to conditions of the server, and to those of statements and data."""
     of_the_server = sqlstate[:2] in {"08", "28", "40", "53", "57", "58"} and sqlstate != "40002"
     others = {"25006", "25P03", "25P04", "3D000", "55006", "55P03"}

@@ -67,7 +67,7 @@ def test_every_change_of_the_run_makes_another_tag(viewer: ApiClient, run: Run, 
     assert current(viewer, run, answer["ETag"]).status_code == 304
 
 
-def test_the_tag_of_the_whole_run_is_no_tag_of_its_steps(viewer: ApiClient, run: Run) -> None:
+def test_the_tag_of_the_whole_run_is_not_a_tag_of_its_steps(viewer: ApiClient, run: Run) -> None:
     assert current(viewer, run, viewer.get(f"/runs/{run.pk}")["ETag"]).status_code == 200
 
 

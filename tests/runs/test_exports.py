@@ -148,9 +148,7 @@ def test_no_cell_begins_like_a_formula(viewer: ApiClient, finished: Run) -> None
     assert incubated["note"] == "'@home"
 
 
-def test_no_cell_holds_a_formula_for_whom_something_else_separates(
-    viewer: ApiClient, running: Run, actor: User
-) -> None:
+def test_no_cell_holds_a_formula_whatever_the_separator(viewer: ApiClient, running: Run, actor: User) -> None:
     commit(running, "incubate", actor, note="a;=1+1")
 
     assert rows_of(viewer.get(path(running, "csv")))[2]["note"] == "a;'=1+1"

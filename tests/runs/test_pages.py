@@ -227,7 +227,7 @@ def test_pages_of_combined_filters_meet_each_run_once(mkoch: User) -> None:
     assert (met, following) == ([run.pk for run in runs[4::-1]], None)
 
 
-def test_a_cursor_that_is_no_run_leads_to_no_page(mkoch: User) -> None:
+def test_a_cursor_that_is_not_a_run_leads_to_no_page(mkoch: User) -> None:
     several(2, mkoch)
 
     assert asked(cursor="00000000-0000-7000-8000-000000000000") == ([], None)

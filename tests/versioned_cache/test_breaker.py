@@ -176,7 +176,7 @@ def test_a_slow_write_keeps_it_open(clock: Clock) -> None:
     assert breaker.is_open
 
 
-def test_each_change_is_told_once_with_how_long_it_was_open(clock: Clock) -> None:
+def test_each_change_is_logged_once_with_how_long_it_was_open(clock: Clock) -> None:
     with capture_logs() as logs:
         breaker = opened(clock)
         fail_though_open(breaker)

@@ -45,7 +45,7 @@ def test_what_is_a_key_makes_a_kind(key: str) -> None:
 @pytest.mark.parametrize(
     "key", ["", "{slug}", "books:{slug}:x", "books:{a}{b}", "books:{}", "books:{Slug}", "bücher", "a b"]
 )
-def test_what_is_no_key_makes_none(key: str) -> None:
+def test_what_is_not_a_key_makes_no_kind(key: str) -> None:
     with pytest.raises(ValueError, match="is not a key"):
         ResourceKind("any", key)
 
@@ -127,7 +127,7 @@ def test_a_name_may_be_written_short(no_kinds: None) -> None:
 @pytest.mark.parametrize(
     "name", ["", "books", "books:list:", "books:book:", "books:book", MANY, f"{MANY}:", f"{ONLY}:", f"{ONLY}:x"]
 )
-def test_what_is_no_name_is_refused_with_those_that_are(no_kinds: None, name: str) -> None:
+def test_what_is_not_a_name_is_refused_with_a_list_of_names(no_kinds: None, name: str) -> None:
     register(ResourceKind(ONLY, "books:list"))
     register(ResourceKind(MANY, "books:book:{slug}"))
 
@@ -136,7 +136,7 @@ def test_what_is_no_name_is_refused_with_those_that_are(no_kinds: None, name: st
         resource_named(name)
 
 
-def test_the_names_are_told_to_people(no_kinds: None) -> None:
+def test_the_names_are_listed_for_people(no_kinds: None) -> None:
     told = [known_names()]
     for label, key in ((ONLY, "books:list"), (MANY, "books:book:{slug}"), (OTHERS, "shelves:list")):
         register(ResourceKind(label, key))

@@ -74,7 +74,7 @@ def test_a_read_of_the_only_one_of_its_kind_takes_no_path(redis: object) -> None
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("options", "expected"), [({}, Http404), ({"not_found": NoSuchBook}, NoSuchBook)])
-def test_what_does_not_exist_is_told_as_the_project_wants(
+def test_what_does_not_exist_is_reported_as_the_project_wants(
     redis: object, options: dict[str, type[Exception]], expected: type[Exception]
 ) -> None:
     kind = register(ResourceKind(LABEL, "books:book:{slug}"))

@@ -39,7 +39,7 @@ async def test_nobody_waits_where_nobody_is_under_way() -> None:
 
 @pytest.mark.parametrize("landing", [Landing.SUCCEEDED, Landing.FAILED])
 @in_a_loop
-async def test_who_waits_is_told_how_it_ended(landing: Landing) -> None:
+async def test_a_request_that_waits_is_told_how_the_flight_ended(landing: Landing) -> None:
     flights = LoopFlights()
     with flights.one("list") as flight:
         waiter = await begun(flights.another_succeeded("list", ENOUGH_SECONDS))
@@ -64,7 +64,7 @@ async def test_where_one_needed_nothing_the_next_is_waited_for() -> None:
 
 
 @in_a_loop
-async def test_who_fails_by_an_exception_holds_nobody_up() -> None:
+async def test_a_flight_that_ends_with_an_exception_holds_nobody_up() -> None:
     flights = LoopFlights()
     with suppress(ZeroDivisionError), flights.one("list"):
         waiter = await begun(flights.another_succeeded("list", ENOUGH_SECONDS))

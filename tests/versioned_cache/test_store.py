@@ -125,7 +125,7 @@ def test_a_bump_replaces_what_would_be_believed_for_ever(store: Store, redis: Re
     assert expiry_of_counter(redis) == asked_at_ms + LEASE_MS
 
 
-def test_a_bump_replaces_what_is_no_number_though_it_expires(store: Store, redis: Redis) -> None:
+def test_a_bump_replaces_what_is_not_a_number_though_it_expires(store: Store, redis: Redis) -> None:
     redis.set(COUNTER, "nonsense", px=10_000)
 
     store.bump({PROCEDURE_LIST: 8}, store.clock_ms(PROCEDURE_LIST), bypass_breaker=False)
@@ -140,7 +140,7 @@ def test_a_counter_that_is_no_version_counts_as_absent(store: Store, redis: Redi
     assert store.counter(PROCEDURE_LIST) is None
 
 
-def test_a_lease_that_never_ends_is_told(store: Store, redis: Redis) -> None:
+def test_a_lease_that_never_ends_is_shown(store: Store, redis: Redis) -> None:
     redis.set(COUNTER, 7)
 
     assert store.lease_left_ms(PROCEDURE_LIST) == math.inf

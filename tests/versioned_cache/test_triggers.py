@@ -220,7 +220,7 @@ def test_a_database_that_may_not_have_the_apps_tables_is_left_alone(
 @pytest.mark.parametrize(
     "key", ["", "shelf list", "shelf:{}", "shelf:{Slug}", "shelf:{slug}:x", "shelf:'; DROP TABLE x"]
 )
-def test_what_is_no_key_is_refused_when_the_migration_is_loaded(key: str) -> None:
+def test_what_is_not_a_key_is_refused_when_the_migration_is_loaded(key: str) -> None:
     with pytest.raises(ValueError, match="is not a key"):
         WatchTable("shelf_books", [key])
 

@@ -18,7 +18,7 @@ def test_a_cached_read_under_the_usual_rules_is_on_the_fast_path() -> None:
 
 
 @pytest.mark.parametrize("actions", [{"post": "create"}, {"get": "other"}])
-def test_an_action_that_is_no_cached_read_is_not(actions: dict[str, Any]) -> None:
+def test_an_action_that_is_not_a_cached_read_is_not(actions: dict[str, Any]) -> None:
     class WithAnother(ProcedureViewSet):
         def other(self) -> None:
             """Answer something else."""
