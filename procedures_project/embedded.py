@@ -173,7 +173,7 @@ def end_with_parent(end_signal: signal.Signals, parent_pid: int) -> None:
     if not hasattr(_LIBC, "prctl"):
         return
     _LIBC.prctl(_PR_SET_PDEATHSIG, int(end_signal), 0, 0, 0)
-    # A parent that ended before the call above would be waited for in vain.
+    # If the parent ended before the call above, no signal will come.
     if os.getppid() != parent_pid:
         os._exit(1)
 

@@ -58,8 +58,8 @@ def logging_config(log_format: str, level: str = "info") -> None:
         log_format: `json` or `console`.
         level: One of `LEVELS`; lines below it are not written.
 
-    Our own events go straight to `LOG_STREAM`. Lines of Django and the server take the detour through
-    the standard library, and come out in the same shape.
+    Our own events go straight to `LOG_STREAM`. Lines of Django and the server go through the standard library, and come
+    out in the same shape.
     """
     reserve_standard_streams()
     logging.captureWarnings(capture=True)
@@ -81,41 +81,43 @@ def logging_config(log_format: str, level: str = "info") -> None:
         ),
         cache_logger_on_first_use=True,
     )
-    logging.config.dictConfig(
-        {
-            "version": 1,
-            "disable_existing_loggers": False,
-            "formatters": {
-                "structlog": {
-                    "()": structlog.stdlib.ProcessorFormatter,
-                    "foreign_pre_chain": [*shared, structlog.stdlib.add_logger_name],
-                    "processors": [
-                        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                        *_rendering(as_json, as_bytes=False),
-                    ],
-                }
-            },
-            "filters": {
-                "of_clients": {"()": lambda: _shorten_what_clients_did},
-                "told": {"()": lambda: _is_not_told_already},
-            },
-            "handlers": {
-                "stderr": {
-                    "class": "logging.StreamHandler",
-                    "stream": text_stream,
-                    "formatter": "structlog",
-                    "level": LEVELS[level],
-                    "filters": ["told", "of_clients"],
-                }
-            },
-            "root": {"handlers": ["stderr"], "level": LEVELS[level]},
-            # Each refused request or login is already one line of ours; these would add a second.
-            "loggers": {
-                **{name: {"level": "ERROR"} for name in ("django.request", "django.security", "axes")},
-                "_granian.asgi": {"level": "WARNING"},  # it has a line for each piece that a client no longer takes
-            },
-        }
-    )
+    formatter = {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": [*shared, structlog.stdlib.add_logger_name],
+        "processors": [
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *_rendering(as_json, as_bytes=False),
+        ],
+    }
+    logging.config.dictConfig(_config_of_libraries(formatter, text_stream, LEVELS[level]))
+
+
+def _config_of_libraries(formatter: dict[str, Any], stream: io.TextIOWrapper, level: int) -> dict[str, Any]:
+    """Return the configuration of the standard library's loggers, which libraries use."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"structlog": formatter},
+        "filters": {
+            "of_clients": {"()": lambda: _shorten_what_clients_did},
+            "logged": {"()": lambda: _is_not_logged_already},
+        },
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "stream": stream,
+                "formatter": "structlog",
+                "level": level,
+                "filters": ["logged", "of_clients"],
+            }
+        },
+        "root": {"handlers": ["stderr"], "level": level},
+        # Each refused request or login is already one line of ours; these would add a second.
+        "loggers": {
+            **{name: {"level": "ERROR"} for name in ("django.request", "django.security", "axes")},
+            "_granian.asgi": {"level": "WARNING"},  # it has a line for each piece that a client no longer takes
+        },
+    }
 
 
 def add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -133,7 +135,7 @@ def report_fault(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
     return event
 
 
-def _is_not_told_already(record: logging.LogRecord) -> bool:
+def _is_not_logged_already(record: logging.LogRecord) -> bool:
     """Drop Django's line for each 503: `database_unavailable` says why, once for many requests."""
     return record.name != "django.request" or getattr(record, "status_code", None) != HTTPStatus.SERVICE_UNAVAILABLE
 

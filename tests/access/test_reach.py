@@ -41,7 +41,7 @@ def unlockers(db: None) -> Group:
 
 @pytest.fixture
 def unlocker(unlockers: Group) -> User:
-    """A person who is no superuser, and has a permission that the role `admin` lacks."""
+    """A person who is not a superuser, and has a permission that the role `admin` lacks."""
     user = User.objects.create_user("unlocker")
     user.groups.add(unlockers)
     return user

@@ -87,7 +87,7 @@ def tls(folder: Path) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is asked what the servers answer, not how fast a busy machine lets them."""
+    """Allow more time: the tests are about what the servers answer, not about how fast a busy machine lets them."""
     monkeypatch.setattr(configuration, "READ_TIMEOUT_SECONDS", 0.3)
     monkeypatch.setattr(configuration, "BUMP_TIMEOUT_SECONDS", 0.3)
     monkeypatch.setattr(breaker, "SLOW_SECONDS", 0.3)

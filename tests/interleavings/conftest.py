@@ -76,7 +76,7 @@ def stage(transactional_db: None, redis: Redis, elsewhere: Callable[[Callable[[]
 
 @pytest.fixture
 def patience_with_redis(redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let processes made from now on wait for Redis: it is asked what each does, not how busy this machine is."""
+    """Let processes made from now on wait for Redis: the tests are about what they do, not how busy this machine is."""
     for limit in ("READ_TIMEOUT_SECONDS", "BUMP_TIMEOUT_SECONDS"):
         monkeypatch.setattr(configuration, limit, PATIENCE_SECONDS)
     monkeypatch.setattr(breaker, "SLOW_SECONDS", PATIENCE_SECONDS)

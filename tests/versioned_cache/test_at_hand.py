@@ -1,4 +1,4 @@
-"""What a process can answer at once, and that to ask for it in vain leaves no trace."""
+"""What a process can answer at once, and that asking for it without success leaves no trace."""
 
 from collections.abc import Callable
 

@@ -98,7 +98,7 @@ MANY = 11_000
 
 @pytest.fixture
 def keys(db: None) -> Iterator[list[str]]:
-    """The keys of the counters of many runs that have versions, and are no runs."""
+    """The keys of the counters of many runs that have versions but do not exist."""
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM resource_version")  # what other tests have left: nobody truncates the table
         cursor.execute(

@@ -47,7 +47,7 @@ class Command(BaseCommand):
             raise CommandError("Stale bodies were found.")
 
     def _verdict_on(self, resource: Resource, store: Store) -> Verdict:
-        """Audit a resource; what is stale is told at once."""
+        """Audit a resource; a stale one is printed at once."""
         outcome = audit(resource, store)
         if outcome.verdict is Verdict.STALE:
             self.stderr.write(f"{resource.name}: {outcome.detail}")
