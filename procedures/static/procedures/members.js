@@ -8,9 +8,9 @@
     const STRINGS_AND_NUMBERS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
     const MARK = "\u0001";  // stands before a number; no JSON text contains it unescaped
     const LABELS = {
-        key: "Key", label: "Label", type: "Type", required: "Required", unit: "Unit", min: "Least value",
-        max: "Greatest value", out_of_range: "Outside of the range", decimals: "Decimals", pattern: "Pattern (RE2)",
-        min_length: "Least length", max_length: "Greatest length", options: "Options", value: "Value",
+        key: "Key", label: "Label", type: "Type", required: "Required", unit: "Unit", min: "Minimum",
+        max: "Maximum", out_of_range: "Outside the range", decimals: "Decimals", pattern: "Pattern (RE2)",
+        min_length: "Minimum length", max_length: "Maximum length", options: "Options", value: "Value",
     };
     const NUMERIC = new Set(["min", "max", "decimals", "min_length", "max_length"]);
     const FINDING = /^(?:Slot|Item) (\d+)(?: \([^)]*\))?(?:, (\w+))?/;
