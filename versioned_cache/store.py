@@ -23,11 +23,11 @@ from versioned_cache.servers import THE_ONLY_ONE, Servers, servers_of
 # least until their deadline*, and those who took half a lease or more since they asked for the time are refused. So
 # a counter that was bumped lives for more than half a lease, and nobody who selected an older version before that
 # may still bring it when the counter is gone. What is older than the counter leaves its deadline alone, which is late
-# enough for it; otherwise reads would keep alive what PostgreSQL has lost. INCR is what the specification asks for; a jump
-# of more than one follows a lost bump. What has no expiry, or is not a number, was not put there by this rule, and is put
-# right: it would be believed for ever. One call a key, since the keys of a cluster live in different slots; EVAL, since
-# a script that a restarted server has not seen cannot be missing. `allow-oom`, since a full server that evicts nothing
-# takes it then (Redis 7.0, Valkey): a counter is small, and a bump that is lost costs freshness (Note [Refused bumps]).
+# enough for it; otherwise reads would keep alive what PostgreSQL has lost. INCR is what the specification asks for; a
+# jump of more than one follows a lost bump. What has no expiry, or is not a number, was not put there by this rule, and
+# is replaced: it would be believed for ever. One call a key, since the keys of a cluster live in different slots; EVAL,
+# since a restarted server may not have the script yet. `allow-oom`, since a full server that evicts nothing then takes
+# it (Redis 7.0, Valkey): a counter is small, and a lost bump costs freshness (Note [Refused bumps]).
 BUMP = """#!lua flags=allow-oom
 local key, version, asked_at, lease = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local clock = redis.call('TIME')
