@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from uuid import UUID
 
 from procedures.models import Step
 from runs.models import Run, RunEvent
@@ -42,12 +42,23 @@ def wall_of_now() -> Wall:
     """Return what is running or paused."""
     runs = list(Run.objects.with_head().filter(status__in=NOT_ENDED).order_by("-id")[: MOST_RUNS + 1])
     heads = heads_of(runs[:MOST_RUNS])
-    newest = _newest_events(heads)
-    running = [_running(head, newest[head.run.pk]) for head in heads]
+    steps, newest = _next_steps(heads), _newest_events(heads)
+    running = [_running(head, steps.get(head.run.pk), newest[head.run.pk]) for head in heads]
     return Wall(sorted(running, key=lambda one: one.since), len(runs) > MOST_RUNS)
 
 
-def _newest_events(heads: Sequence[RunHead]) -> Mapping[Any, RunEvent]:
+def _next_steps(heads: Sequence[RunHead]) -> Mapping[UUID, Step]:
+    """Read the step that comes next in each run that has one."""
+    wanted = {head.run.pk: (head.run.revision_id, key) for head in heads for key in head.progress.next_steps[:1]}
+    revisions, keys = {revision for revision, _ in wanted.values()}, {key for _, key in wanted.values()}
+    steps = Step.objects.filter(revision__in=revisions, key__in=keys).only(
+        "revision_id", "key", "title", "expected_duration_s"
+    )
+    found = {(step.revision_id, step.key): step for step in steps}
+    return {run_id: found[which] for run_id, which in wanted.items()}
+
+
+def _newest_events(heads: Sequence[RunHead]) -> Mapping[UUID, RunEvent]:
     events = (
         RunEvent.objects.filter(run__in=[head.run for head in heads])
         .order_by("run_id", "-seq")
@@ -57,6 +68,5 @@ def _newest_events(heads: Sequence[RunHead]) -> Mapping[Any, RunEvent]:
     return {event.run_id: event for event in events}
 
 
-def _running(head: RunHead, newest: RunEvent) -> Running:
-    step = next((step for step in head.pinned_steps if step.key in head.progress.next_steps), None)
+def _running(head: RunHead, step: Step | None, newest: RunEvent) -> Running:
     return Running(head, step, newest.recorded_at, newest.actor_name)

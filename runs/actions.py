@@ -133,13 +133,13 @@ def commit_step(*, request: VerbRequest, step_key: str) -> Outcome:
         STEP_ALREADY_COMMITTED: it was committed or skipped before, perhaps a moment ago by somebody else.
         VALIDATION_FAILED: the values or the checklist break the step's rules.
     """
-    findings_of = _checked_early(request, step_key)
+    step, findings_of = _checked_early(request, step_key)
 
     def check(head: RunHead, step: Step) -> Sequence[Finding]:
         _check_may_resolve(head, step)
         return findings_of(step)
 
-    return _record_about_step(request, step_key, EventKind.COMMIT, check)
+    return _record_about_step(request, step_key, EventKind.COMMIT, check, step)
 
 
 @counted(EventKind.SKIP)
@@ -169,7 +169,7 @@ def amend_step(*, request: VerbRequest, step_key: str) -> Outcome:
         RUN_TOO_LONG: the run has no room for amendments.
         Exception: as for `commit_step`.
     """
-    findings_of = _checked_early(request, step_key)
+    step, findings_of = _checked_early(request, step_key)
 
     def check(head: RunHead, step: Step) -> Sequence[Finding]:
         if head.progress.status not in (RunStatus.IN_PROGRESS, RunStatus.COMPLETED):
@@ -182,7 +182,7 @@ def amend_step(*, request: VerbRequest, step_key: str) -> Outcome:
             raise AMEND_TARGET_STALE(detail, effective_seq=effective_seq)
         return findings_of(step)
 
-    return _record_about_step(request, step_key, EventKind.AMEND, check)
+    return _record_about_step(request, step_key, EventKind.AMEND, check, step)
 
 
 @counted(EventKind.PAUSE)
@@ -216,8 +216,8 @@ def abort_run(*, request: VerbRequest) -> Outcome:
     return _record_about_run(request, EventKind.ABORT, NOT_ENDED, Right.ABORT_RUNS)
 
 
-def _checked_early(request: VerbRequest, step_key: str) -> Callable[[Step], Sequence[Finding]]:
-    """Check a submission before the run is locked, and return what gives the findings once it is.
+def _checked_early(request: VerbRequest, step_key: str) -> tuple[Step | None, Callable[[Step], Sequence[Finding]]]:
+    """Check a submission before the run is locked, and return the step and what gives the findings once it is.
 
     Matching patterns can take a while. The step cannot change meanwhile: the run's revision is pinned and frozen. If
     nothing is checked now, because there is no such step or the actor may not do this anyway, it is checked then.
@@ -226,21 +226,28 @@ def _checked_early(request: VerbRequest, step_key: str) -> Callable[[Step], Sequ
     if request.actor.has_perm(Right.EXECUTE_RUNS):
         step = Step.objects.filter(revision__runs=request.run_id, key=step_key).first()
     if step is None:
-        return lambda locked: request.submission.findings_for(locked, request.now)
+        return None, lambda found: request.submission.findings_for(found, request.now)
     findings = request.submission.findings_for(step, request.now)
-    return lambda _: findings
+    return step, lambda _: findings
 
 
 @transaction.atomic
 def _record_about_step(
-    request: VerbRequest, step_key: str, kind: EventKind, check: Callable[[RunHead, Step], Sequence[Finding]]
+    request: VerbRequest,
+    step_key: str,
+    kind: EventKind,
+    check: Callable[[RunHead, Step], Sequence[Finding]],
+    step: Step | None = None,
 ) -> Outcome:
-    """Record an event about a step if every check passes; `check` raises a problem or returns findings."""
+    """Record an event about a step, read here unless it was before, if every check passes.
+
+    `check` raises a problem or returns findings.
+    """
     run = _locked_run(request.run_id)
     if replay := _replay(run, request.identity):
         return replay
     head = head_of(run)
-    step = _step_with_key(step_key, head)
+    step = step or _step_with_key(step_key, head)
     is_late = kind is EventKind.AMEND and head.progress.status is RunStatus.COMPLETED
     require(request.actor, Right.AMEND_COMPLETED_RUNS if is_late else Right.EXECUTE_RUNS)
     require_role(request.actor, step.role)
@@ -383,10 +390,9 @@ def _repeated(run: Run, event: RunEvent) -> Outcome:
 
 
 def _step_with_key(key: str, head: RunHead) -> Step:
-    for step in head.pinned_steps:
-        if step.key == key:
-            return step
-    known_steps = [step.key for step in head.pinned_steps]
+    for step in head.steps_with_keys([key]):
+        return step
+    known_steps = [step.key for step in head.progress.pinned_steps]
     raise STEP_NOT_FOUND(revision=head.run.revision.number, known_steps=known_steps)
 
 

@@ -23,8 +23,8 @@ from django.db.models import QuerySet, prefetch_related_objects
 from procedures.models import content_of
 from rest import exact_json
 from runs.models import Run, RunEvent
-from runs.progress import LedgerLine
-from runs.records import line_of, progress_of_lines
+from runs.progress import LedgerLine, PinnedStep, progress_of
+from runs.records import line_of
 from runs.states import EventKind
 
 EVENTS_PER_FETCH = 200
@@ -124,7 +124,8 @@ def _faults_in_start(run: Run, start: RunEvent) -> Iterator[str]:
 
 def _faults_in_columns(run: Run, lines: Sequence[LedgerLine]) -> Iterator[str]:
     """Yield which columns of the run differ from what its events say."""
-    progress = progress_of_lines(run, lines)
+    steps = [PinnedStep(step.key, step.title) for step in run.revision.steps.all()]
+    progress = progress_of(run.revision.ordering, steps, lines)
     for name in ("status", "ended_at", "end_reason"):
         stored, derived = getattr(run, name), getattr(progress, name)
         if stored != derived:

@@ -1,6 +1,7 @@
 """Runs and their ledger of events. What must always hold is a constraint in the database."""
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
@@ -8,7 +9,7 @@ from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from django.db.models import Q
+from django.db.models import ExpressionWrapper, Q
 
 from procedures.models import Revision, Step
 from rest.exact_json import ExactDecoder, ExactEncoder
@@ -17,8 +18,6 @@ from runs.search import MAX_WORDS, has_words, ids_like, words_in
 from runs.states import ENDED, RESOLVING_KINDS, STEP_KINDS, EventKind, RunStatus
 
 NEWEST_FIRST = ("-started_at", "-id")
-LINE = ("run_id", "seq", "kind", "step_id", "deviations", "reason", "recorded_at", "hash")
-"""The columns of an event that decide where its run stands, and its hash."""
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -121,13 +120,15 @@ class RunWords(models.Model):
 class RunEventQuerySet(models.QuerySet["RunEvent"]):
     """Queries for events."""
 
-    def newest_of_each_step(self, runs: Iterable[Run]) -> "RunEventQuerySet":
-        """Return the lines of each run's newest event about each step, and of its newest about the run as a whole.
+    def newest_of_each_step(self, runs: Iterable[Run]) -> Iterable[tuple[Any, ...]]:
+        """Return what each run's newest event about each step says, and its newest about the run as a whole.
 
-        They come without their steps: the caller has these already, with the runs' revisions.
+        Each is the run's id, the event's hash, and the members of a `LedgerLine`, with the id of the step instead of
+        its key: the caller has these already, with the runs' revisions.
         """
         newest = self.filter(run__in=runs).order_by("run_id", "step_id", "-seq").distinct("run_id", "step_id")
-        return newest.only(*LINE)
+        deviates = ExpressionWrapper(~Q(deviations=[]), models.BooleanField())
+        return newest.values_list("run_id", "hash", "seq", "kind", "step_id", deviates, "reason", "recorded_at")
 
 
 class RunEvent(models.Model):

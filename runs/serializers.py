@@ -213,8 +213,7 @@ class CurrentSerializer(RunAfterEventSerializer):
     @extend_schema_field(StepSerializer(many=True))
     def get_steps(head: RunHead) -> list[dict[str, Any]]:
         """Return the steps that come next."""
-        next_steps = set(head.progress.next_steps)
-        return [dict(StepSerializer(step).data) for step in head.pinned_steps if step.key in next_steps]
+        return [dict(StepSerializer(step).data) for step in head.steps_with_keys(head.progress.next_steps)]
 
 
 def answer_to(event: RunEvent, head: RunHead) -> bytes:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from access.roles import Role
 from runs.actions import Outcome, VerbRequest, abort_run, amend_step, pause_run, resume_run, skip_step
@@ -81,3 +83,15 @@ def test_a_head_and_a_record_take_three_statements_however_long_the_ledger_is(
     with django_assert_num_queries(3):
         record = record_with_id(run.pk)
         assert [event.step.key for event in record.events if event.step] == ["one", "one", "two", "two"]
+
+
+def test_where_a_run_stands_is_read_without_what_its_other_steps_say(run: Run, supervisor_user: User) -> None:
+    """A procedure may have hundreds of steps, each with instructions and slots."""
+    with CaptureQueriesContext(connection) as asked_for:
+        commit(run, "two", supervisor_user)
+
+    statements = [query["sql"] for query in asked_for.captured_queries]
+    assert [
+        sql for sql in statements if '"instructions"' in sql and '"procedures_step"."key" = \'two\'' not in sql
+    ] == []
+    assert any('"instructions"' in sql for sql in statements)
