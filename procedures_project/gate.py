@@ -44,7 +44,7 @@ from procedures_project.security_headers import SecurityHeadersMiddleware, prote
 from rest.problems import INTERNAL_ERROR, MALFORMED_REQUEST, REQUEST_TIMEOUT, UNAVAILABLE, Problem
 from versioned_cache.http.fast_path import FastPath, FastRequest
 from versioned_cache.loop_reader import LoopReader
-from versioned_cache.single_flight import Landing, LoopFlights
+from versioned_cache.single_flight import LoopFlights
 
 logger = structlog.get_logger(__name__)
 
@@ -110,43 +110,44 @@ class Gate:
             return _recorded(meta, None, _options_of_the_server())
         if meta["PATH_INFO"][1:] in MACHINES:
             return await self._machines_answer(meta)
-        answer = await self._answer_at_hand(meta)
+        answer, missing = await self._look(meta)
         if answer is not None:
             return answer
-        wanted = self._wanted_by(meta)
-        if wanted is None:
+        if missing is None:
             return await self._djangos_answer(meta, receive)
-        return await self._answer_after_another(wanted, meta, receive)
+        return await self._answer_after_another(missing, meta, receive)
 
-    async def _answer_at_hand(self, meta: dict[str, Any]) -> WholeAnswer | None:
-        """Return the answer to a cached read whose body this process has, or None."""
+    async def _look(self, meta: dict[str, Any]) -> tuple[WholeAnswer | None, Hashable | None]:
+        """Look what this process has for a cached read.
+
+        Returns:
+            The answer, if it can be given here; and the body that this process would need for it and does not have.
+        """
+        answer = missing = None
         try:
             request = self.fast_path.recognise(meta)
-            return None if request is None else await self._fast_answer(request, meta)
+            if request is not None:
+                answer = await self._fast_answer(request, meta)
+                missing = request.wanted if answer is None else None
+            elif (wanted := self.fast_path.wanted_by(meta)) and not await wanted.is_at_hand(meta, self._reader):
+                missing = wanted
         except Exception:  # whatever it is, Django answers, and answers for it
             logger.exception("fast_path_failed")
-            return None
+        return answer, missing
 
-    def _wanted_by(self, meta: dict[str, Any]) -> Hashable | None:
-        try:
-            return self.fast_path.wanted_by(meta)
-        except Exception:  # likewise
-            logger.exception("fast_path_failed")
-            return None
-
-    async def _answer_after_another(self, wanted: Hashable, meta: dict[str, Any], receive: Receive) -> WholeAnswer:
+    async def _answer_after_another(self, missing: Hashable, meta: dict[str, Any], receive: Receive) -> WholeAnswer:
         """Answer a cached read whose body this process may be about to have (Note [Waiting without a thread])."""
         record_of(meta)
         turns = None
-        if await self._flights.another_succeeded(wanted, BUILD_SECONDS):
+        if await self._flights.another_succeeded(missing, BUILD_SECONDS):
             meta[ARRIVED_AT] = time.monotonic()  # it has not waited for a server that does not answer
-            answer = await self._answer_at_hand(meta)
+            answer, _ = await self._look(meta)
             if answer is not None:
                 return answer
             turns = self._woken
-        with self._flights.one(wanted) as flight:
+        with self._flights.one(missing) as flight:
             answer = await self._djangos_answer(meta, receive, turns)
-            flight.landing = _landing_with(answer.status)
+            flight.has_succeeded = answer.status < HTTPStatus.BAD_REQUEST
             return answer
 
     async def _fast_answer(self, request: FastRequest[Bearer], meta: dict[str, Any]) -> WholeAnswer | None:
@@ -238,13 +239,6 @@ def _pieces(segments: Iterable[bytes]) -> Iterator[bytes]:
     for segment in segments:
         for start in range(0, len(segment), PIECE_BYTES):
             yield segment[start : start + PIECE_BYTES]
-
-
-def _landing_with(status: int) -> Landing:
-    """Return what a read that ends with this status has got for others who want the same."""
-    if status == HTTPStatus.NOT_MODIFIED:
-        return Landing.NEEDED_NOTHING
-    return Landing.SUCCEEDED if status < HTTPStatus.BAD_REQUEST else Landing.FAILED
 
 
 def _options_of_the_server() -> HttpResponse:

@@ -18,7 +18,7 @@ from versioned_cache.counter_pipeline import CounterPipeline
 from versioned_cache.engine import Representation, VersionedCache
 from versioned_cache.keys import Resource, number_in
 from versioned_cache.primary import IsStandby, says_standby
-from versioned_cache.shared_builds import PayloadRequest
+from versioned_cache.shared_builds import Payload, PayloadRequest
 from versioned_cache.versions import SELECT_VERSIONS
 
 PATIENCE_SECONDS = 1.0
@@ -53,12 +53,17 @@ class LoopReader:
             coding: How the body is to be coded.
         """
         started = time.perf_counter()
-        version, outage = await self._current_version(resource)
-        request = PayloadRequest(resource, version or 0, fingerprint, redis_usable=outage is None)
-        payload = None if version is None else self._cache.at_hand(request, known, coding)
+        request, payload, outage = await self._look(resource, fingerprint, known, coding)
         if outage is not None:
             self._cache.note_outage(resource, outage, is_answered=payload is not None)
         return None if payload is None else self._cache.answer(request, payload, started)
+
+    async def has(self, resource: Resource, fingerprint: str, known: frozenset[int], coding: Coding) -> bool:
+        """Tell whether `peek` would return a body, or that the caller has it. Counts no read."""
+        _, payload, outage = await self._look(resource, fingerprint, known, coding)
+        if outage is not None:
+            self._cache.note_outage(resource, outage, is_answered=False)
+        return payload is not None
 
     def connect_ahead(self) -> None:
         """Begin to connect to each server, so that the first read does not wait for it."""
@@ -70,6 +75,14 @@ class LoopReader:
         for pipeline in self._counters.values():
             pipeline.close()
         await self._versions.close()
+
+    async def _look(
+        self, resource: Resource, fingerprint: str, known: frozenset[int], coding: Coding
+    ) -> tuple[PayloadRequest, Payload | None, CacheUnavailable | None]:
+        """Return what was looked for, what was found, and why Redis could not tell the version, if so."""
+        version, outage = await self._current_version(resource)
+        request = PayloadRequest(resource, version or 0, fingerprint, redis_usable=outage is None)
+        return request, None if version is None else self._cache.at_hand(request, known, coding), outage
 
     async def _current_version(self, resource: Resource) -> tuple[int | None, CacheUnavailable | None]:
         """Return the version as of after the call, and why Redis could not tell it, if so.

@@ -8,7 +8,6 @@ import asyncio
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from enum import Enum, auto
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
@@ -53,24 +52,16 @@ class SingleFlight(Generic[Result]):
             flight.ended.set()
 
 
-class Landing(Enum):
-    """How it ended that a request had set out."""
-
-    FAILED = auto()
-    SUCCEEDED = auto()
-    NEEDED_NOTHING = auto()  # and so it has got nothing for others
-
-
 class LoopFlight:
     """What one request has set out to get.
 
     Attributes:
-        landing: How that has ended.
+        has_succeeded: Whether it got that.
     """
 
     def __init__(self) -> None:
         self.ended = asyncio.Event()
-        self.landing = Landing.FAILED
+        self.has_succeeded = False
 
 
 class LoopFlights:
@@ -82,18 +73,17 @@ class LoopFlights:
     async def another_succeeded(self, key: Hashable, wait_seconds: float) -> bool:
         """Wait for whoever is under way with this key; tell whether somebody was, and has succeeded in time.
 
-        Where one needed nothing, the first of those who waited sets out next, and the others wait for that one. Else to
-        be asked once by each: who finds nothing after that sets out, and does not wait for the next one in turn.
+        To be asked once by each: who finds nothing after that sets out, and does not wait for the next one in turn.
         """
+        flight = self._flights.get(key)
+        if flight is None:
+            return False
         try:
             async with asyncio.timeout(wait_seconds):
-                while (flight := self._flights.get(key)) is not None:
-                    await flight.ended.wait()
-                    if flight.landing is not Landing.NEEDED_NOTHING:
-                        return flight.landing is Landing.SUCCEEDED
+                await flight.ended.wait()
         except TimeoutError:
-            pass
-        return False
+            return False
+        return flight.has_succeeded
 
     @contextmanager
     def one(self, key: Hashable) -> Iterator[LoopFlight]:

@@ -24,7 +24,7 @@ from pytest_django import Settings
 
 from access.actions import issue_token
 from access.roles import Role
-from procedures.caches import FINGERPRINT, PROCEDURE_LIST
+from procedures.caches import FINGERPRINT, PROCEDURE_LIST, PROCEDURES
 from procedures_project.asgi import Application
 from procedures_project.django_pool import DjangoPool, WholeAnswer
 from procedures_project.postgresql.waiting import ARRIVED_AT
@@ -32,6 +32,7 @@ from tests.conftest import ApiClient
 from tests.interleavings.conftest import PATIENCE_SECONDS, Stage
 from tests.processes import eventually
 from tests.served import Served, ServedClient, served
+from versioned_cache.engine import cache
 from versioned_cache.http.validators import etag
 from versioned_cache.loop_reader import OF_DJANGOS_CONNECTIONS
 from versioned_cache.single_flight import LoopFlights
@@ -192,7 +193,7 @@ def short_queue(settings: Settings) -> None:
 
 
 @pytest.mark.usefixtures("short_queue")
-def test_there_may_be_more_of_them_than_may_wait_for_a_thread(
+def test_more_of_them_may_wait_than_the_queue_for_threads_holds(
     readers: Readers, locked: psycopg.Connection[Any]
 ) -> None:
     first = readers.begin(1)
@@ -203,24 +204,48 @@ def test_there_may_be_more_of_them_than_may_wait_for_a_thread(
     assert statuses_of(first + others) == [200] * (1 + OTHERS)
 
 
-def test_where_the_first_has_the_version_one_of_them_sets_out(
-    readers: Readers, reader: Callable[[], ApiClient], locked: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def held_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
+    """What the first request waits for, behind the gate, before it gets a thread."""
     may_go_on = Event()
     answer = DjangoPool.answer
 
     async def wait_and_answer(pool: DjangoPool, environ: dict[str, Any]) -> WholeAnswer:
-        if "HTTP_IF_NONE_MATCH" in environ:
-            await asyncio.to_thread(may_go_on.wait, PATIENCE_SECONDS)
+        monkeypatch.setattr(DjangoPool, "answer", answer)
+        await asyncio.to_thread(may_go_on.wait, PATIENCE_SECONDS)
         return await answer(pool, environ)
 
     monkeypatch.setattr(DjangoPool, "answer", wait_and_answer)
-    first = readers.begin(1, **{"If-None-Match": etag(committed_version(PROCEDURE_LIST) or 0, FINGERPRINT)})
-    others = readers.begin(OTHERS)
+    yield may_go_on
     may_go_on.set()
-    assert statuses_of(first) == [304]
-    eventually(lambda: waiting_for_the_lock() == 1)
 
+
+def test_no_read_waits_for_another_if_the_body_is_in_memory(reader: Callable[[], ApiClient], held_up: Event) -> None:
+    cache.read(PROCEDURE_LIST, FINGERPRINT, PROCEDURES)
+    with ThreadPoolExecutor(1) as thread:
+        first = thread.submit(reader().get, "/procedures")
+        eventually(lambda: DjangoPool.answer.__name__ == "answer")
+
+        assert reader().get("/procedures").status_code == 200
+        assert not first.done()
+
+        held_up.set()
+        assert first.result(PATIENCE_SECONDS).status_code == 200
+
+
+def test_no_read_waits_for_one_whose_client_has_the_version(
+    readers: Readers, reader: Callable[[], ApiClient], locked: psycopg.Connection[Any], held_up: Event
+) -> None:
+    cache.bump([PROCEDURE_LIST])
+    tag = etag(committed_version(PROCEDURE_LIST) or 0, FINGERPRINT)
+    with ThreadPoolExecutor(1) as thread:
+        knowing = thread.submit(reader().get, "/procedures", headers={"If-None-Match": tag})
+        eventually(lambda: DjangoPool.answer.__name__ == "answer")
+        others = readers.begin(OTHERS)
+        eventually(lambda: waiting_for_the_lock() == 1)
+
+        held_up.set()
+        assert knowing.result(PATIENCE_SECONDS).status_code == 304
     assert reader().get("/runs").status_code == 200
     assert not any(answer.done() for answer in others)
 
@@ -228,7 +253,7 @@ def test_where_the_first_has_the_version_one_of_them_sets_out(
     assert statuses_of(others) == [200] * OTHERS
 
 
-def test_who_may_not_read_is_refused_though_another_may(
+def test_a_waiting_read_is_refused_if_its_bearer_may_not_read(
     readers: Readers, application: Served, locked: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nobody = User.objects.create(username="without-a-role")

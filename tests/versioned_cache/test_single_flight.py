@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from versioned_cache.single_flight import Landing, LoopFlights
+from versioned_cache.single_flight import LoopFlights
 
 ENOUGH_SECONDS = 10.0
 
@@ -37,30 +37,16 @@ async def test_nobody_waits_where_nobody_is_under_way() -> None:
         assert await flights.another_succeeded("list", ENOUGH_SECONDS) is False
 
 
-@pytest.mark.parametrize("landing", [Landing.SUCCEEDED, Landing.FAILED])
+@pytest.mark.parametrize("has_succeeded", [True, False])
 @in_a_loop
-async def test_a_request_that_waits_is_told_how_the_flight_ended(landing: Landing) -> None:
+async def test_a_request_that_waits_is_told_how_the_flight_ended(has_succeeded: bool) -> None:
     flights = LoopFlights()
     with flights.one("list") as flight:
         waiter = await begun(flights.another_succeeded("list", ENOUGH_SECONDS))
         assert not waiter.done()
-        flight.landing = landing
+        flight.has_succeeded = has_succeeded
 
-    assert await waiter is (landing is Landing.SUCCEEDED)
-
-
-@in_a_loop
-async def test_where_one_needed_nothing_the_next_is_waited_for() -> None:
-    flights = LoopFlights()
-    with flights.one("list") as flight:
-        waiter = await begun(flights.another_succeeded("list", ENOUGH_SECONDS))
-        flight.landing = Landing.NEEDED_NOTHING
-    with flights.one("list") as flight:
-        await asyncio.sleep(0)
-        assert not waiter.done()
-        flight.landing = Landing.SUCCEEDED
-
-    assert await waiter is True
+    assert await waiter is has_succeeded
 
 
 @in_a_loop
@@ -78,7 +64,7 @@ async def test_a_flight_that_ends_with_an_exception_holds_nobody_up() -> None:
 async def test_patience_ends() -> None:
     flights = LoopFlights()
     with flights.one("list") as flight:
-        flight.landing = Landing.SUCCEEDED
+        flight.has_succeeded = True
         assert await flights.another_succeeded("list", 0.0) is False
 
 
@@ -88,7 +74,7 @@ async def test_a_waiter_that_is_gone_disturbs_nobody() -> None:
     with flights.one("list") as flight:
         gone, waiter = [await begun(flights.another_succeeded("list", ENOUGH_SECONDS)) for _ in range(2)]
         gone.cancel()
-        flight.landing = Landing.SUCCEEDED
+        flight.has_succeeded = True
 
     assert await waiter is True
     assert gone.cancelled()
@@ -100,7 +86,7 @@ async def test_only_the_first_is_waited_for() -> None:
     with flights.one("list"):
         with flights.one("list") as second:
             waiter = await begun(flights.another_succeeded("list", ENOUGH_SECONDS))
-            second.landing = Landing.SUCCEEDED
+            second.has_succeeded = True
         await asyncio.sleep(0)
         assert not waiter.done()
     assert await waiter is False

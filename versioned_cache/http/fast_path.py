@@ -91,6 +91,10 @@ class Destination:
         """What is read there."""
         return self.read.kind(*self.path.values())
 
+    def body_in(self, coding: Coding) -> "WantedBody":
+        """Return what is read there, in a coding."""
+        return WantedBody(self.resource, self.read.fingerprint, coding)
+
 
 class FastAnswer(NamedTuple):
     """What to answer with, as ASGI has it.
@@ -114,6 +118,24 @@ class FastAnswer(NamedTuple):
         return b"".join(self.segments)
 
 
+class WantedBody(NamedTuple):
+    """The body that a plain request asks for, whoever sends it.
+
+    Attributes:
+        resource: Whose.
+        fingerprint: Its shape.
+        coding: How it is to be coded.
+    """
+
+    resource: Resource
+    fingerprint: str
+    coding: Coding
+
+    async def is_at_hand(self, meta: Meta, reader: LoopReader) -> bool:
+        """Tell whether the process has it, or the client that sends these headers."""
+        return await reader.has(self.resource, self.fingerprint, known_versions(meta, self.fingerprint), self.coding)
+
+
 @dataclass(slots=True)
 class FastRequest(Generic[SenderT]):
     """A request that may be answered ahead of Django, if the process has the body.
@@ -129,6 +151,11 @@ class FastRequest(Generic[SenderT]):
     sender: SenderT
     coding: Coding
     headers: tuple[tuple[str, str], ...]
+
+    @property
+    def wanted(self) -> WantedBody:
+        """The body that it asks for."""
+        return self.destination.body_in(self.coding)
 
     async def answer(self, meta: Meta, reader: LoopReader) -> FastAnswer | None:
         """Answer it; None where the process does not have the body."""
@@ -180,13 +207,13 @@ class FastPath(Generic[SenderT]):
             return None
         return FastRequest(destination, sender, coding, headers)
 
-    def wanted_by(self, meta: Meta) -> tuple[Resource, Coding] | None:
-        """Return what a plain request asks for, whoever sends it; None where that is no cached read."""
+    def wanted_by(self, meta: Meta) -> WantedBody | None:
+        """Return the body that a plain request asks for, whoever sends it; None where that is no cached read."""
         path = meta.get("PATH_INFO", "")
         if not is_plain(meta) or len(path) > MAX_PATH_LENGTH:
             return None
         destination, coding = _destination_of(path), coding_for(meta)  # not remembered: anybody may send any path
-        return None if destination is None or coding is None else (destination.resource, coding)
+        return None if destination is None or coding is None else destination.body_in(coding)
 
     def headers_for(self, meta: Meta) -> tuple[tuple[str, str], ...]:
         """Return the headers that the middlewares add to an answer to this request; none where they refuse it."""
