@@ -187,7 +187,8 @@ class ThreadConnections(threading.local):
     """Connections of the thread that uses them, one for each server."""
 
     def __init__(self) -> None:
-        self._connections: dict[str, tuple[int, Any]] = {}
+        self._connections: dict[str, Any] = {}
+        self._made_in = (0, os.getpid())
 
     def get(self, key: str, server: str, generation: int, new_connection: Callable[[str], Any]) -> bytes | None:
         """Return the text under a key, or None.
@@ -212,22 +213,17 @@ class ThreadConnections(threading.local):
         connection = self._connection_to(server, generation, new_connection)
         return _answers(connection, connection.pack_commands(commands), len(commands))
 
-    def close(self, server: str) -> None:
-        """Give up this thread's connection to a server."""
-        _, connection = self._connections.pop(server, (0, None))
-        if connection is not None:
-            connection.disconnect()
-
     def _connection_to(self, server: str, generation: int, new_connection: Callable[[str], Any]) -> Any:
-        connected_in, connection = self._connections.get(server, (generation, None))
-        # A child that was forked would read what its parent is answered.
-        if connection is not None and (connected_in != generation or connection.pid != os.getpid()):
-            connection.disconnect()
-            connection = None
-        if connection is None:
-            connection = new_connection(server)
-            self._connections[server] = (generation, connection)
-        return connection
+        now = (generation, os.getpid())
+        if (
+            self._made_in != now
+        ):  # the servers were left; or the process was forked, and would read its parent's answers
+            for connection in self._connections.values():
+                connection.disconnect()
+            self._connections, self._made_in = {}, now
+        if server not in self._connections:
+            self._connections[server] = new_connection(server)
+        return self._connections[server]
 
 
 def _answers(connection: Any, packed: Sequence[bytes], count: int) -> list[Any]:

@@ -2,14 +2,17 @@
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from django.conf import settings
 from pytest_django import Settings
 from redis import Redis
 
 from procedures.caches import PROCEDURE_LIST
-from versioned_cache import connection
+from versioned_cache import configuration, connection
 from versioned_cache.breaker import CacheUnavailable
+from versioned_cache.servers import THE_ONLY_ONE, servers_of
 from versioned_cache.store import Store
 
 COUNTER = PROCEDURE_LIST.counter_key
@@ -156,3 +159,18 @@ def test_where_no_thread_is_to_be_had_to_connect_redis_is_unusable(
 
     with pytest.raises(CacheUnavailable):
         store.counter(PROCEDURE_LIST)
+
+
+def test_connections_to_all_servers_that_were_left_are_closed(store: Store) -> None:
+    """As when the nodes of a cluster were replaced, some of which have no successor of their name."""
+    made: list[Any] = []
+    connections = connection.ThreadConnections()
+
+    def new_connection(_server: str) -> Any:
+        made.append(servers_of(settings.CACHES[configuration.READS]).new_connection(THE_ONLY_ONE))
+        return made[-1]
+
+    for server, generation in [("one", 0), ("other", 0), ("one", 1)]:
+        connections.get(COUNTER, server, generation, new_connection)
+
+    assert [one.is_connected for one in made] == [False, False, True]
