@@ -156,9 +156,8 @@ class Gate:
         if limits.token_limits.exceeded(token, method):
             return None
         answer = await request.answer(meta, self._reader)
-        if answer is None:
+        if answer is None or limits.token_limits.take(token, method):  # used up meanwhile by others of the token
             return None
-        limits.token_limits.take(token, method)
         destination, user_id = request.destination, request.sender.user.pk
         record.close(
             meta,

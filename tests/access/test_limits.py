@@ -1,7 +1,9 @@
 """Quotas of a token's reads and writes."""
 
+import asyncio
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from rest.rate_limits import Policy
 from runs.views import RunViewSet
 from tests.conftest import ApiClient
 from tests.served import ServedClient, served
+from versioned_cache.http.fast_path import FastAnswer, FastRequest
 
 READS, WRITES = Policy("reads", 3), Policy("writes", 2)
 
@@ -105,6 +108,27 @@ def test_a_quota_of_reads_holds_for_cached_reads_that_the_process_has(
 
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert "Allow" not in answers[2], "it did not come from the fast path"
+
+
+def test_a_quota_holds_for_cached_reads_that_come_together(
+    viewer: ApiClient, limited: Callable[..., None], transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited()
+    answer, arrived = FastRequest.answer, []
+
+    async def answer_with_the_others(request: FastRequest[Any], *arguments: Any) -> FastAnswer | None:
+        arrived.append(request)
+        while len(arrived) < 5:
+            await asyncio.sleep(0)
+        return await answer(request, *arguments)
+
+    with served(Application(get_wsgi_application())) as application, ThreadPoolExecutor(5) as threads:
+        client = ServedClient(viewer, application)
+        assert client.get("/procedures").status_code == 200
+        monkeypatch.setattr(FastRequest, "answer", answer_with_the_others)
+        answers = list(threads.map(client.get, ["/procedures"] * 5))
+
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429, 429]
 
 
 def test_a_request_refused_for_another_reason_uses_no_quota(viewer: ApiClient, limited: Callable[..., None]) -> None:
