@@ -43,9 +43,11 @@ def actor_of(request: HttpRequest) -> User:
     return cast(User, request.user)
 
 
-def problem_page(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """Show a refusal."""
-    response = render(request, "console/problem.html", {"problem": problem}, status=problem.status)
+def problem_page(
+    request: HttpRequest, problem: Problem, template: str = "console/problem.html", **context: Any
+) -> HttpResponse:
+    """Show a refusal, by default on a page of its own."""
+    response = render(request, template, {"problem": problem, **context}, status=problem.status)
     for name, value in problem.headers.items():
         response[name] = value
     return response

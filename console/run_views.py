@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from access.rights import Right
-from console.pages import actor_of, page
+from console.pages import actor_of, page, problem_page
 from console.run_pages import RunPage, page_of_run
 from console.step_forms import blank_form, body_of, form_of_event, refused_form, text_of
 from rest import timestamps
@@ -111,7 +111,8 @@ def record_step(request: HttpRequest, run_id: UUID, step_key: str, verb: str) ->
             # Somebody else was faster, for instance: what was typed stays, together with why it was not recorded.
             form = replace(form, errors=[problem.title, *([str(problem.detail)] if problem.detail else [])])
         shown = page_of_run(run_id, actor_of(request), step_key)
-        return _refused(request, problem, {"page": shown, "step": step, "verb": verb, "form": form})
+        template = "console/live.html" if _is_by_script(request) else "console/run.html"
+        return problem_page(request, problem, template, page=shown, step=step, verb=verb, form=form)
     return _done(request, run_id)
 
 
@@ -166,14 +167,6 @@ def _done(request: HttpRequest, run_id: UUID) -> HttpResponse:
     if _is_by_script(request):
         return _shown(request, page_of_run(run_id, actor_of(request)), "console/live.html")
     return HttpResponseRedirect(reverse("console:run", args=[run_id]))
-
-
-def _refused(request: HttpRequest, problem: Problem, context: Mapping[str, Any]) -> HttpResponse:
-    template = "console/live.html" if _is_by_script(request) else "console/run.html"
-    response = render(request, template, context, status=problem.status)
-    for name, value in problem.headers.items():
-        response[name] = value
-    return response
 
 
 def _shown(request: HttpRequest, shown: RunPage, template: str) -> HttpResponse:

@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from access.rights import Right
-from console.pages import actor_of, page
+from console.pages import actor_of, page, problem_page
 from console.run_views import identity_of_form
 from procedures import caches
 from procedures.models import Procedure, ProcedureStatus
@@ -94,6 +94,7 @@ def start(request: HttpRequest, key: str) -> HttpResponse:
 def _procedure_page(request: HttpRequest, key: str, refusal: Problem | None = None) -> HttpResponse:
     representation = caches.read_procedure(key=key)
     shown = exact_json.loads_stored((representation.body or b"").decode())
+    template = "console/procedure.html"
     context = {
         "procedure": shown,
         "key": str(uuid4()),
@@ -101,4 +102,4 @@ def _procedure_page(request: HttpRequest, key: str, refusal: Problem | None = No
         "typed": request.POST,
         "may_start": shown["status"] == ProcedureStatus.ACTIVE and actor_of(request).has_perm(Right.EXECUTE_RUNS),
     }
-    return render(request, "console/procedure.html", context, status=refusal.status if refusal else None)
+    return problem_page(request, refusal, template, **context) if refusal else render(request, template, context)

@@ -1,7 +1,10 @@
 """The how-to tells the bookshop as it is: its code is the bookshop's, and its commands do what it says."""
 
+import ast
 import re
+import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ EXPORT = re.compile(r"^export (.*)\n", re.MULTILINE)
 VARYING = re.compile(r"\d+-[0-9a-f]{8}|[\d.]+")
 DOCSTRING = re.compile(r'(""".*"""\n\n)?')
 ADDRESS = "http://127.0.0.1:8000"
+GIVEN = {"versioned_cache", "django", "rest_framework"}  # what the page says that a project needs in any case
 
 
 @pytest.fixture
@@ -49,6 +53,19 @@ def test_it_shows_every_file_of_the_bookshop() -> None:
     files = {path.relative_to(BOOKSHOP_DIR).as_posix() for path in BOOKSHOP_DIR.rglob("*.py")}
 
     assert {path for path, _ in CODE} == {path for path in files if not path.endswith("__init__.py")}
+
+
+def test_it_names_every_package_that_the_cache_imports() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (PROJECT_DIR / "versioned_cache").rglob("*.py")]
+    nodes = [node for source in sources for node in ast.walk(ast.parse(source))]
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    imported = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - GIVEN
+    (requirements,) = re.findall(r"Its own requirements\nare (.*?)\. ", HOW_TO)
+
+    named = set(re.findall(r"[`[]([\w-]+)", requirements))
+
+    assert {packages_distributions()[name][0].replace("_", "-") for name in imported} == named
 
 
 def test_its_links_lead_somewhere() -> None:
