@@ -6,6 +6,6 @@ from rest.problems import Member, problem_type
 
 ROLE_REQUIRED = problem_type(
     HTTPStatus.FORBIDDEN, "role-required", "This step requires another role",
-    "Only members of one group may commit the step, and the user is not one of them.",
+    "Only members of one group may commit, skip or amend the step, and the user is not one of them.",
     role=Member({"type": "string"}, "supervisor"),
 )  # fmt: skip

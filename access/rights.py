@@ -42,7 +42,7 @@ def may_fill_role(user: User, role: str) -> bool:
 def require_role(user: User, role: str | None) -> None:
     """Raise `ROLE_REQUIRED` unless no role is asked for, or the user may fill it."""
     if role is not None and not may_fill_role(user, role):
-        raise ROLE_REQUIRED(f"Only members of {role!r} may commit this step.", role=role)
+        raise ROLE_REQUIRED(f"Only members of {role!r} may commit, skip or amend this step.", role=role)
 
 
 class MayRead(BasePermission):

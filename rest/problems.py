@@ -193,7 +193,7 @@ INTERNAL_ERROR = problem_type(
 )  # fmt: skip
 UNAVAILABLE = problem_type(
     HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The service is temporarily unavailable",
-    "PostgreSQL is down or busy. Nothing was changed.", RETRY_AFTER,
+    "PostgreSQL is down or busy, or too many requests are waiting. Nothing was changed.", RETRY_AFTER,
 )  # fmt: skip
 OUTCOME_UNKNOWN = problem_type(
     HTTPStatus.SERVICE_UNAVAILABLE, "outcome-unknown", "The outcome of this request is unknown",
