@@ -21,23 +21,23 @@ $(VENV)/installed: requirements/dev.txt
 demo: setup  ## Run the whole service here, with servers and sample data of its own; PORT=8001
 	@$(PYTHON) manage.py demo $(if $(PORT),--port $(PORT))
 
-# Two at a time: half of what tests take is waiting, and three crowd two cores so that patience runs out here and there.
+# Two at a time: half of the tests' time is waiting, and three crowd two cores so that time limits run out here and there.
 # The tests of a file stay together, with the servers that they share.
 SIDE_BY_SIDE := -n 2 --dist loadfile
 
 test: setup  ## Run the tests against real PostgreSQL and Valkey
 	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(OPTIONS)
 
-coverage: setup  ## Run the tests that need no server process of the service under branch coverage, and hold the floor
+coverage: setup  ## Run the tests that need no server process of the service under branch coverage, which has a floor
 	$(PYTHON) -m pytest $(SIDE_BY_SIDE) --cov \
 		--ignore=tests/system --ignore=tests/faults --ignore=tests/benchmarks --ignore=tests/model --ignore=tests/browser --ignore=tests/deploy
 
-prove: setup  ## Explore the protocol, and hold 200,000 reads against the promise while things break; half an hour
+prove: setup  ## Explore the protocol, and check 200,000 reads against the promise while things break; half an hour
 	$(PYTHON) -m tests.model --large
 	MEMORY_TEST_RUNS=10000 $(PYTHON) -m pytest tests/versioned_cache/test_memory.py
 	$(PYTHON) -m tests.faults.history --reads 200000
 
-soak: setup  ## Let everybody work for ten minutes while one fault follows the other; OPTIONS="--minutes 30"
+soak: setup  ## Let everybody work for ten minutes while one fault follows another; OPTIONS="--minutes 30"
 	$(PYTHON) -m tests.faults.soak $(OPTIONS)
 
 bench: setup  ## Measure the cached reads beside other caches and the floors, and show the table; OPTIONS="--quick"
@@ -61,7 +61,7 @@ lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/djade --check $$(git ls-files '*.html')
 
-# These two load the settings; nothing connects to what is said here.
+# These two load the settings; nothing connects to these addresses.
 types migrations: export SECRET_KEY = $(shell python3 -c "import secrets; print(secrets.token_urlsafe(50))")
 types migrations: export ALLOWED_HOSTS := localhost
 types migrations: export DATABASE_URL ?= postgresql:///unused
@@ -82,7 +82,7 @@ deployment: setup
 	@if command -v amtool >/dev/null; then amtool check-config deploy/prometheus/alertmanager.yml; \
 	else echo "amtool is not installed (apt: prometheus-alertmanager): alertmanager.yml is not checked"; fi
 
-# The models say no more than the migrations, and these leave the code that still serves in peace.
+# The migrations have everything that the models have, and do not disturb the code that still serves.
 migrations: export DJANGO_SETTINGS_MODULE := procedures_project.settings
 migrations: setup
 	$(PYTHON) -m procedures_project.embedded -- $(PYTHON) manage.py makemigrations $(or $(OPTIONS),--check --dry-run)

@@ -21,7 +21,7 @@ from tests.servers import ENVIRONMENT
 os.environ |= ENVIRONMENT | {"DATABASE_URL": "postgresql:///unused", "REDIS_URL": "redis://unused"}
 os.environ["DJANGO_SETTINGS_MODULE"] = "procedures_project.settings"
 django.setup()
-# One tells that it has looked for fonts, the other of each request.
+# One logs that it has looked for fonts, the other every request.
 for talkative in ("matplotlib", "httpx"):
     logging.getLogger(talkative).setLevel(logging.WARNING)
 

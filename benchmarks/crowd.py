@@ -1,7 +1,7 @@
 """Crowds of clients, in a process of their own: `python -m benchmarks.crowd KIND …` prints what became of them.
 
 It says `in place` once all are there, and at the end what each client found, as JSON. The connections are sockets of an
-event loop: a stream would read on its own account, and a client that takes nothing must not.
+event loop: a stream would read of its own accord, which a client that takes nothing must not.
 """
 
 import argparse

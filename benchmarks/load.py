@@ -26,7 +26,7 @@ WITHOUT_BODY = frozenset({204, 304})
 
 
 class LoadError(OSError):
-    """An answer that is none, or not the one that was expected."""
+    """There was no complete answer, or not the one that was expected."""
 
 
 @dataclass(frozen=True, slots=True)

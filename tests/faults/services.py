@@ -79,8 +79,8 @@ def serving(folder: Path, migrating_url: str, ready: str = "ok", **environment: 
 
 def restarted(server: Server, *settings: str) -> Server:
     """Start a PostgreSQL again that was stopped, with more settings: `--wal_level=logical`."""
-    account = embedded._account_instead_of_root()
-    again = embedded._start_server("PostgreSQL", [*server.argv, *settings], server.end_signal, server.log_path, account)
+    account = embedded.account_instead_of_root()
+    again = embedded.start_server("PostgreSQL", [*server.argv, *settings], server.end_signal, server.log_path, account)
     port = next(argument for argument in server.argv if argument.startswith("--port=")).removeprefix("--port=")
     eventually(lambda: answers(int(port)) or not again.is_alive, START_SECONDS)
     assert again.is_alive, server.log_path.read_text(encoding="utf-8")
@@ -101,11 +101,11 @@ def standby_of(servers: EmbeddedServers, folder: Path) -> Iterator[tuple[Server,
     """Run a standby that follows the primary asynchronously, and yield it with its URL."""
     binaries = Path(servers.postgres.argv[0]).parent
     parameters = psycopg.conninfo.conninfo_to_dict(servers.database_url)
-    account = embedded._account_instead_of_root()
+    account = embedded.account_instead_of_root()
     data = folder / "standby"
     data.mkdir(mode=0o700)
     if account:
-        embedded._open_to_account(binaries, data, account)
+        embedded.open_to_account(binaries, data, account)
         os.chown(data, account.uid, account.gid)
     subprocess.run(
         [binaries / "pg_basebackup", "-D", data, "-R", "-X", "stream", "-c", "fast", "-d", servers.database_url],
@@ -114,7 +114,7 @@ def standby_of(servers: EmbeddedServers, folder: Path) -> Iterator[tuple[Server,
         extra_groups=[] if account else None,
     )  # fmt: skip
     port = free_port()
-    argv = embedded._postgres_argv(binaries, data, port, durable=False)
+    argv = embedded.postgres_argv(binaries, data, port, durable=False)
     server = restarted(Server("standby", argv, servers.postgres.process, signal.SIGINT, folder / "standby.log"))
     try:
         yield server, psycopg.conninfo.make_conninfo(servers.database_url, port=port, dbname=parameters["dbname"])

@@ -63,7 +63,7 @@ def pooled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pooled]:
     with ExitStack() as stack:
         servers = stack.enter_context(embedded_servers(folder / "servers", durable=False))
         parameters = psycopg.conninfo.conninfo_to_dict(servers.database_url)
-        port, account = free_port(), embedded._account_instead_of_root()
+        port, account = free_port(), embedded.account_instead_of_root()
         settings = CONFIGURATION.format(
             host=HOST, server_port=parameters["port"], port=port, folder=folder, sessions=SESSIONS
         )
