@@ -1,4 +1,4 @@
-"""Checks of what an operator enters for a step against its slots and checklist.
+"""The types of slot: checks of what an operator enters for a step, and values as people read them.
 
 Values are JSON values of exactly the slot's type; nothing is coerced. Every finding is reported.
 """
@@ -87,6 +87,21 @@ def check_values(
         elif slot["required"]:
             findings.append(Finding(pointer("values", key), "required", "This value is required."))
     return findings
+
+
+def in_words(slot: Slot, value: Any) -> str:
+    """Return a value of the slot as people read it: options by their labels, numbers with their unit."""
+    labels = {option["value"]: option["label"] for option in slot.get("options", ())}
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(labels.get(chosen, str(chosen)) for chosen in value)
+        case Decimal():
+            text = f"{value:f}"
+        case _:
+            text = labels.get(value, str(value))
+    return f"{text} {slot['unit']}" if "unit" in slot else text
 
 
 def is_uncheckable(slot: Slot) -> bool:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from django import template
@@ -11,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from access.names import name_of
 from procedures.markdown import html_of
+from procedures.slots import in_words
 
 register = template.Library()
 register.filter("name", name_of)
@@ -49,21 +49,9 @@ def markdown(text: str) -> SafeString:
 
 @register.simple_tag
 def recorded(slot: Mapping[str, Any], values: Mapping[str, Any]) -> str:
-    """Write what was recorded for a slot, with its unit, as a person says it."""
+    """Write what was recorded for a slot."""
     value = values.get(slot["key"])
-    if value is None:
-        return NONE
-    labels = {option["value"]: option["label"] for option in slot.get("options", ())}
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case list():
-            return ", ".join(labels.get(chosen, str(chosen)) for chosen in value)
-        case Decimal():
-            text = f"{value:f}"
-        case _:
-            text = labels.get(value, str(value))
-    return f"{text} {slot['unit']}" if "unit" in slot else text
+    return NONE if value is None else in_words(slot, value)
 
 
 @register.filter

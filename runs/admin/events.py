@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 
 from access.admin_lists import READ_ONLY_TABLE
 from procedures.models import Step
-from rest import exact_json
+from procedures.slots import in_words
 from runs.models import Run, RunEvent
 
 
@@ -54,7 +54,7 @@ class RunEventInline(ReadOnly, admin.TabularInline[RunEvent, Run]):
     def inputs(self, event: RunEvent) -> str:
         """Show the values, one a line, with their labels and units."""
         slots = _by_key(event.step, "slots")
-        return _lines({_label(slots, key): _value(slots.get(key, {}), value) for key, value in event.values.items()})
+        return _lines({_label(slots, key): in_words(slots.get(key, {}), value) for key, value in event.values.items()})
 
     @admin.display(description="Checklist")
     def checks(self, event: RunEvent) -> str:
@@ -97,15 +97,6 @@ def _by_key(step: Step | None, members: str) -> dict[str, Mapping[str, Any]]:
 
 def _label(members: Mapping[str, Mapping[str, Any]], key: str) -> str:
     return str(members.get(key, {}).get("label", key))
-
-
-def _value(slot: Mapping[str, Any], value: Any) -> str:
-    """Return a value of a slot: a text as it is, an option by its label, anything else as JSON, with the unit."""
-    labels = {option["value"]: option["label"] for option in slot.get("options", ())}
-    if isinstance(value, list):
-        return ", ".join(labels.get(one, str(one)) for one in value)
-    text = labels.get(value, value) if isinstance(value, str) else exact_json.dumps(value).decode()
-    return f"{text} {slot['unit']}" if slot.get("unit") else text
 
 
 def _lines(members: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procedures.slots import SlotType, check_checklist, check_values, out_of_range
+from procedures.slots import SlotType, check_checklist, check_values, in_words, out_of_range
 from rest.findings import Finding
 from tests.factories import item, slot, unhurried
 
@@ -284,3 +284,19 @@ def test_any_checklist_is_judged_without_an_exception(checked: dict[str, Any]) -
     assert (findings == []) is (
         checked.get("on_ice") is True and isinstance(checked.get("labelled", False), bool) and "other" not in checked
     )
+
+
+@pytest.mark.parametrize(
+    ("definition", "value", "words"),
+    [
+        (a_slot("boolean"), True, "yes"),
+        (a_slot("boolean"), False, "no"),
+        (a_slot("integer", unit="min"), 71, "71 min"),
+        (a_slot("decimal", unit="g"), Decimal("1.50"), "1.50 g"),
+        (a_slot("choice"), "pass", "Pass"),
+        (a_slot("multi_choice"), ["fail", "pass"], "Fail, Pass"),
+        (a_slot("text"), "as it is", "as it is"),
+    ],
+)
+def test_people_read_a_value_in_words(definition: dict[str, Any], value: object, words: str) -> None:
+    assert in_words(definition, value) == words
