@@ -26,6 +26,7 @@ from access.models import ApiToken
 from access.names import check_visible
 from access.reach import groups_within_reach, people_within_reach, permissions_within_reach
 from rest import timestamps
+from rest.parameters import number_in
 
 Named = TypeVar("Named", bound=Model)
 
@@ -116,7 +117,7 @@ class PersonSelect(AutocompleteSelect):
     """A person to choose. Looks up numbers only: the field refuses anything else that was sent."""
 
     def optgroups(self, name: str, value: Sequence[str], attr: dict[str, Any] | None = None) -> Any:
-        return super().optgroups(name, [key for key in value if key.isdecimal()], attr)
+        return super().optgroups(name, [key for key in value if number_in(key) is not None], attr)
 
 
 @admin.register(ApiToken)

@@ -15,10 +15,10 @@ from procedures.differences import changes_between
 from procedures.draft_edits import snapshot_of
 from procedures.models import Procedure, Revision, content_of
 from procedures.problems import REVISION_NOT_FOUND
+from rest.parameters import number_in
 from rest.problems import FORBIDDEN, NOT_FOUND
 
 MOST_REVISIONS = 200
-MOST_DIGITS = 9
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -67,6 +67,7 @@ def _chosen(procedure: Procedure, number: str, *, otherwise: Revision) -> Revisi
     """
     if not number:
         return otherwise
-    if not (number.isascii() and number.isdecimal() and len(number) <= MOST_DIGITS):
+    read = number_in(number)
+    if read is None:
         raise REVISION_NOT_FOUND
-    return procedure.published_revision(int(number))
+    return procedure.published_revision(read)

@@ -24,6 +24,7 @@ from console.step_forms import blank_form, body_of, form_of_event, refused_form,
 from rest import timestamps
 from rest.fields import StrictSerializer
 from rest.idempotency import UNKEYED, RequestIdentity, fingerprint_of
+from rest.parameters import number_in
 from rest.problems import NOT_FOUND, VALIDATION_FAILED, Problem
 from runs import caches
 from runs.actions import (
@@ -132,10 +133,8 @@ def change_run(request: HttpRequest, run_id: UUID, verb: str) -> HttpResponse:
 def _body_of_step(request: HttpRequest, verb: str, step: Mapping[str, Any]) -> dict[str, Any]:
     if verb == "skip":
         return {"reason": text_of(request.POST, "reason")}
-    amends = request.POST.get("amends", "")
-    return body_of(
-        request.POST, step["definition"], amends=int(amends) if verb == "amend" and amends.isdecimal() else None
-    )
+    amends = number_in(request.POST.get("amends", "")) if verb == "amend" else None
+    return body_of(request.POST, step["definition"], amends=amends)
 
 
 def _verb_request(

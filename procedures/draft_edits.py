@@ -9,6 +9,7 @@ Everything here is text, as a form has it: what somebody typed need not be valid
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any
 
 from django.core import signing
@@ -16,6 +17,7 @@ from django.core import signing
 from procedures.definitions import STEP_MEMBERS, Definition
 from procedures.models import Revision, content_of
 from rest import exact_json
+from rest.parameters import number_in
 
 REVISION_FIELDS = ("title", "description", "ordering", "change_note")
 STEP_FIELDS = ("position", *STEP_MEMBERS)
@@ -184,11 +186,12 @@ def _merged_texts(old: Texts, new: Texts, typed: Texts) -> tuple[dict[str, str],
 
 def _renumbered(steps: Sequence[StepTexts]) -> list[StepTexts]:
     """Number the steps from 1, in the order of their positions; leave them as they are if one is not a number."""
-    staying = [step for step in steps if not step.is_deleted]
-    if not all(step.texts["position"].strip().isdecimal() for step in staying):
+    positions = [(number_in(step.texts["position"].strip()), step) for step in steps if not step.is_deleted]
+    numbered = [(position, step) for position, step in positions if position is not None]
+    if len(numbered) < len(positions):
         return list(steps)
-    ordered = sorted(staying, key=lambda step: int(step.texts["position"]))
-    places = {id(step): str(place) for place, step in enumerate(ordered, start=1)}
+    ordered = sorted(numbered, key=itemgetter(0))
+    places = {id(step): str(place) for place, (_, step) in enumerate(ordered, start=1)}
     return [
         replace(step, texts={**step.texts, "position": places[id(step)]}) if id(step) in places else step
         for step in steps

@@ -1,4 +1,4 @@
-"""Query parameters: declared by a serializer, read from text, and refused if unknown or repeated."""
+"""Query parameters: declared by a serializer, read from text, and refused if unknown or repeated; numbers in texts."""
 
 import re
 from typing import Any
@@ -8,6 +8,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from rest.problems import MALFORMED_REQUEST, UNKNOWN_PARAMETER
+
+NUMBER = re.compile("[0-9]{1,18}")  # PostgreSQL's bigint holds these, and Python reads them; it refuses 4,300 digits
+
+
+def number_in(text: str) -> int | None:
+    """Return the whole number that a text is, in plain digits; None for any other text, or for one too long."""
+    return int(text) if NUMBER.fullmatch(text) else None
 
 
 class Parameters(serializers.Serializer[Any]):

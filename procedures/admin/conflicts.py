@@ -21,11 +21,11 @@ from procedures.draft_edits import (
 )
 from procedures.forms import as_stored
 from procedures.models import Procedure, Revision
+from rest.parameters import number_in
 
 BASE = "base"
 RESUME = "resume"  # in a form that is not to be saved, but to be shown again
 PREFIX = "steps"
-MOST_DIGITS = 18  # of the number of a row in PostgreSQL
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def procedure_of(form: QueryDict) -> Procedure | None:
 
 def typed_in(form: QueryDict) -> DraftTexts:
     """Return the draft as it was typed, with line breaks as we store them."""
-    rows = range(min(_number(form.get(f"{PREFIX}-TOTAL_FORMS", "")) or 0, len(form)))
+    rows = range(min(number_in(form.get(f"{PREFIX}-TOTAL_FORMS", "")) or 0, len(form)))
     return DraftTexts({name: _text(form, name) for name in REVISION_FIELDS}, [_step(form, row) for row in rows])
 
 
@@ -101,15 +101,11 @@ def with_merge(form: QueryDict, merge: DraftTexts) -> QueryDict:
 
 def _step(form: QueryDict, row: int) -> StepTexts:
     texts = {name: _text(form, f"{PREFIX}-{row}-{name}") for name in STEP_FIELDS}
-    return StepTexts(_number(form.get(f"{PREFIX}-{row}-id", "")), texts, bool(form.get(f"{PREFIX}-{row}-DELETE")))
+    return StepTexts(number_in(form.get(f"{PREFIX}-{row}-id", "")), texts, bool(form.get(f"{PREFIX}-{row}-DELETE")))
 
 
 def _text(form: QueryDict, name: str) -> str:
     return as_stored(form.get(name, ""))
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 
 def _told(request: HttpRequest, base: Snapshot, saved: Snapshot) -> str:

@@ -26,6 +26,7 @@ from procedures.forms import ProcedureForm, ReasonForm
 from procedures.models import Procedure, ProcedureQuerySet, ProcedureStatus, Revision
 from procedures.publishing import retag, touch
 from rest import timestamps
+from rest.parameters import number_in
 
 STYLESHEET = "procedures/admin.css"
 QUOTES = ("'", '"')
@@ -167,8 +168,8 @@ class ProcedureAdmin(ListAdmin[Procedure]):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show the head, or save it under the lock that every write to it takes."""
-        if request.method == HTTPMethod.POST and object_id is not None and object_id.isdecimal():
-            Procedure.objects.select_for_update().filter(pk=object_id).first()
+        if request.method == HTTPMethod.POST and (pk := number_in(object_id or "")) is not None:
+            Procedure.objects.select_for_update().filter(pk=pk).first()
         return super().changeform_view(request, object_id, form_url, extra_context)
 
     def save_model(self, request: HttpRequest, obj: Procedure, form: ModelForm[Procedure], change: bool) -> None:

@@ -35,6 +35,7 @@ from procedures.forms import RevisionForm, TextWidget
 from procedures.models import Revision, Step, content_of
 from procedures.step_forms import PREVIEW_INSTRUCTIONS, TRY_PATTERN, StepForm, StepFormSet
 from rest import timestamps
+from rest.parameters import number_in
 from rest.problems import FORBIDDEN, VALIDATION_FAILED
 
 STYLESHEET = "procedures/admin.css"
@@ -215,12 +216,13 @@ def _open(request: HttpRequest, object_id: str | None) -> Opened:
     Raises:
         DraftGone: a form was sent, and there is no such draft any more.
     """
-    if object_id is None or not object_id.isdecimal():
+    pk = number_in(object_id or "")
+    if pk is None:
         return Opened()
     if request.method != HTTPMethod.POST:
-        draft = Revision.objects.filter(pk=object_id, number=None).first()
+        draft = Revision.objects.filter(pk=pk, number=None).first()
         return Opened() if draft is None else Opened(snapshot_of(draft).sealed())
-    saved = snapshot_of(lock_draft(int(object_id)))
+    saved = snapshot_of(lock_draft(pk))
     conflict = conflict_in(request, saved)
     if conflict is not None:
         request.POST = with_merge(request.POST, conflict.merge.result)  # type: ignore[assignment]

@@ -129,6 +129,19 @@ def test_what_was_recorded_is_amended_with_a_reason_and_both_stay_in_the_history
     assert "25 min" in page
 
 
+@pytest.mark.parametrize("amends", ["", "two", "9" * 5_000])
+def test_an_amendment_of_no_event_is_refused(browser_of: Browser, run: Run, amends: str) -> None:
+    client = browser_of(Role.OPERATOR)
+    commit(client, run)
+
+    refused = client.post(
+        f"{page_of(run)}/steps/mix/amend", form(key="a", value__minutes="25", amends=amends, reason="Wrong clock.")
+    )
+
+    assert refused.status_code == 400
+    assert run.events.count() == 2
+
+
 def test_a_run_is_paused_resumed_and_aborted(browser_of: Browser, run: Run) -> None:
     client = browser_of(Role.SUPERVISOR)
 

@@ -323,3 +323,15 @@ def test_numbers_that_are_too_long_to_be_ours_are_no_failure(admin_client: Clien
     form = {**opened(admin_client, draft), "base": "", "steps-TOTAL_FORMS": "9" * 5_000, "steps-0-id": "9" * 5_000}
 
     assert save(admin_client, draft, form).status_code == 200
+
+
+def test_a_position_that_is_too_long_to_be_a_number_is_refused_at_its_field(
+    admin_client: Client, colleague: Client, draft: Revision
+) -> None:
+    mine, theirs = opened(admin_client, draft), opened(colleague, draft)
+    save(colleague, draft, edited(theirs, title="Theirs"))
+
+    refused = save(admin_client, draft, edited(mine, measure__position="9" * 5_000))
+
+    assert refused.status_code == 200
+    assert "errorlist" in refused.text

@@ -277,3 +277,11 @@ def test_a_form_is_not_believed_that_there_are_more_steps_than_may_be(admin_clie
 
     assert answer.status_code == 200
     assert f"Please submit at most {settings.MAX_STEPS} forms." in answer.text
+
+
+@pytest.mark.parametrize("model", ["procedure", "revision"])
+@pytest.mark.parametrize("number", ["9" * 30, "9" * 5_000, "\u0661"])
+def test_a_page_of_a_number_that_cannot_be_leads_back(admin_client: Client, model: str, number: str) -> None:
+    page = f"/admin/procedures/{model}/{number}/change/"
+
+    assert [admin_client.get(page).status_code, admin_client.post(page).status_code] == [302, 302]

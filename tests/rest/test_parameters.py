@@ -8,7 +8,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
-from rest.parameters import NoParameters, NumberField, Parameters, parameters_of
+from rest.parameters import NoParameters, NumberField, Parameters, number_in, parameters_of
 from rest.problems import MALFORMED_REQUEST, UNKNOWN_PARAMETER
 from tests.conftest import ApiClient
 
@@ -100,3 +100,19 @@ def test_thousands_of_parameters_are_refused(viewer: ApiClient) -> None:
 
     assert answer.status_code == 400
     assert answer["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0", 0),
+        ("007", 7),
+        ("9" * 18, 10**18 - 1),
+        ("9" * 19, None),
+        ("9" * 5_000, None),
+        ("\u0661", None),
+        ("+1", None),
+    ],
+)
+def test_a_number_in_a_text_is_one_in_plain_digits_that_postgresql_can_store(text: str, number: int | None) -> None:
+    assert number_in(text) == number
