@@ -13,13 +13,15 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
+from django.utils.http import parse_header_parameters
 
 from access.authentication import bearer_in, remembered_bearer
 from access.logins import is_logged_in
 from procedures_project.django_pool import DjangoPool
 from procedures_project.postgresql.waiting import ARRIVED_AT
 from rest.error_answers import failure_of_postgresql
-from rest.problems import PAYLOAD_TOO_LARGE
+from rest.json_bodies import UTF_8
+from rest.problems import MALFORMED_REQUEST, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE
 
 Result = TypeVar("Result")
 Meta = Mapping[str, Any]
@@ -138,7 +140,9 @@ class RequestBodies:
         length = _length_of(meta)
         meta["wsgi.input"] = io.BytesIO()
         if length == 0:
+            meta.pop("CONTENT_TYPE", None)  # it says nothing, and Django would read the query by its charset
             return
+        _check_content_type(meta.get("CONTENT_TYPE", ""))
         is_form = meta["PATH_INFO"].startswith(FORMS)
         limit = await self._limit_of_form(meta, length) if is_form else settings.MAX_BODY_BYTES
         is_too_long = length is not None and length > limit
@@ -178,6 +182,16 @@ class RequestBodies:
             if problem is None:
                 raise
             raise problem from None
+
+
+def _check_content_type(content_type: str) -> None:
+    """Refuse a type that Django would fail at, and a charset by which it would read other texts than were sent."""
+    try:
+        _, parameters = parse_header_parameters(content_type)
+    except ValueError:
+        raise MALFORMED_REQUEST("A parameter of Content-Type is in an encoding that does not exist.") from None
+    if parameters.get("charset", "utf-8").lower() not in UTF_8:
+        raise UNSUPPORTED_MEDIA_TYPE("Bodies are in UTF-8.")
 
 
 def _length_of(meta: Meta) -> int | None:

@@ -25,6 +25,7 @@ CODED_SLASH = "%2f"
 # characters of a cookie that are written with a backslash. Ours have a few, or none.
 MAX_CONTENT_TYPE_LENGTH = 256
 MAX_ESCAPES_IN_COOKIES = 512
+CODED_NUL = "\\000"  # how a cookie has NUL, which PostgreSQL refuses in the key of a session
 
 # Headers of one value (RFC 9110 §5.3): of two, a proxy before us may have acted on the other.
 SINGLE = frozenset({"HTTP_HOST", "HTTP_AUTHORIZATION", "CONTENT_TYPE", "CONTENT_LENGTH", "HTTP_IDEMPOTENCY_KEY"})
@@ -79,6 +80,8 @@ def check_head(meta: Mapping[str, Any]) -> None:
         raise MALFORMED_REQUEST(f"Content-Type has at most {MAX_CONTENT_TYPE_LENGTH} characters.")
     if meta.get("HTTP_COOKIE", "").count("\\") > MAX_ESCAPES_IN_COOKIES:
         raise MALFORMED_REQUEST(f"Cookies have at most {MAX_ESCAPES_IN_COOKIES} backslashes.")
+    if CODED_NUL in meta.get("HTTP_COOKIE", ""):
+        raise MALFORMED_REQUEST("Cookies contain no NUL.")
     if meta.get("HTTP_TRANSFER_ENCODING", "chunked").strip().lower() != "chunked":
         raise NOT_IMPLEMENTED("The only Transfer-Encoding is chunked.")
     if not meta["PATH_INFO"].startswith("/") and not asks_about_the_server(meta):

@@ -10,6 +10,9 @@ from rest_framework.renderers import BaseRenderer
 from rest import exact_json
 from rest.problems import MALFORMED_REQUEST, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE
 
+UTF_8 = frozenset({"utf-8", "utf8"})
+"""The names of the one charset of bodies."""
+
 
 class ExactJSONParser(BaseParser):
     """Parse a JSON object, strictly (`rest.exact_json`)."""
@@ -27,6 +30,8 @@ class ExactJSONParser(BaseParser):
             MALFORMED_REQUEST: it is not a JSON object.
         """
         request = (parser_context or {})["request"]
+        if request.content_type.partition(";")[0].strip().lower() != self.media_type:  # REST framework lets */* through
+            raise UNSUPPORTED_MEDIA_TYPE("JSON is application/json.")
         _check_coding(request.META.get("HTTP_CONTENT_ENCODING", ""), request.content_params.get("charset", "utf-8"))
         body = stream.read(settings.MAX_BODY_BYTES + 1)
         if len(body) > settings.MAX_BODY_BYTES:
@@ -68,5 +73,5 @@ class CSVRenderer(ExactJSONRenderer):
 def _check_coding(content_encoding: str, charset: str) -> None:
     if content_encoding.lower() not in {"", "identity"}:
         raise UNSUPPORTED_MEDIA_TYPE("Send the body without a Content-Encoding.")
-    if charset.lower() not in {"utf-8", "utf8"}:
+    if charset.lower() not in UTF_8:
         raise UNSUPPORTED_MEDIA_TYPE("JSON must be UTF-8 (RFC 8259 §8.1).")

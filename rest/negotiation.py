@@ -42,10 +42,18 @@ def preferred_type(accept: str | None, media_types: Sequence[str]) -> str | None
     `application/json; charset=utf-8` means our JSON. What is not a range, or longer than any, matches nothing.
     """
     tokens = [token for token in (accept or "").split(",", MAX_RANGES)[:MAX_RANGES] if token.strip()] or [ANYTHING]
-    ranges = [MediaType(token) for token in tokens if len(token) <= MAX_RANGE_LENGTH]
+    ranges = [one for token in tokens if len(token) <= MAX_RANGE_LENGTH for one in _range_in(token)]
     weights = {media_type: _weight_of(media_type, ranges) for media_type in media_types}
     best = max(media_types, key=weights.__getitem__)
     return best if weights[best] > 0 else None
+
+
+def _range_in(token: str) -> list[Any]:
+    """Return the range that a token is; none where a parameter is in an encoding that does not exist (RFC 2231)."""
+    try:
+        return [MediaType(token)]
+    except ValueError:
+        return []
 
 
 def _weight_of(media_type: str, ranges: Sequence[Any]) -> float:

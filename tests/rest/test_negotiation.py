@@ -36,6 +36,8 @@ JSON, CSV = "application/json", "text/csv"
         ("*/json", None),
         (";;;q=, /", None),
         ("application/json;q=nonsense", JSON),
+        ("application/json; a*=bogus''b", None),
+        ("application/json; a*=idna''b%ff, text/csv", CSV),
         ("text/html, image/gif, *; q=.2, */*; q=.2", JSON),
         ("text/html," * 5_000 + JSON, None),  # what stands there is bounded
     ],

@@ -70,6 +70,18 @@ COSTLY = [
     ("GET /admin/login/ HTTP/1.1\n" + BROWSER + '\nCookie: csrftoken="' + "\\a" * 600 + '"', 400, PAGE),
     ("GET /admin/login/ HTTP/1.1\n" + BROWSER + '\nCookie: messages="' + "\\054" * 500 + '"', 200, PAGE),
 ]
+UNREADABLE = [
+    ("GET /procedures HTTP/1.1\nAccept: application/json; a*=bogus''b\n" + READ, 406, PROBLEM),
+    ("GET /nothing HTTP/1.1\nAccept: text/html; a*=bogus''b\nHost: {host}", 404, PROBLEM),
+    ("BREW /docs HTTP/1.1\nAccept: text/html; a*=bogus''b, text/html\nHost: {host}", 501, PAGE),
+    ("GET /runs?limit=1 HTTP/1.1\nContent-Type: a/b; charset=rot13\n" + READ, 200, JSON),
+    ("GET /admin/login/?next=/ HTTP/1.1\nContent-Type: a/b; charset*=utf-8''a%00b\n" + BROWSER, 200, PAGE),
+    ("POST /runs HTTP/1.1\nContent-Type: application/json; a*=bogus''b\n" + WRITE + "\n\n{{}}", 400, PROBLEM),
+    ("POST /runs HTTP/1.1\nContent-Type: application/json; charset*=utf-8''a%00b\n" + WRITE + "\n\n{{}}", 415, PROBLEM),
+    ("POST /admin/login/ HTTP/1.1\nContent-Type: multipart/form-data; boundary=a; charset=utf-7\nContent-Length: 2\n"
+     + BROWSER + "\n\n{{}}", 415, PAGE),
+    ("GET /admin/ HTTP/1.1\nCookie: sessionid=\"abcdefgh\\000\"\n" + BROWSER, 400, PAGE),
+]  # fmt: skip
 METHODS = [
     ("get /procedures HTTP/1.1\n" + READ, 501, PROBLEM),
     ("Get /healthz HTTP/1.1\n" + READ, 501, PROBLEM),
@@ -136,7 +148,7 @@ PLACES = [
 
 @pytest.mark.parametrize(
     ("text", "status", "media_type"),
-    [*TARGETS, *COSTLY, *METHODS, *NEGOTIATION, *HEADERS, *BODIES, *PLACES],
+    [*TARGETS, *COSTLY, *UNREADABLE, *METHODS, *NEGOTIATION, *HEADERS, *BODIES, *PLACES],
     ids=lambda case: str(case)[:50],
 )
 def test_a_request_is_answered_as_the_standard_says(demo: Demo, text: str, status: int, media_type: str | None) -> None:
