@@ -22,7 +22,7 @@ MOST_REVISIONS = 200
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@page(right=Right.READ_PROCEDURES)
+@page(Right.READ_PROCEDURES)
 def draft(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a draft as operators will see it: as it is saved, or as it is in a form, which is sent and not saved."""
     if not actor_of(request).has_perm("procedures.change_revision"):
@@ -37,7 +37,7 @@ def draft(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-@page(right=Right.READ_PROCEDURES)
+@page(Right.READ_PROCEDURES)
 def revisions(request: HttpRequest, key: str) -> HttpResponse:
     """Show the revisions of a procedure, and what changed from one (`?from=`) to another (`?to=`)."""
     procedure = Procedure.objects.get_published(key)

@@ -20,21 +20,21 @@ DAYS = (1, 7, 30)
 
 
 @require_safe
-@page(right=Right.READ_RUNS)
+@page(Right.READ_RUNS)
 def wall(request: HttpRequest) -> HttpResponse:
     """Show what is running, to be read from across a room."""
     return render(request, "console/wall.html", {"wall": wall_of_now()})
 
 
 @require_safe
-@page(right=Right.READ_RUNS)
+@page(Right.READ_RUNS)
 def wall_live(request: HttpRequest) -> HttpResponse:
     """Answer the part of the wall that changes."""
     return render(request, "console/wall_live.html", {"wall": wall_of_now()})
 
 
 @require_safe
-@page(right=Right.ABORT_RUNS)
+@page(Right.READ_RUNS, Right.ABORT_RUNS)
 def review(request: HttpRequest) -> HttpResponse:
     """Show what deviated from the procedure: deviations, amendments, skips and aborts, and slow steps."""
     asked = request.GET.get("days", "")
@@ -54,7 +54,7 @@ def review(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@page(right=Right.ABORT_RUNS)
+@page(Right.READ_RUNS, Right.ABORT_RUNS)
 def cache(request: HttpRequest) -> HttpResponse:
     """Show the state of the cache: what it has done, and what it has now."""
     return render(request, "console/cache.html", {"cache": cache_of_now(), "now": timestamps.now()})

@@ -19,8 +19,8 @@ from rest.problems import Problem
 View = Callable[..., HttpResponse]
 
 
-def page(*, right: Right) -> Callable[[View], View]:
-    """Make a view a page: for people who are signed in and have a right; its problems are shown as a page."""
+def page(*rights: Right) -> Callable[[View], View]:
+    """Make a view a page: for people who are signed in and have these rights; its problems are shown as a page."""
 
     def decorate(view: View) -> View:
         @never_cache  # the Back button asks again, so that no old form is sent twice
@@ -28,7 +28,8 @@ def page(*, right: Right) -> Callable[[View], View]:
         @wraps(view)
         def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             try:
-                require(actor_of(request), right)
+                for right in rights:
+                    require(actor_of(request), right)
                 return view(request, *args, **kwargs)
             except Problem as problem:
                 return problem_page(request, problem)

@@ -62,14 +62,14 @@ RUN_VERBS: Mapping[str, tuple[Callable[..., Any], type[StrictSerializer]]] = {
 
 
 @require_safe
-@page(right=Right.READ_RUNS)
+@page(Right.READ_RUNS)
 def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """Show a run; `?step=` chooses a step to do or to amend."""
     return _shown(request, page_of_run(run_id, actor_of(request), request.GET.get("step", "")), "console/run.html")
 
 
 @require_safe
-@page(right=Right.READ_RUNS)
+@page(Right.READ_RUNS)
 def live(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """Answer the live parts of a run's page; 304 where the page has the run's version."""
     known = known_versions(request.META, caches.FINGERPRINT)
@@ -79,7 +79,7 @@ def live(request: HttpRequest, run_id: UUID) -> HttpResponse:
 
 
 @require_safe
-@page(right=Right.READ_RUNS)
+@page(Right.READ_RUNS)
 def record(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """Show everything that was recorded, to be printed, with the verdict on its chain of hashes."""
     with one_snapshot():
@@ -95,7 +95,7 @@ def record(request: HttpRequest, run_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@page(right=Right.READ_RUNS)
+@page(Right.READ_RUNS)
 def record_step(request: HttpRequest, run_id: UUID, step_key: str, verb: str) -> HttpResponse:
     """Commit, skip or amend a step."""
     if verb not in STEP_VERBS:
@@ -118,7 +118,7 @@ def record_step(request: HttpRequest, run_id: UUID, step_key: str, verb: str) ->
 
 
 @require_POST
-@page(right=Right.READ_RUNS)
+@page(Right.READ_RUNS)
 def change_run(request: HttpRequest, run_id: UUID, verb: str) -> HttpResponse:
     """Pause, resume or abort the run."""
     if verb not in RUN_VERBS:

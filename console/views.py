@@ -38,11 +38,12 @@ class SignIn(LoginView):
 
 
 @require_safe
-@page(right=Right.READ_PROCEDURES)
+@page(Right.READ_PROCEDURES)
 def home(request: HttpRequest) -> HttpResponse:
     """Show what is running, and the procedures that can be started."""
     actor = actor_of(request)
-    running = Run.objects.with_head().filter(status__in=NOT_ENDED).order_by("-id")
+    visible = Run.objects.all() if actor.has_perm(Right.READ_RUNS) else Run.objects.none()
+    running = visible.with_head().filter(status__in=NOT_ENDED).order_by("-id")
     found, has_more = _procedures_found(request)
     context: dict[str, Any] = {
         "mine": heads_of(running.filter(started_by=actor)[:MOST_RUNS]),
@@ -67,14 +68,14 @@ def _procedures_found(request: HttpRequest) -> tuple[list[Procedure], bool]:
 
 
 @require_safe
-@page(right=Right.READ_PROCEDURES)
+@page(Right.READ_PROCEDURES)
 def procedure(request: HttpRequest, key: str) -> HttpResponse:
     """Show a procedure with its steps, and the form that starts a run of it."""
     return _procedure_page(request, key)
 
 
 @require_POST
-@page(right=Right.EXECUTE_RUNS)
+@page(Right.READ_RUNS, Right.EXECUTE_RUNS)
 def start(request: HttpRequest, key: str) -> HttpResponse:
     """Start a run."""
     body = {"procedure": key, "title": request.POST.get("title") or None}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from access.roles import Role
@@ -69,6 +69,40 @@ def test_home_shows_my_runs_and_those_of_others(browser_of: Browser, run: Run) -
 
     assert mine.index("My runs") < mine.index(str(run.pk)) < mine.index("Running now")
     assert others.index("Running now") < others.index(str(run.pk))
+
+
+def test_home_shows_no_runs_to_whoever_may_only_read_procedures(run: Run, django_user_model: type[User]) -> None:
+    reader = django_user_model.objects.create_user("reader")
+    reader.user_permissions.add(Permission.objects.get(codename="view_procedure"))
+    client = Client(headers={"Accept": "text/html"})
+    client.force_login(reader)
+
+    page = client.get("/").content.decode()
+
+    assert "mixing" in page
+    assert str(run.pk) not in page
+
+
+@pytest.mark.parametrize(("path", "codename"), [("/console/review", "abort_run"), ("/console/cache", "abort_run")])
+def test_pages_about_runs_are_not_for_people_who_may_not_read_runs(
+    run: Run, django_user_model: type[User], path: str, codename: str
+) -> None:
+    person = django_user_model.objects.create_user("reader")
+    person.user_permissions.add(Permission.objects.get(codename=codename))
+    client = Client(headers={"Accept": "text/html"})
+    client.force_login(person)
+
+    assert client.get(path).status_code == 403
+
+
+def test_a_run_is_not_started_by_whoever_may_not_read_it(run: Run, django_user_model: type[User]) -> None:
+    person = django_user_model.objects.create_user("starter")
+    person.user_permissions.add(Permission.objects.get(codename="execute_run"))
+    client = Client(headers={"Accept": "text/html"})
+    client.force_login(person)
+
+    assert client.post("/console/procedures/mixing/start").status_code == 403
+    assert Run.objects.count() == 1
 
 
 def test_home_finds_procedures_by_title_key_and_tag(browser_of: Browser) -> None:
