@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST, require_safe
 from access.rights import Right
 from console.pages import actor_of, page, problem_page
 from console.run_pages import RunPage, page_of_run
-from console.step_forms import blank_form, body_of, form_of_event, refused_form, text_of
+from console.step_forms import NOTHING_RECORDED, blank_form, body_of, form_of_event, refused_form, text_of
 from rest import timestamps
 from rest.fields import StrictSerializer
 from rest.idempotency import UNKEYED, RequestIdentity, fingerprint_of
@@ -133,8 +133,10 @@ def change_run(request: HttpRequest, run_id: UUID, verb: str) -> HttpResponse:
 def _body_of_step(request: HttpRequest, verb: str, step: Mapping[str, Any]) -> dict[str, Any]:
     if verb == "skip":
         return {"reason": text_of(request.POST, "reason")}
-    amends = number_in(request.POST.get("amends", "")) if verb == "amend" else None
-    return body_of(request.POST, step["definition"], amends=amends)
+    if verb == "commit":
+        return body_of(request.POST, step["definition"])
+    recorded, amends = step["effective"] or NOTHING_RECORDED, number_in(request.POST.get("amends", ""))
+    return body_of(request.POST, step["definition"], amends=amends, recorded=recorded)
 
 
 def _verb_request(

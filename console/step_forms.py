@@ -7,11 +7,10 @@ so that the step's rules refuse it, in their words, at its place.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import isodate
 from django.http import QueryDict
 
 from procedures.forms import as_stored
@@ -24,8 +23,15 @@ INTEGER = re.compile(rf"[+-]?\d{{1,{MAX_DIGITS}}}", re.ASCII)
 DECIMAL = re.compile(rf"[+-]?\d{{1,{MAX_DIGITS}}}(\.\d{{1,{MAX_DIGITS}}})?", re.ASCII)
 BOOLEANS = {"true": True, "false": False}
 DURATION_PARTS = (("h", "hours"), ("m", "minutes"), ("s", "seconds"))
+PART_OF_DURATION = re.compile(r"(\d+(?:\.\d+)?)([A-Z])")
+SECONDS = {"W": 604_800, "D": 86_400, "H": 3_600, "M": 60, "S": 1}
+LINE_BREAK = re.compile(r"\r\n?")
+SHORTENED = frozenset({SlotType.TEXT, SlotType.DATETIME, SlotType.DURATION})
+"""The types whose fields cannot hold everything that may be recorded: other line breaks, fractions, offsets, days."""
 FEW_OPTIONS = 7  # up to which all are shown at once; more become a list to choose from
 ONE_LINE = 200  # characters that a field of one line is offered for
+
+NOTHING_RECORDED: Mapping[str, Any] = {"values": {}, "performed_at": None}
 
 Definition = Mapping[str, Any]
 """The definition of a step, a slot or a checklist item, as the API serves it."""
@@ -89,6 +95,7 @@ class StepForm:
     Attributes:
         key: The Idempotency-Key that it is sent under.
         errors: What is wrong with no field in particular, in words.
+        is_recorded: Whether it shows what was recorded, with instants in UTC.
     """
 
     key: str
@@ -99,6 +106,7 @@ class StepForm:
     performed_at: str = ""
     errors: Sequence[str] = ()
     errors_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    is_recorded: bool = False
 
     @property
     def is_refused(self) -> bool:
@@ -106,10 +114,16 @@ class StepForm:
         return bool(self.errors or self.errors_of)
 
 
-def body_of(form: QueryDict, step: Definition, *, amends: int | None = None) -> dict[str, Any]:
-    """Return the body of a commit, or of an amendment of event `amends`, that a form stands for."""
+def body_of(
+    form: QueryDict, step: Definition, *, amends: int | None = None, recorded: Mapping[str, Any] = NOTHING_RECORDED
+) -> dict[str, Any]:
+    """Return the body of a commit, or of an amendment of event `amends`, that a form stands for.
+
+    Fields that were not changed keep exactly what the event `recorded` has.
+    """
+    values = {slot["key"]: _value_of(form, slot, recorded["values"].get(slot["key"])) for slot in step["slots"]}
     body: dict[str, Any] = {
-        "values": {slot["key"]: value for slot in step["slots"] if (value := _value_of(form, slot)) is not None},
+        "values": {key: value for key, value in values.items() if value is not None},
         "checklist": {item["key"]: True for item in step["checklist"] if CHECK + item["key"] in form},
         "deviations": [
             {"slot": slot["key"], "reason": reason}
@@ -117,7 +131,7 @@ def body_of(form: QueryDict, step: Definition, *, amends: int | None = None) -> 
             if (reason := text_of(form, DEVIATION + slot["key"]))
         ],
         "note": text_of(form, "note") or None,
-        "performed_at": _instant_of(form, "performed_at"),
+        "performed_at": _unless_changed(SlotType.DATETIME, _instant_of(form, "performed_at"), recorded["performed_at"]),
     }
     if amends is not None:
         body |= {"amends": amends, "reason": text_of(form, "reason")}
@@ -129,8 +143,39 @@ def text_of(form: QueryDict, name: str) -> str:
     return as_stored(form.get(name, ""))
 
 
-def _value_of(form: QueryDict, slot: Definition) -> Any:
-    """Return a slot's value; None where its field is empty."""
+def _value_of(form: QueryDict, slot: Definition, recorded: Any) -> Any:
+    """Return a slot's value; None where its field is empty. An unchanged field keeps exactly what was recorded."""
+    typed = _typed_value(form, slot)
+    return _unless_changed(slot["type"], typed, recorded) if slot["type"] in SHORTENED else typed
+
+
+def _unless_changed(slot_type: str, typed: str | None, recorded: str | None) -> str | None:
+    said = _in_utc(typed) if slot_type == SlotType.DATETIME else typed
+    return recorded if said == _said_of(slot_type, recorded) else typed
+
+
+def _said_of(slot_type: str, recorded: str | None) -> str | None:
+    """Return what an unchanged field sends of what was recorded."""
+    if recorded is None:
+        return None
+    if slot_type == SlotType.DATETIME:
+        return _in_utc(recorded)
+    if slot_type == SlotType.DURATION:
+        return _duration_of(_parts_of(recorded))
+    return LINE_BREAK.sub("\n", recorded) or None
+
+
+def _in_utc(instant: str | None) -> str | None:
+    """Return an instant to the second in UTC, without its offset, as a field has it; anything else as it is."""
+    try:
+        at = datetime.fromisoformat((instant or "").upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return instant
+    return at.replace(tzinfo=None).isoformat(timespec="seconds")
+
+
+def _typed_value(form: QueryDict, slot: Definition) -> Any:
+    """Return what a field says; None where it is empty."""
     name = VALUE + slot["key"]
     match slot["type"]:
         case SlotType.MULTI_CHOICE:
@@ -184,7 +229,8 @@ def form_of_event(step: Definition, event: Mapping[str, Any], key: str) -> StepF
     def recorded(slot: Definition) -> Input:
         return _recorded_input(slot, event["values"].get(slot["key"]), reasons.get(slot["key"], ""))
 
-    return _form(step, key, recorded, checked, note=event["note"] or "")
+    performed_at = _in_utc(event["performed_at"]) or ""
+    return _form(step, key, recorded, checked, note=event["note"] or "", performed_at=performed_at, is_recorded=True)
 
 
 def refused_form(
@@ -253,8 +299,8 @@ def _recorded_input(slot: Definition, value: Any, reason: str) -> Input:
     chosen = value if isinstance(value, list) else [] if value is None else [str(value)]
     typed = "" if value is None or isinstance(value, list) else _text_of(value)
     parts = _duration_parts(_parts_of(value)) if slot["type"] == SlotType.DURATION else ()
-    if slot["type"] == SlotType.DATETIME and value:
-        typed = datetime.fromisoformat(value.upper()).strftime("%Y-%m-%dT%H:%M:%S")
+    if slot["type"] == SlotType.DATETIME:
+        typed = _in_utc(value) or ""
     return Input(slot, name, typed, chosen, parts, deviation=reason, asks_for_deviation=bool(reason))
 
 
@@ -266,13 +312,11 @@ def _text_of(value: Any) -> str:
 
 def _parts_of(duration: str | None) -> dict[str, str]:
     """Return a duration in hours, minutes and seconds; empty where it has years or months, whose length varies."""
-    if not duration:
+    days, _, time = (duration or "").removeprefix("P").partition("T")
+    if not duration or {"Y", "M"} & set(days):
         return {}
-    length = isodate.parse_duration(duration)
-    if not hasattr(length, "total_seconds"):
-        return {}
-    seconds = Decimal(str(length.total_seconds()))
-    hours, seconds = divmod(seconds, 3600)
+    seconds = sum(Decimal(number) * SECONDS[unit] for number, unit in PART_OF_DURATION.findall(days + time))
+    hours, seconds = divmod(Decimal(seconds), 3600)
     minutes, seconds = divmod(seconds, 60)
     return {"h": str(int(hours)), "m": str(int(minutes)), "s": f"{seconds.normalize():f}"}
 

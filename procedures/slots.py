@@ -160,6 +160,8 @@ def _check_text(slot: Slot, value: Any) -> None:
         raise Wrong("max_length", f"Use at most {longest} characters.")
     if len(value) < shortest:
         raise Wrong("min_length", f"Use at least {shortest} characters.")
+    if "\x00" in value:  # a body has none, but a form may
+        raise Wrong("null_characters_not_allowed", "Null characters are not allowed.")
     if value and not is_visible(value):
         raise Wrong("invisible", INVISIBLE)
 

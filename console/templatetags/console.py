@@ -55,6 +55,12 @@ def recorded(slot: Mapping[str, Any], values: Mapping[str, Any]) -> str:
 
 
 @register.filter
+def ticked(checklist: Mapping[str, bool], key: str) -> bool:
+    """Tell whether an item was ticked; a program may also say that it was not."""
+    return checklist.get(key, False)
+
+
+@register.filter
 def label_of(slots: Sequence[Mapping[str, Any]], key: str) -> str:
     """Write the label of the slot with a key."""
     return next((slot["label"] for slot in slots if slot["key"] == key), key)

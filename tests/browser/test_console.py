@@ -5,6 +5,7 @@ from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import SignedIn
 from tests.browser.run_page import commit, start
+from tests.factories import slot, step
 from tests.system.demo import Demo
 
 
@@ -98,6 +99,31 @@ def test_a_lost_connection_shows_and_the_page_catches_up(demo: Demo, signed_in: 
 
         expect(page.get_by_text("Step 2 of 2")).to_be_visible()
         expect(page.get_by_text("No connection.")).to_be_hidden()
+
+
+# The second is in the hour that comes twice when summer time ends in Berlin, for the second time.
+@pytest.mark.parametrize(
+    ("recorded", "shown"),
+    [("2026-07-01T09:14:05.500-04:00", "2026-07-01T15:14:05"), ("2026-10-25T01:30:00Z", "2026-10-25T02:30")],
+)
+def test_an_instant_survives_an_amendment_in_another_zone(
+    demo: Demo, signed_in: SignedIn, recorded: str, shown: str
+) -> None:
+    with demo.procedure(steps=[step("measure", slots=[slot("at", "datetime")]), step("incubate")]) as key:
+        run_id = demo.start_run(key)
+        demo.commit(run_id, "measure", values={"at": recorded}, performed_at=recorded)
+        page = signed_in("operator", timezone_id="Europe/Berlin")
+        page.goto(f"/console/runs/{run_id}?step=measure")
+        for field in ("#value-at", "#performed_at"):
+            expect(page.locator(field)).to_have_value(shown)
+
+        page.get_by_label("Why is it amended?").fill("The note was missing.")
+        page.get_by_role("button", name="Amend", exact=True).click()
+
+        expect(page.get_by_text("replaces event 2")).to_be_visible()
+        first, amendment = demo.read(f"/runs/{run_id}")["commits"]
+        assert amendment["values"] == first["values"] == {"at": recorded}
+        assert amendment["performed_at"] == first["performed_at"]
 
 
 def test_the_wall_shows_a_commit_by_itself(demo: Demo, signed_in: SignedIn) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from django.test import Client
 from access.roles import Role
 from runs import caches
 from runs.models import Run
+from tests import factories
 from tests.console.conftest import Browser, form
+from tests.factories import body, item, slot, start, step
 from versioned_cache.http.validators import etag
 
 SCRIPT = {"HX-Request": "true"}
@@ -140,6 +143,29 @@ def test_an_amendment_of_no_event_is_refused(browser_of: Browser, run: Run, amen
 
     assert refused.status_code == 400
     assert run.events.count() == 2
+
+
+def test_a_text_with_a_nul_is_refused_beside_its_field(browser_of: Browser, person: Callable[[Role], User]) -> None:
+    run = start(person(Role.OPERATOR), body("cooling", steps=[step("mix", slots=[slot("how", "text")])]))
+
+    answer = browser_of(Role.OPERATOR).post(f"{page_of(run)}/steps/mix/commit", {"key": "n", "value.how": "a\x00b"})
+
+    assert answer.status_code == 400
+    assert "Null characters are not allowed." in answer.content.decode()
+
+
+@pytest.mark.parametrize("page", ["", "/record"])
+def test_an_item_that_was_recorded_as_not_ticked_is_not_shown_as_ticked(
+    browser_of: Browser, person: Callable[[Role], User], page: str
+) -> None:
+    actor = person(Role.OPERATOR)
+    run = start(actor, body("chilling", steps=[step("mix", checklist=[item("on_ice", required=False)])]))
+    factories.commit(run, "mix", actor, checklist={"on_ice": False})
+
+    shown = browser_of(Role.VIEWER).get(page_of(run) + page).content.decode()
+
+    assert "On_ice" in shown
+    assert "✓" not in shown
 
 
 def test_a_run_is_paused_resumed_and_aborted(browser_of: Browser, run: Run) -> None:

@@ -1,5 +1,6 @@
 """Forms as JSON, and back."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -120,21 +121,63 @@ def test_a_wrong_reason_for_a_deviation_stands_beside_its_value() -> None:
     assert (form.inputs[0].errors, form.inputs[0].deviation) == (["The value is within the limits."], "Why")
 
 
-@pytest.mark.parametrize(
-    ("slot_type", "value"),
-    [("integer", 12), ("decimal", Decimal("12.50")), ("boolean", False), ("text", " a "), ("choice", "b"),
-     ("multi_choice", ["a", "b"]), ("date", "2026-11-26"), ("duration", "PT1H1M30S"),
-     ("datetime", "2026-11-26T09:14:05Z")],
-)  # fmt: skip
-def test_a_recorded_value_survives_an_amendment_that_changes_nothing(slot_type: str, value: Any) -> None:
-    asked = of(slot_type, options=OPTIONS)
-    event: dict[str, Any] = {"values": {"it": value}, "checklist": {}, "deviations": [], "note": None}
-
+def sent_unchanged(asked: dict[str, Any], event: dict[str, Any]) -> QueryDict:
+    """Return what a browser sends of a form in which stands what was recorded, if nobody changes it."""
     form = form_of_event(asked, event, "key")
     (shown,) = form.inputs
     sent = QueryDict(mutable=True)
-    sent.setlist("value.it", list(shown.chosen) if slot_type == "multi_choice" else [shown.typed])
+    sent.setlist("value.it", [re.sub("\r\n?|\n", "\r\n", shown.typed)] if shown.typed else list(shown.chosen))
     for part, _, typed in shown.parts:
         sent[f"value.it.{part}"] = typed
+    sent["note"], sent["performed_at"] = form.note, form.performed_at
+    return sent
 
-    assert body_of(sent, asked)["values"] == {"it": value}
+
+def recorded(value: Any, **members: Any) -> dict[str, Any]:
+    """Return an event with a value for the one slot, as the API serves it."""
+    return {"values": {"it": value}, "checklist": {}, "deviations": [], "note": None, "performed_at": None} | members
+
+
+@pytest.mark.parametrize(
+    ("slot_type", "value"),
+    [("integer", 12), ("decimal", Decimal("12.50")), ("boolean", False), ("text", " a "), ("text", ""),
+     ("text", "a\r\nb\rc\n"),
+     ("choice", "b"), ("multi_choice", ["a", "b"]), ("date", "2026-11-26"), ("duration", "PT1H1M30S"),
+     ("duration", "P1DT1H"), ("duration", "PT0.123456789S"), ("duration", "PT999999999H0.000000001S"),
+     ("duration", "P1Y2M"), ("datetime", "2026-11-26T09:14:05Z"), ("datetime", "2026-11-26t09:14:05.123456789+02:00")],
+)  # fmt: skip
+def test_a_recorded_value_survives_an_amendment_that_changes_nothing(slot_type: str, value: Any) -> None:
+    asked, event = of(slot_type, options=OPTIONS), recorded(value)
+
+    body = body_of(sent_unchanged(asked, event), asked, amends=2, recorded=event)
+
+    assert body["values"] == {"it": value}
+    assert type(body["values"]["it"]) is type(value)
+
+
+def test_when_it_was_done_survives_an_amendment_too() -> None:
+    asked, event = of("integer"), recorded(12, performed_at="2026-11-26T09:14:05.123Z")
+
+    body = body_of(sent_unchanged(asked, event), asked, amends=2, recorded=event)
+
+    assert body["performed_at"] == "2026-11-26T09:14:05.123Z"
+
+
+@pytest.mark.parametrize(
+    ("slot_type", "value", "typed", "amended"),
+    [
+        ("datetime", "2026-11-26T09:14:05.5+02:00", "value.it=2026-11-26T08:14:05&value.it.offset=%2B01:00", None),
+        ("datetime", "2026-11-26T09:14:05+02:00", "value.it=2026-11-26T09:14:05", "2026-11-26T09:14:05Z"),
+        ("datetime", "2026-11-26T09:14:05Z", "value.it=soon", "soon:00Z"),
+        ("duration", "P1D", "value.it.h=25&value.it.m=0&value.it.s=0", "PT25H0M0S"),
+        ("duration", "P1M", "value.it.h=1", "PT1H"),
+        ("duration", "PT1H", "value.it.h=1&value.it.m=x&value.it.s=0", "PT1HxM0S"),
+        ("text", "a\r\nb", "value.it=a%0D%0Ac", "a\nc"),
+    ],
+)
+def test_a_field_that_was_changed_counts_and_one_that_says_the_same_otherwise_does_not(
+    slot_type: str, value: str, typed: str, amended: str | None
+) -> None:
+    body = body_of(QueryDict(typed), of(slot_type), amends=2, recorded=recorded(value))
+
+    assert body["values"] == {"it": amended or value}

@@ -77,6 +77,7 @@ def test_a_value_that_keeps_every_rule_is_right(definition: dict[str, Any], valu
         (a_slot("text"), None, "type"),
         (a_slot("text"), ["a"], "type"),
         (a_slot("text"), "", "min_length"),
+        (a_slot("text"), "a\x00b", "null_characters_not_allowed"),
         (a_slot("text"), "x" * 10_001, "max_length"),
         (a_slot("text", min_length=2), "a", "min_length"),
         (a_slot("text", max_length=3), "abcd", "max_length"),

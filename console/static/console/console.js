@@ -98,6 +98,19 @@ function offsetOf(date) {
   return `${minutes < 0 ? "-" : "+"}${pad(minutes / 60)}:${pad(minutes % 60)}`;
 }
 
+function localTextOf(date) {
+  const pad = (number, digits = 2) => String(number).padStart(digits, "0");
+  const day = `${pad(date.getFullYear(), 4)}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
+  return `${day}T${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
+}
+
+function showInThisZone(field, hidden) {
+  if (!field.value || hidden.value) return;
+  const instant = new Date(`${field.value}Z`);
+  field.value = localTextOf(instant);
+  hidden.value = offsetOf(instant);
+}
+
 function elapsedSince(instant) {
   const seconds = Math.max(0, Math.floor((Date.now() - instant) / 1000));
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
@@ -117,7 +130,8 @@ function tellTime(root) {
     const field = document.getElementById(hidden.dataset.offsetOf);
     const set = () => { hidden.value = field.value ? offsetOf(new Date(field.value)) : ""; };
     field.addEventListener("input", set);
-    set();
+    if ("utc" in field.dataset) showInThisZone(field, hidden);
+    else set();
   }
 }
 
