@@ -1,8 +1,18 @@
 """The paths of procedures: no prefix, no trailing slash."""
 
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import IntConverter
 
 from procedures.views import ProcedureViewSet, RevisionViewSet
+
+
+class NumberConverter(IntConverter):
+    """A whole number as it is written: Django takes 01 for 1, and a revision would have many URLs."""
+
+    regex = "0|[1-9][0-9]*"
+
+
+register_converter(NumberConverter, "number")
 
 urlpatterns = [
     path(
@@ -17,7 +27,7 @@ urlpatterns = [
     ),
     path("procedures/<slug:key>/revisions", RevisionViewSet.as_view({"get": "list"}), name="revision-list"),
     path(
-        "procedures/<slug:key>/revisions/<int:number>",
+        "procedures/<slug:key>/revisions/<number:number>",
         RevisionViewSet.as_view({"get": "retrieve"}),
         name="revision-detail",
     ),

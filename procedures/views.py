@@ -38,9 +38,14 @@ class ProcedureListParameters(Parameters):
         choices=ProcedureStatus.values, required=False, help_text="`archived` for those that take no new runs."
     )
 
-    tag = serializers.CharField(required=False, max_length=63, help_text="Only procedures with this tag.")
+    tag = serializers.CharField(
+        required=False, max_length=63, trim_whitespace=False, help_text="Only procedures with this tag."
+    )
     q = serializers.CharField(
-        required=False, max_length=200, help_text="Only procedures with this text in their key, title or description."
+        required=False,
+        max_length=200,
+        trim_whitespace=False,
+        help_text="Only procedures with this text in their key, title or description.",
     )
 
 

@@ -20,6 +20,7 @@ MAX_DEPTH = 32
 MAX_SAFE_INTEGER = 2**53 - 1  # RFC 7493 §2.2
 MAX_SIGNIFICANT_DIGITS = 15  # any decimal of 15 digits survives a round trip through a double (IEEE 754)
 MAX_SHOWN_NAME = 100
+BYTE_ORDER_MARK = "\ufeff"
 SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_EXPONENT = 30  # far beyond any measurement; keeps the written-out form short
 
@@ -34,6 +35,8 @@ def loads(text: str) -> JSON:
     Raises:
         NotExactJSON: the text is malformed, ambiguous, or deeper than 32 levels.
     """
+    if text.startswith(BYTE_ORDER_MARK):
+        raise NotExactJSON("JSON begins without a byte order mark (BOM).")
     try:
         value = json.loads(
             text,
@@ -45,7 +48,8 @@ def loads(text: str) -> JSON:
     except RecursionError:
         raise NotExactJSON(f"Nested deeper than {MAX_DEPTH} levels.") from None
     except json.JSONDecodeError as error:
-        raise NotExactJSON(f"{error.msg} at line {error.lineno}, column {error.colno}.") from None
+        what = error.msg.removesuffix(" at")
+        raise NotExactJSON(f"{what} at line {error.lineno}, column {error.colno}.") from None
     _check_texts_and_depth(value, depth=0)
     return value  # type: ignore[no-any-return]  # json.loads is untyped
 

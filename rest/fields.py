@@ -19,7 +19,8 @@ from rest.exact_json import MAX_SAFE_INTEGER
 from rest.timestamps import to_milliseconds, to_wire
 
 # RFC 3339 §5.6. The offset is required: without one the instant would be a guess.
-RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+# Python takes +05:99 for +06:39.
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-][0-2]\d:[0-5]\d)", re.ASCII)
 SLUG = r"\A[a-z0-9]+(-[a-z0-9]+)*\Z"
 NAME = r"\A[a-z][a-z0-9_]*\Z"
 

@@ -74,7 +74,7 @@ def identity_of(request: Request) -> RequestIdentity:
     header = request.headers.get("Idempotency-Key")
     if header is None:
         return UNKEYED
-    header = header.strip()
+    header = header.strip(" \t")
     if not re.fullmatch(KEY, header):
         raise MALFORMED_REQUEST("Idempotency-Key must be 1 to 255 printable ASCII characters, bare or in quotes.")
     key = header[1:-1] if header.startswith('"') else header

@@ -8,11 +8,18 @@ from rest_framework.request import Request
 
 from rest.operations import Operation
 from rest.parameters import NoParameters, Parameters, parameters_of
+from rest.problems import MALFORMED_REQUEST
 
 
 def body_of(request: Request) -> dict[str, Any]:
     """Return the request's JSON object, parsed once (`rest.json_bodies`); an absent body is an empty object."""
     return cast(dict[str, Any], request.data)
+
+
+def _check_body(body: dict[str, Any], operation: Operation | None) -> None:
+    """Refuse a body where the operation has none: what nobody reads would be lost."""
+    if operation is not None and operation.body is None and body:
+        raise MALFORMED_REQUEST("This operation has no body.")
 
 
 class ApiViewSet(viewsets.ViewSet):
@@ -39,5 +46,5 @@ class ApiViewSet(viewsets.ViewSet):
         if self.action is None:
             self.http_method_not_allowed(request, *args, **kwargs)
         super().initial(request, *args, **kwargs)
-        body_of(request)  # refuse a malformed body before asking the database
+        _check_body(body_of(request), self.operations.get(self.action))  # before asking the database
         self.parameters = parameters_of(request, self.query_parameters.get(self.action, NoParameters))

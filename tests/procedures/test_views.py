@@ -352,6 +352,22 @@ def test_a_revision_that_does_not_exist_is_404(viewer: ApiClient, number: str) -
     assert problem(viewer.get(f"/procedures/gibson/revisions/{number}")) == (404, "revision-not-found")
 
 
+def test_a_filter_is_taken_as_it_is_written(viewer: ApiClient) -> None:
+    publish(body("gibson", tags=["lab"]))
+
+    found = [viewer.get("/procedures", {"tag": tag}).json() for tag in ("lab", " lab", "lab\n")]
+
+    assert list(map(len, found)) == [1, 0, 0]
+    assert [len(viewer.get("/procedures", {"q": text}).json()) for text in ("gib", " gib")] == [1, 0]
+
+
+@pytest.mark.parametrize("number", ["01", "00", "+1", "1.0"])
+def test_a_revision_has_one_url(viewer: ApiClient, number: str) -> None:
+    publish(body())
+
+    assert problem(viewer.get(f"/procedures/gibson/revisions/{number}")) == (404, "not-found")
+
+
 def test_a_revision_of_an_unknown_procedure_is_404(viewer: ApiClient) -> None:
     assert problem(viewer.get("/procedures/nothing/revisions/1")) == (404, "procedure-not-found")
 

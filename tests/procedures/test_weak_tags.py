@@ -30,7 +30,7 @@ def test_a_write_that_names_the_current_version_weakly_is_refused(author: ApiCli
     assert author.get("/procedures/gibson").json()["title"] == "Gibson"
 
 
-@pytest.mark.parametrize("if_match", ["{0}", "W/{0}, {0}", '{0}, W/"1-00000000"'])
+@pytest.mark.parametrize("if_match", ["{0}", "W/{0}, {0}", '{0}, W/"1-00000000"', " , {0},, "])
 def test_a_write_that_names_the_current_version_strongly_is_done(author: ApiClient, etag: str, if_match: str) -> None:
     headers = {"If-Match": if_match.format(etag)}
 
@@ -39,7 +39,16 @@ def test_a_write_that_names_the_current_version_strongly_is_done(author: ApiClie
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("if_match", ["", "*, {}", "x, {}", '"{}"', "{}; q=1", "{}, *", "'x'"])
+def test_a_version_that_is_written_otherwise_is_another_tag(author: ApiClient, etag: str) -> None:
+    padded = etag.replace('"', '"0', 1)
+
+    answer = author.put("/procedures/gibson", body("gibson", title="New"), headers={"If-Match": padded})
+
+    assert answer.status_code == 412
+    assert author.get("/procedures/gibson", headers={"If-None-Match": padded}).status_code == 200
+
+
+@pytest.mark.parametrize("if_match", ["", "*, {}", "x, {}", '"{}"', "{}; q=1", "{}, *", "'x'", "{0} {0}", ","])
 def test_what_is_not_a_list_of_entity_tags_is_refused(author: ApiClient, etag: str, if_match: str) -> None:
     headers = {"If-Match": if_match.format(etag)}
 

@@ -13,7 +13,7 @@ from rest.json_bodies import ExactJSONParser
 from rest.problems import MALFORMED_REQUEST
 
 KEYS = ["k", "two words", "!", "~", 'k"', '"k"', '" "', '"""', "x" * 255, '"' + "x" * 255 + '"']
-NO_KEYS = ["", '"', '""', '"k', "x" * 256, '"' + "x" * 256 + '"', "ké", "k\x7f", "\x1f"]
+NO_KEYS = ["", '"', '""', '"k', "x" * 256, '"' + "x" * 256 + '"', "ké", "k\x7f", "\x1f", "\xa0k"]
 
 
 def request(key: str | None, body: str = "{}", path: str = "/runs") -> Request:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from tests.answers import problem
 from tests.conftest import ApiClient
-from tests.factories import body, step
+from tests.factories import body, publish, step
 
 JSON = "application/json"
 
@@ -77,9 +78,32 @@ def test_an_empty_body_is_an_object_without_members(author: ApiClient) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/runs"), ("GET", "/procedures"), ("DELETE", "/procedures/gibson")]
+)
+def test_a_body_that_nobody_reads_is_refused(author: ApiClient, method: str, path: str) -> None:
+    publish(body("gibson"))
+
+    answer = author.generic(method, path, b'{"reason": "Old."}', JSON, headers={"If-Match": "*"})
+
+    assert problem(answer) == (400, "malformed-request")
+    assert answer.json()["detail"] == "This operation has no body."
+    assert author.get("/procedures/gibson").json()["status"] == "active"
+
+
+def test_an_empty_object_is_as_good_as_no_body(author: ApiClient) -> None:
+    publish(body("gibson"))
+
+    answer = author.generic("DELETE", "/procedures/gibson", b"{}", JSON, headers={"If-Match": "*"})
+
+    assert answer.json()["status"] == "archived"
+
+
+@pytest.mark.parametrize(
     "content_type",
     [
         "text/plain",
+        "application/*",
+        "*/*",
         "application/x-www-form-urlencoded",
         "multipart/form-data; boundary=x",
         "application/xml",

@@ -19,9 +19,10 @@ from versioned_cache.codings import Coding
 
 # Django's `parse_etags` splits at commas, which a tag may contain.
 TAG = re.compile(
-    r'(?P<weak>W/)?"(?:(?P<version>\d{1,16})-(?P<fingerprint>[0-9a-f]{8})(?:-gzip)?|[\x21\x23-\x7e\x80-\xff]*)"'
+    r'(?P<weak>W/)?"(?:(?P<version>[1-9][0-9]{0,15})-(?P<fingerprint>[0-9a-f]{8})(?:-gzip)?|[\x21\x23-\x7e\x80-\xff]*)"'
 )
 ANY = "*"
+A_TAG = "\0"  # stands for a tag where a list of them is looked at; no header has it
 
 
 class VersionMismatch(APIException):
@@ -99,7 +100,8 @@ def expected_versions(request: Request, fingerprint: str) -> ExpectedVersions | 
     if header == ANY:
         return None
     tags = list(TAG.finditer(header))
-    if not tags or TAG.sub("", header).strip(" \t,"):
+    members = {member.strip(" \t") for member in TAG.sub(A_TAG, header).split(",")}
+    if not tags or members - {A_TAG, ""}:  # a list may have empty members (RFC 9110 §5.6.1.2)
         raise ParseError("If-Match is not a list of entity tags. Entity tags are in double quotes.")
     versions = frozenset(
         int(tag["version"]) for tag in tags if tag["version"] and tag["fingerprint"] == fingerprint and not tag["weak"]
