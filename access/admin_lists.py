@@ -18,6 +18,7 @@ Listed = TypeVar("Listed", bound=Model)
 NUL = "\x00"
 READ_ONLY_TABLE = "access/read_only_table.html"
 """The template of an inline that only shows things: Django's own has an untitled column for what can be done."""
+MAX_SHOWN = 50  # characters of what a client sent
 COUNTED = 1_000
 """How many things of a long list can be leafed through; the search and the filters find the others."""
 
@@ -28,7 +29,7 @@ class ListAdmin(admin.ModelAdmin[Listed]):
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         try:
             return super().get_changelist_instance(request)
-        except DataError as error:
+        except (DataError, ValueError) as error:  # of the latter kind is a year that no date has
             raise IncorrectLookupParameters(error) from error
 
     def get_search_results(
@@ -43,7 +44,7 @@ class ListAdmin(admin.ModelAdmin[Listed]):
             try:
                 self.opts.pk.to_python(key)
             except ValidationError as error:
-                raise BadRequest(f"{key!r} is not a line of the list.") from error
+                raise BadRequest(f"{key[:MAX_SHOWN]!r} is not a line of the list.") from error
         return super().response_action(request, queryset, *where)
 
 

@@ -4,11 +4,13 @@ import hashlib
 import secrets
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from access.names import check_visible
+from rest import timestamps
 
 TOKEN_PREFIX = "prc_"  # noqa: S105  # no secret: lets secret scanners recognise a leaked token
 SECRET_BYTES = 32  # 256 random bits cannot be guessed, so they need no slow hash (NIST SP 800-63B §5.1.1)
@@ -63,6 +65,11 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.beginning}… ({self.name})"
+
+    def clean(self) -> None:
+        """Refuse a new token that has ended before it begins."""
+        if self._state.adding and self.expires_at is not None and self.expires_at <= timestamps.now():
+            raise ValidationError({"expires_at": ValidationError("This instant is past.", code="past")})
 
     def assign(self, secret: str) -> None:
         """Make `secret` this token's secret, without saving."""

@@ -195,7 +195,7 @@ def _clean_members(
         context[serializer_class] = serializer_class(many=True, context=context)
     serializer: ListSerializer[Any] = context[serializer_class]
     try:
-        return serializer.run_validation(members or [])  # type: ignore[no-any-return]
+        return serializer.run_validation([] if members is None else members)  # type: ignore[no-any-return]
     except DRFValidationError as error:
         raise ValidationError([_told(what, members, finding) for finding in findings_of(error.detail)]) from None
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import DisallowedHost, RequestDataTooBig
+from django.core.exceptions import BadRequest, DisallowedHost, RequestDataTooBig, TooManyFieldsSent
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.deprecation import MiddlewareMixin
@@ -77,7 +78,16 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
         return refusal(PAYLOAD_TOO_LARGE(f"The limit is {limit} bytes.", limit_bytes=limit), request.META)
     if isinstance(exception, DisallowedHost):
         return refusal(MALFORMED_REQUEST("The Host header does not name this service."), request.META)
-    return refusal(MALFORMED_REQUEST(type(exception).__name__ if exception else ""), request.META)
+    return refusal(MALFORMED_REQUEST(_told(exception)), request.META)
+
+
+def _told(exception: Exception | None) -> str:
+    match exception:
+        case TooManyFieldsSent():
+            return f"A form has at most {settings.DATA_UPLOAD_MAX_NUMBER_FIELDS} fields."
+        case BadRequest() | MultiPartParserError():
+            return str(exception)
+    return type(exception).__name__ if exception else ""
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -14,7 +14,7 @@ from django.db.models import ExpressionWrapper, Q
 from procedures.models import Revision, Step
 from rest.exact_json import ExactDecoder, ExactEncoder
 from runs.problems import RUN_NOT_FOUND
-from runs.search import MAX_WORDS, has_words, ids_like, words_in
+from runs.search import MAX_WORD_LENGTH, MAX_WORDS, has_words, ids_like, words_in
 from runs.states import ENDED, RESOLVING_KINDS, STEP_KINDS, EventKind, RunStatus
 
 NEWEST_FIRST = ("-started_at", "-id")
@@ -32,7 +32,10 @@ class RunQuerySet(models.QuerySet["Run"]):
 
         Words beyond `MAX_WORDS` are ignored.
         """
-        found = RunWords.objects.filter(has_words(words_in(text)[:MAX_WORDS])).values("run")
+        words = words_in(text)[:MAX_WORDS]
+        if any(len(word) > MAX_WORD_LENGTH for word in words):
+            return self.none()
+        found = RunWords.objects.filter(has_words(words)).values("run")
         if ids := ids_like(text):
             found = found.union(Run.objects.filter(pk__range=ids).order_by().values("pk"))
         return self.filter(pk__in=found)

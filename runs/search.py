@@ -16,6 +16,7 @@ from django.db.models.functions import Cast, Lower
 SEPARATORS = re.compile(r"[\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]+")
 ID_BEGINNING = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]){0,24}-?")
 MAX_WORDS = 8
+MAX_WORD_LENGTH = 200  # of a title or a reference; PostgreSQL refuses words that are ten times as long
 
 
 def words_in(text: str) -> list[str]:

@@ -41,12 +41,21 @@ def test_the_secret_is_shown_once_at_creation(admin_client: Client, viewing: Use
 
 def test_an_expiry_can_be_set(admin_client: Client, viewing: User) -> None:
     admin_client.post(
-        ADD, {"name": "visitor", "user": viewing.pk, "expires_at_0": "2026-11-23", "expires_at_1": "09:00:00"}
+        ADD, {"name": "visitor", "user": viewing.pk, "expires_at_0": "2999-11-23", "expires_at_1": "09:00:00"}
     )
 
     expires_at = ApiToken.objects.get().expires_at
     assert expires_at is not None
-    assert expires_at.isoformat() == "2026-11-23T09:00:00+00:00"
+    assert expires_at.isoformat() == "2999-11-23T09:00:00+00:00"
+
+
+def test_a_token_that_ends_before_it_begins_is_refused(admin_client: Client, viewing: User) -> None:
+    answer = admin_client.post(
+        ADD, {"name": "visitor", "user": viewing.pk, "expires_at_0": "2020-11-23", "expires_at_1": "09:00:00"}
+    )
+
+    assert "This instant is past." in answer.text
+    assert not ApiToken.objects.exists()
 
 
 def test_the_list_shows_tokens_by_their_beginning_only(admin_client: Client, viewing: User) -> None:

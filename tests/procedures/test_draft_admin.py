@@ -270,6 +270,18 @@ def test_the_page_costs_no_statement_for_each_step(
         page_of(admin_client, draft)
 
 
+@pytest.mark.parametrize("slots", ["{}", "0", "false", '""'])
+def test_what_is_no_list_of_slots_is_not_taken_for_an_empty_one(
+    admin_client: Client, draft: Revision, slots: str
+) -> None:
+    path = f"/admin/procedures/revision/{draft.pk}/change/"
+    form = form_on(admin_client.get(path).text, "revision_form")
+
+    answer = admin_client.post(path, {**form, "steps-0-slots": slots})
+
+    assert "Expected a list of items" in unescape(answer.text)
+
+
 def test_a_form_is_not_believed_that_there_are_more_steps_than_may_be(admin_client: Client, draft: Revision) -> None:
     sent = form_on(page_of(admin_client, draft), "revision_form")
 

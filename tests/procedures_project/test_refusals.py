@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
+from django.core.exceptions import BadRequest, TooManyFieldsSent
 from django.db import OperationalError, connection
+from django.http.multipartparser import MultiPartParserError
 from django.test import Client, RequestFactory
 
 from procedures_project import refusals
+from rest import exact_json
 from rest.problems import FORBIDDEN
 from tests.answers import problem
 from tests.conftest import ApiClient
@@ -48,6 +51,20 @@ def test_django_answers_its_own_errors_as_problems(handler: Any, status: int, sl
     assert answer["Content-Type"] == "application/problem+json"
     assert f'"type":"/problems/{slug}"'.encode() in answer.content
     assert b'"instance":"/somewhere"' in answer.content
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (BadRequest("'x' is no line of the list."), "'x' is no line of the list."),
+        (MultiPartParserError("Invalid boundary in multipart: None"), "Invalid boundary in multipart: None"),
+        (TooManyFieldsSent("The number of GET/POST parameters exceeded."), "A form has at most 4000 fields."),
+    ],
+)
+def test_what_is_wrong_with_a_form_is_told_in_words(fault: Exception, told: str) -> None:
+    answer = refusals.bad_request(RequestFactory().get("/somewhere"), fault)
+
+    assert exact_json.loads(answer.content.decode())["detail"] == told  # type: ignore[index,call-overload]
 
 
 @pytest.mark.parametrize("accept", [BROWSER, "text/html", "application/json;q=0.5, text/html"])

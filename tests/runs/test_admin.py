@@ -64,6 +64,18 @@ def test_the_list_of_runs_is_shown(admin_client: Client, run: Run) -> None:
     assert "gibson revision 1" in admin_client.get(RUNS).text
 
 
+def test_a_year_that_no_date_has_is_a_wrong_filter(admin_client: Client, run: Run) -> None:
+    answer = admin_client.get(RUNS, {"started_at__year": "99999"})
+
+    assert (answer.status_code, answer["Location"]) == (302, f"{RUNS}?e=1")
+
+
+def test_a_word_longer_than_any_title_finds_nothing(admin_client: Client, run: Run) -> None:
+    page = admin_client.get(RUNS, {"q": "a" * 3_000}).text
+
+    assert str(run.pk) not in page
+
+
 def test_a_status_with_a_nul_is_a_wrong_filter(admin_client: Client, run: Run) -> None:
     answer = admin_client.get(f"{RUNS}?status__exact=%00")
 
