@@ -44,6 +44,7 @@ def main() -> None:
     from django.db import DatabaseError, InterfaceError
 
     from procedures_project.environment import WrongEnvironment
+    from rest.exact_json import SURROGATE
     from rest.sqlstates import Meaning, meaning_of
 
     try:
@@ -55,6 +56,12 @@ def main() -> None:
         if "--traceback" in sys.argv or meaning_of(getattr(error.__cause__, "sqlstate", None)) is Meaning.FAULT:
             raise
         sys.exit(f"PostgreSQL: {' '.join(str(error).split())}")
+    except UnicodeEncodeError:
+        # Python reads bytes of arguments that are no UTF-8 as halves of surrogate pairs, which no text has here.
+        unreadable = [argument for argument in sys.argv if SURROGATE.search(argument)]
+        if "--traceback" in sys.argv or not unreadable:
+            raise
+        sys.exit(f"This is not UTF-8: {unreadable[0]!r}.")
     except OSError as error:
         if "--traceback" in sys.argv or error.errno not in UNWRITABLE:
             raise

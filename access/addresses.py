@@ -42,7 +42,15 @@ def counted_address(meta: Mapping[str, Any]) -> str | None:
 
     For an IPv6 address this is the first one of its network, because a client has all of them (RFC 6177).
     """
-    address = client_address(meta)
+    return _counted(client_address(meta))
+
+
+def counted_as(text: str) -> str | None:
+    """Return the address that attempts from one are counted by, which somebody has written; None if it is none."""
+    return _counted(_address(text))
+
+
+def _counted(address: Address | None) -> str | None:
     if isinstance(address, IPv6Address):
         address = IPv6Address(int(address) >> NETWORK_BITS << NETWORK_BITS)
     return None if address is None else str(address)

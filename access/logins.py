@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
+from axes.handlers.database import AxesDatabaseHandler
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib import admin
@@ -18,6 +19,7 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_login_failed
 from django.contrib.sessions.backends.db import SessionStore
+from django.core.management import CommandError
 from django.db.models import Max
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
@@ -27,7 +29,7 @@ from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 
 from access import history, metrics
-from access.addresses import counted_address, shown_address
+from access.addresses import counted_address, counted_as, shown_address
 from access.metrics import Failure
 from access.passwords import WAIT_SECONDS, PasswordsBusy
 
@@ -45,6 +47,25 @@ def address_of(request: HttpRequest) -> str | None:
 def counted_name(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str:
     """Return the name that a login is counted by (AXES_USERNAME_CALLABLE), which fits its column: no name is longer."""
     return str((credentials or request.POST).get("username", ""))[:MAX_COUNTED_NAME_LENGTH]
+
+
+class LoginHandler(AxesDatabaseHandler):  # type: ignore[misc]  # no stubs
+    """How failed logins are counted (AXES_HANDLER): as django-axes does."""
+
+    def reset_attempts(
+        self, *, ip_address: str | None = None, username: str | None = None, ip_or_username: bool = False
+    ) -> int:
+        """Unlock who is named, for the commands; an empty text would unlock everybody.
+
+        Raises:
+            CommandError: the address is not one, or the name is empty.
+        """
+        counted = None if ip_address is None else counted_as(ip_address)
+        if ip_address is not None and counted is None:
+            raise CommandError(f"{ip_address!r} is not an IP address.")
+        if username == "":
+            raise CommandError("The name is empty.")
+        return int(super().reset_attempts(ip_address=counted, username=username, ip_or_username=ip_or_username))
 
 
 def locked_out(request: HttpRequest, _response: HttpResponse, credentials: Mapping[str, Any]) -> HttpResponse:

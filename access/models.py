@@ -67,9 +67,9 @@ class ApiToken(models.Model):
         return f"{self.beginning}… ({self.name})"
 
     def clean(self) -> None:
-        """Refuse a new token that has ended before it begins."""
+        """Refuse a new token that has already expired."""
         if self._state.adding and self.expires_at is not None and self.expires_at <= timestamps.now():
-            raise ValidationError({"expires_at": ValidationError("This instant is past.", code="past")})
+            raise ValidationError({"expires_at": ValidationError("This time is in the past.", code="past")})
 
     def assign(self, secret: str) -> None:
         """Make `secret` this token's secret, without saving."""

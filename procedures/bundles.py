@@ -14,7 +14,9 @@ from rest import exact_json
 from rest.fields import StrictSerializer
 from rest.findings import Finding, findings_of
 
-MAX_BUNDLE_BYTES = 16 * 1024 * 1024
+MAX_BUNDLE_MIB = 16
+MAX_BUNDLE_BYTES = MAX_BUNDLE_MIB * 1024 * 1024
+HOW_TO_DIVIDE = "divide it by `export_procedures KEY…`, and import all files at once"
 
 
 class BundleSerializer(StrictSerializer):
@@ -63,7 +65,7 @@ def _read_object(path: Path) -> exact_json.JSON:
     with path.open("rb") as file:
         text = file.read(MAX_BUNDLE_BYTES + 1)
     if len(text) > MAX_BUNDLE_BYTES:
-        raise OSError(f"larger than {MAX_BUNDLE_BYTES} bytes")
+        raise OSError(f"larger than {MAX_BUNDLE_MIB} MiB: {HOW_TO_DIVIDE}")
     return exact_json.loads(text.decode())
 
 

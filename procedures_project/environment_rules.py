@@ -221,6 +221,14 @@ def proxy(text: str) -> IPv4Network | IPv6Network | None:
     return network
 
 
+def listening_address(text: str) -> str:
+    """Read an address of this host to listen at; the server looks no name up."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError(f"must be an IP address, such as 127.0.0.1 or 0.0.0.0, not {_shown(text)}") from None
+
+
 def socket_path(text: str) -> str:
     """Read where a Unix socket is to be."""
     if len(text.encode()) > SOCKET_PATH_BYTES:

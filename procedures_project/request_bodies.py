@@ -191,7 +191,7 @@ def _check_content_type(content_type: str) -> None:
     except ValueError:
         raise MALFORMED_REQUEST("A parameter of Content-Type is in an encoding that does not exist.") from None
     if parameters.get("charset", "utf-8").lower() not in UTF_8:
-        raise UNSUPPORTED_MEDIA_TYPE("Bodies are in UTF-8.")
+        raise UNSUPPORTED_MEDIA_TYPE("The body must be UTF-8.")
 
 
 def _length_of(meta: Meta) -> int | None:

@@ -81,7 +81,7 @@ def check_head(meta: Mapping[str, Any]) -> None:
     if meta.get("HTTP_COOKIE", "").count("\\") > MAX_ESCAPES_IN_COOKIES:
         raise MALFORMED_REQUEST(f"Cookies have at most {MAX_ESCAPES_IN_COOKIES} backslashes.")
     if CODED_NUL in meta.get("HTTP_COOKIE", ""):
-        raise MALFORMED_REQUEST("Cookies contain no NUL.")
+        raise MALFORMED_REQUEST("A cookie contains NUL.")
     if meta.get("HTTP_TRANSFER_ENCODING", "chunked").strip().lower() != "chunked":
         raise NOT_IMPLEMENTED("The only Transfer-Encoding is chunked.")
     if not meta["PATH_INFO"].startswith("/") and not asks_about_the_server(meta):

@@ -194,6 +194,7 @@ METRICS_OPEN_TO_LOOPBACK = env.optional("METRICS_OPEN_TO_LOOPBACK", rules.flag, 
 AXES_FAILURE_LIMIT = env.optional("LOGIN_FAILURES", rules.whole_number(1, 1_000), default=5)
 AXES_COOLOFF_TIME = timedelta(minutes=env.optional("LOGIN_LOCKOUT_MINUTES", rules.whole_number(1, 10_080), default=15))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_HANDLER = "access.logins.LoginHandler"
 AXES_CLIENT_IP_CALLABLE = "access.logins.address_of"
 AXES_USERNAME_CALLABLE = "access.logins.counted_name"
 AXES_LOCKOUT_CALLABLE = "access.logins.locked_out"
@@ -284,7 +285,7 @@ DJANGO_THREADS = env.optional(
 )  # a worker's; each may hold a connection to PostgreSQL
 DJANGO_QUEUE_LENGTH = env.optional("DJANGO_QUEUE_LENGTH", rules.whole_number(0, 100_000), default=64)
 DJANGO_QUEUE_SECONDS = 2.0
-SERVE_HOST = env.optional("SERVE_HOST", rules.text, default="127.0.0.1")
+SERVE_HOST = env.optional("SERVE_HOST", rules.listening_address, default="127.0.0.1")
 SERVE_PORT = env.optional("SERVE_PORT", rules.PORT, default=8000)
 SERVE_SOCKET = env.optional("SERVE_SOCKET", rules.socket_path, default="")
 SERVE_WORKERS = env.optional("SERVE_WORKERS", rules.WORKERS, default=2)

@@ -36,7 +36,7 @@ def loads(text: str) -> JSON:
         NotExactJSON: the text is malformed, ambiguous, or deeper than 32 levels.
     """
     if text.startswith(BYTE_ORDER_MARK):
-        raise NotExactJSON("JSON begins without a byte order mark (BOM).")
+        raise NotExactJSON("JSON must not begin with a byte order mark (BOM).")
     try:
         value = json.loads(
             text,

@@ -31,7 +31,7 @@ class ExactJSONParser(BaseParser):
         """
         request = (parser_context or {})["request"]
         if request.content_type.partition(";")[0].strip().lower() != self.media_type:  # REST framework lets */* through
-            raise UNSUPPORTED_MEDIA_TYPE("JSON is application/json.")
+            raise UNSUPPORTED_MEDIA_TYPE("Send JSON as application/json.")
         _check_coding(request.META.get("HTTP_CONTENT_ENCODING", ""), request.content_params.get("charset", "utf-8"))
         body = stream.read(settings.MAX_BODY_BYTES + 1)
         if len(body) > settings.MAX_BODY_BYTES:

@@ -49,12 +49,12 @@ def test_an_expiry_can_be_set(admin_client: Client, viewing: User) -> None:
     assert expires_at.isoformat() == "2999-11-23T09:00:00+00:00"
 
 
-def test_a_token_that_ends_before_it_begins_is_refused(admin_client: Client, viewing: User) -> None:
+def test_a_token_that_has_already_expired_is_not_issued(admin_client: Client, viewing: User) -> None:
     answer = admin_client.post(
         ADD, {"name": "visitor", "user": viewing.pk, "expires_at_0": "2020-11-23", "expires_at_1": "09:00:00"}
     )
 
-    assert "This instant is past." in answer.text
+    assert "This time is in the past." in answer.text
     assert not ApiToken.objects.exists()
 
 

@@ -10,7 +10,7 @@ import pytest
 from axes.models import AccessAttempt
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -171,6 +171,33 @@ def test_a_command_unlocks(client: Client, command: str) -> None:
 
     assert output.getvalue() == "1 attempts removed.\n"
     assert log_in(client, "mkoch", PASSWORD, REMOTE_ADDR=HERE).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("axes_reset_ip", ["x"]),
+        ("axes_reset_ip", [""]),
+        ("axes_reset_username", [""]),
+        ("axes_reset_ip_username", ["x", "mkoch"]),
+        ("axes_reset_ip_username", [HERE, ""]),
+    ],
+)
+def test_a_command_that_names_nobody_unlocks_nobody(client: Client, command: str, arguments: list[str]) -> None:
+    fail(client)
+
+    with pytest.raises(CommandError):
+        call_command(command, *arguments)
+
+    assert AccessAttempt.objects.exists()
+
+
+def test_a_command_unlocks_the_network_that_attempts_are_counted_by(client: Client) -> None:
+    fail(client, address="2001:db8::17")
+
+    call_command("axes_reset_ip", "2001:db8::18", stdout=StringIO())
+
+    assert not AccessAttempt.objects.exists()
 
 
 def test_a_command_shows_who_failed(client: Client) -> None:

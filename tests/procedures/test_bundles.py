@@ -67,7 +67,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 def test_a_file_beyond_the_limit_is_refused(path: Path) -> None:
     error = refusal(path, b" " * (MAX_BUNDLE_BYTES + 1))
 
-    assert "larger than" in str(error)
+    assert "larger than 16 MiB: divide it by `export_procedures KEY…`" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,17 @@ def test_export_and_import_take_procedures_in_batches_and_say_how_far_they_have_
     assert importing == [f"{number} of 5 procedures" for number in range(1, 6)]
 
 
+def test_export_says_that_a_bundle_is_too_large_to_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(body("gibson"))
+    monkeypatch.setattr(export_procedures, "MAX_BUNDLE_BYTES", 100)
+    written, said = StringIO(), StringIO()
+
+    call_command("export_procedures", stdout=written, stderr=said)
+
+    assert len(written.getvalue()) > 100
+    assert "Files over 16 MiB cannot be imported: divide it by `export_procedures KEY…`" in said.getvalue()
+
+
 def test_export_refuses_unknown_keys() -> None:
     publish(body())
 

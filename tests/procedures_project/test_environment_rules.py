@@ -77,6 +77,17 @@ def test_a_host_that_matches_nothing_is_refused_with_advice(host: str, advice: s
         rules.allowed_host(host)
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1"])  # noqa: S104
+def test_an_address_to_listen_at_is_taken(address: str) -> None:
+    assert rules.listening_address(address) == address
+
+
+@pytest.mark.parametrize("text", ["", "localhost", "127.0.0.1:8000", "[::1]"])
+def test_what_is_no_address_to_listen_at_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(ValueError, match=r"must be an IP address, such as 127\.0\.0\.1 or 0\.0\.0\.0, not"):
+        rules.listening_address(text)
+
+
 @pytest.mark.parametrize(("text", "share"), [("0", 0), ("1", 1), ("1.0", 1), ("0.01", 0.01)])
 def test_a_share_is_taken(text: str, share: float) -> None:
     assert rules.share(text) == share

@@ -38,6 +38,15 @@ def test_a_command_whose_server_takes_no_writes_says_so_in_one_line() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_an_argument_that_is_no_utf_8_is_named_in_one_line() -> None:
+    url = psycopg.conninfo.make_conninfo(os.environ["DATABASE_URL"], dbname=connection.settings_dict["NAME"])
+
+    code, lines = said("export_procedures", os.fsdecode(b"gibson\xff"), database_url=url)
+
+    assert (code, lines) == (1, [r"This is not UTF-8: 'gibson\udcff'."])
+
+
+@pytest.mark.django_db(transaction=True)
 def test_whoever_wants_the_traceback_gets_it() -> None:
     code, lines = said("check", "--database", "default", "--traceback", database_url="postgresql://127.0.0.1:1/x")
 

@@ -71,7 +71,7 @@ def test_the_largest_safe_integers_are_read(digits: str) -> None:
         ('"\\ud800"', "surrogate"),
         ('["\\udc00\\ud800"]', "surrogate"),
         ('{"\\udfff": 1}', "surrogate"),
-        ("\ufeff{}", "without a byte order mark"),
+        ("\ufeff{}", "must not begin with a byte order mark"),
         ('"a\nb"', "Invalid control character at line 1"),
         ("[" * 33 + "]" * 33, "deeper than 32"),
         ("[" * 100_000, "deeper than 32"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from procedures.bundles import write_bundle
+from procedures.bundles import HOW_TO_DIVIDE, MAX_BUNDLE_BYTES, MAX_BUNDLE_MIB, write_bundle
 from procedures.models import Procedure, ProcedureQuerySet, ProcedureStatus
 from versioned_cache.command_progress import progress
 from versioned_cache.versions import one_snapshot
@@ -30,8 +30,12 @@ class Command(BaseCommand):
         if missing := set(keys) - set(chosen.filter(key__in=keys).values_list("key", flat=True)):
             raise CommandError(f"No such procedure: {', '.join(sorted(missing))}")
         with progress(self.stderr, chosen.count(), "procedures") as advance:
+            length = 0
             for piece in write_bundle(_in_batches(chosen, advance)):
                 self.stdout.write(piece, ending="")
+                length += len(piece.encode())
+        if length > MAX_BUNDLE_BYTES:
+            self.stderr.write(f"Files over {MAX_BUNDLE_MIB} MiB cannot be imported: {HOW_TO_DIVIDE}.")
 
 
 def _in_batches(procedures: ProcedureQuerySet, advance: Callable[[int], object]) -> Iterator[Procedure]:

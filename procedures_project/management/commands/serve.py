@@ -3,14 +3,23 @@
 import os
 from argparse import ArgumentParser
 from pathlib import Path
-from socket import AF_UNIX, SO_REUSEADDR, SOL_SOCKET
+from socket import AF_INET, AF_INET6, AF_UNIX, SO_REUSEADDR, SOL_SOCKET
 from socket import socket as new_socket
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from procedures_project.environment_rules import CONNECTIONS, DRAIN_SECONDS, PORT, THREADS, WORKERS, option_type
+from procedures_project.environment_rules import (
+    CONNECTIONS,
+    DRAIN_SECONDS,
+    PORT,
+    THREADS,
+    WORKERS,
+    listening_address,
+    option_type,
+    socket_path,
+)
 from procedures_project.metric_files import remove_files_of_the_dead
 from procedures_project.server import server_argv
 
@@ -21,9 +30,14 @@ class Command(BaseCommand):
     help = "Serve the API and the admin with granian. Each option has an environment variable (.env.example)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--host", default=settings.SERVE_HOST)
+        parser.add_argument("--host", type=option_type(listening_address), default=settings.SERVE_HOST)
         parser.add_argument("--port", type=option_type(PORT), default=settings.SERVE_PORT)
-        parser.add_argument("--socket", default=settings.SERVE_SOCKET, help="A Unix socket, in place of host and port.")
+        parser.add_argument(
+            "--socket",
+            type=option_type(socket_path),
+            default=settings.SERVE_SOCKET,
+            help="A Unix socket, in place of host and port.",
+        )
         parser.add_argument("--workers", type=option_type(WORKERS), default=settings.SERVE_WORKERS)
         parser.add_argument(
             "--threads", type=option_type(THREADS), default=settings.DJANGO_THREADS, help="Of Django, a worker."
@@ -57,7 +71,7 @@ class Command(BaseCommand):
 
 def _refuse_busy_port(host: str, port: int) -> None:
     """Say at once that the port is taken; granian would share it with another granian, silently."""
-    with new_socket() as probe:
+    with new_socket(AF_INET6 if ":" in host else AF_INET) as probe:
         probe.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
