@@ -96,7 +96,8 @@ class PayloadLoader:
     def _compress(self, resource: Resource, version: int, fingerprint: str, body: Body) -> Body:
         if isinstance(body, Composition):
             coded: Body = body.gzipped
-            self._memory.put(resource, version, fingerprint, body)  # again, since it takes more room now
+            if self._memory.get(resource, version, fingerprint) is body:  # not pushed out by a newer one meanwhile
+                self._memory.put(resource, version, fingerprint, body)  # again, since it takes more room now
         else:
             coded = gzip_form.compressed(bytes(body))
             self._memory.put(resource, version, _gzip_shape(fingerprint), coded)

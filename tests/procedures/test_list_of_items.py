@@ -341,6 +341,18 @@ def test_only_the_last_version_of_a_list_is_held(process: Processes, keys: list[
     assert cache.memory_bytes == 2 * len(PROCEDURES())
 
 
+def test_compressing_an_older_list_does_not_push_out_the_last(process: Processes, keys: list[str]) -> None:
+    cache = process()
+    older = cache.read(PROCEDURE_LIST, FINGERPRINT, PROCEDURES)
+    factories.publish(factories.body(keys[0], title="Changed"))
+    cache.read(PROCEDURE_LIST, FINGERPRINT, PROCEDURES)
+
+    form = cache.coded(older, Coding.GZIP)
+
+    assert gzip.decompress(b"".join(form)) == older.body
+    assert cache.read(PROCEDURE_LIST, FINGERPRINT, PROCEDURES).source is Source.MEMORY
+
+
 def test_an_item_whose_version_was_lost_is_built_each_time(
     process: Processes, counted: CountedProcedures, keys: list[str]
 ) -> None:
