@@ -22,6 +22,7 @@ from versioned_cache.breaker import CacheUnavailable
 from versioned_cache.configuration import LONG_BYTES
 from versioned_cache.connection import THREADS_IN_THE_BACKGROUND
 from versioned_cache.engine import Representation, VersionedCache
+from versioned_cache.keys import Resource
 from versioned_cache.metrics import Source
 from versioned_cache.payload_store import PayloadStore
 from versioned_cache.store import Store
@@ -132,14 +133,22 @@ def test_what_goes_wrong_meanwhile_is_logged_and_the_claim_given_up(
     assert claims(stage) == []
 
 
+@pytest.fixture
+def runs(stage: Stage) -> Iterator[list[Resource]]:
+    """As many runs as there are threads in the background; they have versions, and nothing else."""
+    resources = [run_resource(f"long-{number}") for number in range(THREADS_IN_THE_BACKGROUND)]
+    names = [[resource.name] for resource in resources]
+    with connection.cursor() as cursor:
+        cursor.executemany("INSERT INTO resource_version VALUES (%s, 1)", names)
+        yield resources
+        cursor.executemany("DELETE FROM resource_version WHERE resource = %s", names)
+
+
 @pytest.mark.usefixtures("patience_with_redis")
 def test_many_are_stored_at_once_over_connections_that_have_to_be_made(
-    stage: Stage, process: Callable[[], VersionedCache], monkeypatch: pytest.MonkeyPatch
+    stage: Stage, process: Callable[[], VersionedCache], runs: list[Resource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body, cache, may_go_on = b"x" * (LONG_BYTES + 1), process(), Event()
-    resources = [run_resource(f"long-{number}") for number in range(THREADS_IN_THE_BACKGROUND)]
-    with connection.cursor() as cursor:
-        cursor.executemany("INSERT INTO resource_version VALUES (%s, 1)", [[resource.name] for resource in resources])
     store_payload = PayloadStore.store_payload
 
     def wait_and_store(*arguments: Any, **options: Any) -> None:
@@ -147,13 +156,13 @@ def test_many_are_stored_at_once_over_connections_that_have_to_be_made(
         store_payload(*arguments, **options)
 
     monkeypatch.setattr(PayloadStore, "store_payload", wait_and_store)
-    for resource in resources:
-        cache.read(resource, SHAPE, lambda: body)
+    for run in runs:
+        cache.read(run, SHAPE, lambda: body)
     cache.store.renew()
     may_go_on.set()
 
     eventually(lambda: claims(stage) == [])
-    assert stage.redis.exists(*(resource.payload_key(1) for resource in resources)) == len(resources)
+    assert stage.redis.exists(*(run.payload_key(1) for run in runs)) == len(runs)
 
 
 def test_a_builder_that_fails_gives_up_the_claim(
