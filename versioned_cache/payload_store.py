@@ -206,7 +206,8 @@ class PayloadStore:
         return b"".join(pieces)
 
     def _piece(self, key: str, start: int) -> bytes:
-        return cast(bytes, self._store.run(key, lambda client: client.getrange(key, start, start + PIECE_BYTES - 1)))
+        (piece,) = self._store.ask([("GETRANGE", key, start, start + PIECE_BYTES - 1)])
+        return cast(bytes, piece)
 
 
 def summary_commands(key: str) -> list[Command]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from django.conf import settings
 from redis import Redis
@@ -176,8 +176,8 @@ class Store:
 
     def fill_progress(self, resource: Resource, version: int, fingerprint: str) -> str:
         """Return the progress that the claimant of the build reported last; empty where there is no claim."""
-        key = resource.fill_key(version, fingerprint)
-        return (self.run(key, lambda client: cast("bytes | None", client.get(key))) or b"").decode(errors="replace")
+        (said,) = self.ask([("GET", resource.fill_key(version, fingerprint))])
+        return (said or b"").decode(errors="replace")
 
     def release_fill(self, resource: Resource, version: int, fingerprint: str) -> None:
         """Give up the claim: the payload is there now, or will not be."""
