@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any, TypeVar
@@ -241,7 +242,8 @@ class Store:
 
     def _ask_for_proof(self) -> None:
         with suppress(RuntimeError):  # no thread is to be had; another time
-            background().submit(self.when_proof_is_due)
+            proving = background().submit(self.when_proof_is_due)
+            proving.add_done_callback(Future.result)  # so that it is logged if that fails
 
     @staticmethod
     def _proof_of(servers: Servers, server: str) -> Proof:

@@ -10,7 +10,8 @@ from pytest_django import Settings
 from redis import Redis
 
 from procedures.caches import PROCEDURE_LIST
-from versioned_cache import configuration, connection
+from tests.processes import eventually
+from versioned_cache import breaker, configuration, connection
 from versioned_cache.breaker import CacheUnavailable
 from versioned_cache.servers import THE_ONLY_ONE, servers_of
 from versioned_cache.store import Store
@@ -174,3 +175,16 @@ def test_connections_to_all_servers_that_were_left_are_closed(store: Store) -> N
         connections.get(COUNTER, server, generation, new_connection)
 
     assert [one.is_connected for one in made] == [False, False, True]
+
+
+def test_a_mistake_of_ours_in_a_proof_is_logged(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(breaker, "OPEN_SECONDS", 0.0)
+    store.when_proof_is_due = lambda: 1 / 0
+    store.breaker.distrust(CacheUnavailable("it was demoted"))
+
+    with pytest.raises(CacheUnavailable):
+        store.counter(PROCEDURE_LIST)
+
+    eventually(lambda: "ZeroDivisionError" in caplog.text)
