@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client
 from django_redis import get_redis_connection
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # most tests need no demo
     from tests.system.demo import Demo
 
 Result = TypeVar("Result")
+BumpedBy = Callable[[Callable[[], object]], set[str]]
 
 
 def pytest_collection_finish() -> None:
@@ -68,6 +70,22 @@ def redis(django_db_blocker: Any) -> Iterator[Redis]:
     connection.flushdb()
 
 
+@pytest.fixture
+def bumped_by(redis: Redis, django_capture_on_commit_callbacks: Any) -> BumpedBy:
+    """Return the names of the counters in Redis that a write bumps, as if it were committed."""
+
+    def bumped_by(write: Callable[[], object]) -> set[str]:
+        for key in redis.scan_iter("procedures:*:version"):
+            redis.delete(key)  # as if its lease had ended: reads inside a transaction make no counter, so a bump did
+        connection.run_on_commit.clear()  # what was written before is as good as committed
+        with django_capture_on_commit_callbacks(execute=True):
+            write()
+            connection.check_constraints()  # what is deferred until COMMIT happens now
+        return {key.decode() for key in redis.scan_iter("procedures:*:version")}
+
+    return bumped_by
+
+
 class ApiClient(Client):
     """A Django test client that sends JSON and a bearer token."""
 
@@ -94,6 +112,12 @@ def person(db: None) -> Callable[[Role], User]:
         return user
 
     return person_of
+
+
+@pytest.fixture
+def admin_user(db: None) -> User:
+    """The superuser of `admin_client`, without a password, because hashing one is slow."""
+    return User.objects.create_superuser("admin")
 
 
 @pytest.fixture

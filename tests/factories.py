@@ -1,14 +1,10 @@
 """Things to test with: definitions of procedures, and what can be made from them."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import connection
 from hypothesis import HealthCheck, settings
-from redis import Redis
 
 import runs.submissions
 from procedures import actions
@@ -73,19 +69,3 @@ def commit(run: Run, step_key: str, actor: Any, now: datetime | None = None, **m
     submission = submission_from(members, CommitBodySerializer)
     request = VerbRequest(run_id=run.pk, actor=actor, now=now or timestamps.now(), submission=submission)
     return commit_step(request=request, step_key=step_key)
-
-
-@contextmanager
-def bumped(redis: Redis, capture_hooks: Callable[..., AbstractContextManager[Any]]) -> Iterator[set[str]]:
-    """Collect the names of the counters in Redis that the writes in the block bump, as if they were committed.
-
-    `capture_hooks` is pytest-django's `django_capture_on_commit_callbacks`.
-    """
-    names: set[str] = set()
-    for key in redis.scan_iter("procedures:*:version"):
-        redis.delete(key)  # as if its lease had ended: reads inside a transaction make no counter, so a bump did
-    connection.run_on_commit.clear()  # what was written before is as good as committed
-    with capture_hooks(execute=True):
-        yield names
-        connection.check_constraints()  # what is deferred until COMMIT happens now
-    names |= {key.decode() for key in redis.scan_iter("procedures:*:version")}

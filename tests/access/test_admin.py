@@ -21,12 +21,6 @@ JOINED = {"date_joined_0": "2026-11-23", "date_joined_1": "09:00:00"}
 
 
 @pytest.fixture
-def admin_user(db: None) -> User:
-    """The superuser of `admin_client`, without a password, because hashing one is slow."""
-    return User.objects.create_superuser("admin")
-
-
-@pytest.fixture
 def viewing(person: Callable[[Role], User]) -> User:
     return person(Role.VIEWER)
 
@@ -113,16 +107,6 @@ def test_the_admin_requires_a_login(client: Client, db: None) -> None:
 
     assert answer.status_code == 302
     assert answer["Location"].startswith("/admin/login/")
-
-
-@pytest.fixture
-def manager(person: Callable[[Role], User], client: Client) -> User:
-    """An administrator by role, not a superuser, logged in as `client`."""
-    manager = person(Role.ADMIN)
-    manager.is_staff = True
-    manager.save()
-    client.force_login(manager)
-    return manager
 
 
 @pytest.mark.parametrize(

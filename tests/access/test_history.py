@@ -18,12 +18,6 @@ PEOPLE = "/admin/auth/user/"
 
 
 @pytest.fixture
-def admin_user(db: None) -> User:
-    """The superuser of `admin_client`, without a password, because hashing one is slow."""
-    return User.objects.create_superuser("admin")
-
-
-@pytest.fixture
 def viewing(person: Callable[[Role], User]) -> User:
     return person(Role.VIEWER)
 

@@ -16,12 +16,6 @@ PASSWORDS = {"usable_password": "false", "password1": "", "password2": ""}
 JOINED = {"date_joined_0": "2026-11-23", "date_joined_1": "09:00:00"}
 
 
-@pytest.fixture
-def admin_user(db: None) -> User:
-    """The superuser of `admin_client`, without a password, because hashing one is slow."""
-    return User.objects.create_superuser("admin")
-
-
 @pytest.mark.parametrize(
     ("path", "form"),
     [

@@ -17,16 +17,6 @@ JOINED = {"date_joined_0": "2026-11-23", "date_joined_1": "09:00:00"}
 
 
 @pytest.fixture
-def manager(person: Callable[[Role], User], client: Client) -> User:
-    """An administrator by role, logged in as `client`."""
-    manager = person(Role.ADMIN)
-    manager.is_staff = True
-    manager.save()
-    client.force_login(manager)
-    return manager
-
-
-@pytest.fixture
 def root(db: None) -> User:
     return User.objects.create_superuser("root-of-all")
 

@@ -8,7 +8,6 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
-from redis import Redis
 
 from access.roles import Role
 from procedures import drafts
@@ -16,18 +15,13 @@ from procedures.draft_edits import snapshot_of
 from procedures.models import Procedure, Revision, Step
 from rest import timestamps
 from tests import factories
-from tests.factories import body, bumped, publish, slot, step
+from tests.conftest import BumpedBy
+from tests.factories import body, publish, slot, step
 
 PROCEDURES = "/admin/procedures/procedure/"
 REVISIONS = "/admin/procedures/revision/"
 NO_REVISIONS = {"revisions-TOTAL_FORMS": 0, "revisions-INITIAL_FORMS": 0}
 STEP_FIELDS = ("position", "key", "title", "instructions", "caution", "role", "expected_duration_s")
-
-
-@pytest.fixture
-def admin_user(db: None) -> User:
-    """The superuser of `admin_client`, without a password, because hashing one is slow."""
-    return User.objects.create_superuser("admin")
 
 
 @pytest.fixture
@@ -398,20 +392,10 @@ def test_a_filter_that_nothing_stored_can_match_is_a_wrong_one(admin_client: Cli
     assert answer["Location"].endswith("?e=1")
 
 
-@pytest.fixture
-def bumped_by(redis: Redis, django_capture_on_commit_callbacks: Any) -> Callable[[Callable[[], object]], set[str]]:
-    def bumped_by(write: Callable[[], object]) -> set[str]:
-        with bumped(redis, django_capture_on_commit_callbacks) as names:
-            write()
-        return names
-
-    return bumped_by
-
-
 GIBSON = {"procedures:list:version", "procedures:procedure:gibson:version"}
 
 
-def test_adding_and_changing_a_procedure_bumps_its_counters(admin_client: Client, bumped_by: Any) -> None:
+def test_adding_and_changing_a_procedure_bumps_its_counters(admin_client: Client, bumped_by: BumpedBy) -> None:
     assert (
         bumped_by(lambda: admin_client.post(f"{PROCEDURES}add/", {"key": "gibson", "tags": "", **NO_REVISIONS}))
         == GIBSON
@@ -425,7 +409,7 @@ def test_adding_and_changing_a_procedure_bumps_its_counters(admin_client: Client
 
 
 def test_publishing_a_draft_bumps_its_procedures_counters(
-    admin_client: Client, draft: Revision, bumped_by: Any
+    admin_client: Client, draft: Revision, bumped_by: BumpedBy
 ) -> None:
     saved = bumped_by(lambda: admin_client.post(change(draft), form_of(draft, title="Other")))
     draft.refresh_from_db()
@@ -434,7 +418,7 @@ def test_publishing_a_draft_bumps_its_procedures_counters(
     assert (saved, published) == (set(), GIBSON)
 
 
-def test_archiving_bumps_the_procedures_counters(admin_client: Client, bumped_by: Any) -> None:
+def test_archiving_bumps_the_procedures_counters(admin_client: Client, bumped_by: BumpedBy) -> None:
     form = {"action": "archive", "reason": "Old.", "_selected_action": [publish(body()).pk]}
 
     assert bumped_by(lambda: admin_client.post(PROCEDURES, form)) == GIBSON

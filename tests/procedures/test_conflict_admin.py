@@ -19,12 +19,6 @@ MASS_7 = '[{"key": "mass", "label": "Mass", "type": "decimal", "max": 7}]'
 
 
 @pytest.fixture
-def admin_user(db: None) -> User:
-    """The superuser of `admin_client`, without a password, because hashing one is slow."""
-    return User.objects.create_superuser("admin")
-
-
-@pytest.fixture
 def colleague(db: None) -> Client:
     """Another author's browser."""
     client = Client()

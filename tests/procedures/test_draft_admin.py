@@ -27,12 +27,6 @@ def procedure(admin_user: User) -> Procedure:
 
 
 @pytest.fixture
-def admin_user(db: None) -> User:
-    """The superuser of `admin_client`, without a password, because hashing one is slow."""
-    return User.objects.create_superuser("admin")
-
-
-@pytest.fixture
 def draft(procedure: Procedure, admin_user: User) -> Revision:
     """The procedure's draft, still unchanged."""
     return drafts.open_draft(procedure=procedure, actor=admin_user, now=timestamps.now())

@@ -15,12 +15,6 @@ from tests.factories import body, publish, slot, step
 
 
 @pytest.fixture
-def admin_user(db: None) -> User:
-    """The superuser of `admin_client`, without a password, because hashing one is slow."""
-    return User.objects.create_superuser("admin")
-
-
-@pytest.fixture
 def draft(admin_user: User) -> Revision:
     steps = [step(slots=[slot("mass", "decimal", min=1)]), step("incubate")]
     return drafts.open_draft(procedure=publish(body(steps=steps)), actor=admin_user, now=timestamps.now())

@@ -7,12 +7,6 @@ from django.test import Client
 TRY = "/admin/procedures/revision/try-pattern/"
 
 
-@pytest.fixture
-def admin_user(db: None) -> User:
-    """The superuser of `admin_client`, without a password, because hashing one is slow."""
-    return User.objects.create_superuser("admin")
-
-
 @pytest.mark.parametrize(
     ("pattern", "value", "verdict"),
     [

@@ -1,18 +1,11 @@
 """An author sees instructions as operators will see them, while writing them."""
 
-import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
 from procedures.admin.previews import MAX_LENGTH
 
 PREVIEW = "/admin/procedures/revision/preview/"
-
-
-@pytest.fixture
-def admin_user(db: None) -> User:
-    """The superuser of `admin_client`, without a password, because hashing one is slow."""
-    return User.objects.create_superuser("admin")
 
 
 def test_it_is_the_html_that_operators_get(admin_client: Client) -> None:

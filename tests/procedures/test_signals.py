@@ -1,39 +1,23 @@
 """Which counters each write to procedures bumps once it has committed."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
 from prometheus_client import REGISTRY
-from redis import Redis
 
 from procedures import drafts
 from procedures.models import Procedure
 from rest import timestamps
 from tests import factories
-from tests.conftest import ApiClient
-from tests.factories import body, bumped, publish, step
+from tests.conftest import ApiClient, BumpedBy
+from tests.factories import body, publish, step
 
 pytestmark = pytest.mark.django_db
 
 LIST = "procedures:list:version"
 GIBSON = "procedures:procedure:gibson:version"
-
-BumpedBy = Callable[[Callable[[], object]], set[str]]
-
-
-@pytest.fixture
-def bumped_by(redis: Redis, django_capture_on_commit_callbacks: Any) -> BumpedBy:
-    """Return the counters that a write bumps."""
-
-    def bumped_by(write: Callable[[], object]) -> set[str]:
-        with bumped(redis, django_capture_on_commit_callbacks) as names:
-            write()
-        return names
-
-    return bumped_by
 
 
 def roll_back(write: Callable[[], object]) -> None:

@@ -25,12 +25,6 @@ ANY = {"If-Match": "*"}
 ACTIVE, ARCHIVED = ProcedureStatus.ACTIVE, ProcedureStatus.ARCHIVED
 
 
-@pytest.fixture
-def admin_user(db: None) -> User:
-    """The superuser of `admin_client`, without a password, because hashing one is slow."""
-    return User.objects.create_superuser("admin")
-
-
 def status_of(procedure: Procedure) -> str:
     procedure.refresh_from_db()
     return procedure.status

@@ -2,18 +2,10 @@
 
 import re
 
-import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
 from django.test import Client
 
 from tests.factories import body, publish
-
-
-@pytest.fixture
-def admin_user(db: None) -> User:
-    """The superuser of `admin_client`, without a password, because hashing one is slow."""
-    return User.objects.create_superuser("admin")
 
 
 def test_its_pages_have_the_service_s_name_its_icon_and_the_way_to_its_pages(admin_client: Client) -> None:

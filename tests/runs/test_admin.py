@@ -22,12 +22,6 @@ STEPS = [
 
 
 @pytest.fixture
-def admin_user(db: None) -> User:
-    """The superuser of `admin_client`, without a password, because hashing one is slow."""
-    return User.objects.create_superuser("admin")
-
-
-@pytest.fixture
 def run(person: Callable[[Role], User]) -> Run:
     """A completed run."""
     operator = person(Role.OPERATOR)

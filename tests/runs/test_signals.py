@@ -1,37 +1,21 @@
 """Which counters each write to runs bumps once it has committed."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from redis import Redis
 
 from access.roles import Role
 from runs.models import Run, RunEvent
-from tests.conftest import ApiClient
-from tests.factories import body, bumped, commit, publish, slot, start, step
+from tests.conftest import ApiClient, BumpedBy
+from tests.factories import body, commit, publish, slot, start, step
 
 pytestmark = pytest.mark.django_db
-
-BumpedBy = Callable[[Callable[[], object]], set[str]]
 
 
 @pytest.fixture
 def mkoch(person: Callable[[Role], User]) -> User:
     return person(Role.OPERATOR)
-
-
-@pytest.fixture
-def bumped_by(redis: Redis, django_capture_on_commit_callbacks: Any) -> BumpedBy:
-    """Return the counters that a write bumps."""
-
-    def bumped_by(write: Callable[[], object]) -> set[str]:
-        with bumped(redis, django_capture_on_commit_callbacks) as names:
-            write()
-        return names
-
-    return bumped_by
 
 
 def counter(run: Run) -> str:
