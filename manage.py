@@ -57,7 +57,7 @@ def main() -> None:
             raise
         sys.exit(f"PostgreSQL: {' '.join(str(error).split())}")
     except UnicodeEncodeError:
-        # Python reads bytes of arguments that are no UTF-8 as halves of surrogate pairs, which no text has here.
+        # Python reads bytes of arguments that are not UTF-8 as halves of surrogate pairs, which no text can have.
         unreadable = [argument for argument in sys.argv if SURROGATE.search(argument)]
         if "--traceback" in sys.argv or not unreadable:
             raise

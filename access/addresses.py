@@ -46,7 +46,7 @@ def counted_address(meta: Mapping[str, Any]) -> str | None:
 
 
 def counted_as(text: str) -> str | None:
-    """Return the address that attempts from one are counted by, which somebody has written; None if it is none."""
+    """Return the address that attempts from a written address are counted by; None where the text is no address."""
     return _counted(_address(text))
 
 

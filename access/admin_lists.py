@@ -29,7 +29,7 @@ class ListAdmin(admin.ModelAdmin[Listed]):
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         try:
             return super().get_changelist_instance(request)
-        except (DataError, ValueError) as error:  # of the latter kind is a year that no date has
+        except (DataError, ValueError) as error:  # ValueError: a year that no date can have
             raise IncorrectLookupParameters(error) from error
 
     def get_search_results(

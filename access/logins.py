@@ -55,10 +55,10 @@ class LoginHandler(AxesDatabaseHandler):  # type: ignore[misc]  # no stubs
     def reset_attempts(
         self, *, ip_address: str | None = None, username: str | None = None, ip_or_username: bool = False
     ) -> int:
-        """Unlock who is named, for the commands; an empty text would unlock everybody.
+        """Unlock an address or a name, for the commands.
 
         Raises:
-            CommandError: the address is not one, or the name is empty.
+            CommandError: the text is no address, or the name is empty: django-axes would unlock everybody.
         """
         counted = None if ip_address is None else counted_as(ip_address)
         if ip_address is not None and counted is None:

@@ -7,7 +7,7 @@ from procedures.views import ProcedureViewSet, RevisionViewSet
 
 
 class NumberConverter(IntConverter):
-    """A whole number as it is written: Django takes 01 for 1, and a revision would have many URLs."""
+    """A whole number without leading zeros: Django takes 01 for 1, so that a revision would have many URLs."""
 
     regex = "0|[1-9][0-9]*"
 

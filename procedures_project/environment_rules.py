@@ -222,7 +222,7 @@ def proxy(text: str) -> IPv4Network | IPv6Network | None:
 
 
 def listening_address(text: str) -> str:
-    """Read an address of this host to listen at; the server looks no name up."""
+    """Read an address of this host to listen at; the server looks up no names."""
     try:
         return str(ip_address(text))
     except ValueError:

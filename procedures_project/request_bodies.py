@@ -185,7 +185,7 @@ class RequestBodies:
 
 
 def _check_content_type(content_type: str) -> None:
-    """Refuse a type that Django would fail at, and a charset by which it would read other texts than were sent."""
+    """Refuse a type that Django cannot parse, and a charset in which it would misread the text."""
     try:
         _, parameters = parse_header_parameters(content_type)
     except ValueError:

@@ -17,7 +17,7 @@ def body_of(request: Request) -> dict[str, Any]:
 
 
 def _check_body(body: dict[str, Any], operation: Operation | None) -> None:
-    """Refuse a body where the operation has none: what nobody reads would be lost."""
+    """Refuse a body sent to an operation that has none: it would be ignored, and its sender not know."""
     if operation is not None and operation.body is None and body:
         raise MALFORMED_REQUEST("This operation has no body.")
 

@@ -22,7 +22,7 @@ TAG = re.compile(
     r'(?P<weak>W/)?"(?:(?P<version>[1-9][0-9]{0,15})-(?P<fingerprint>[0-9a-f]{8})(?:-gzip)?|[\x21\x23-\x7e\x80-\xff]*)"'
 )
 ANY = "*"
-A_TAG = "\0"  # stands for a tag where a list of them is looked at; no header has it
+A_TAG = "\0"  # stands for each tag while a list is checked; no header contains it
 
 
 class VersionMismatch(APIException):
