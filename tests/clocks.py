@@ -1,8 +1,19 @@
-"""A process whose clock is off, by libfaketime; that of the machine stays as it is."""
+"""Clocks that are wrong: one that stands still, and that of a process, by libfaketime; the machine's stays right."""
 
 from pathlib import Path
 
 LIBRARIES = [*Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")]
+
+
+class StillClock:
+    """A monotonic clock that stands still until a test sets it, in place of the module `time`."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        """Return the time in seconds."""
+        return self.now
 
 
 def clock_off_by(minutes: int) -> dict[str, str]:

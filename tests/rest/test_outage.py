@@ -6,13 +6,13 @@ from structlog.testing import capture_logs
 
 from rest import outage
 from rest.outage import QUIET_SECONDS, DatabaseOutageLog
-from tests.versioned_cache.test_breaker import Clock
+from tests.clocks import StillClock
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock(monkeypatch: pytest.MonkeyPatch) -> StillClock:
     """The log's clock."""
-    clock = Clock()
+    clock = StillClock()
     monkeypatch.setattr(outage, "time", clock)
     return clock
 
@@ -31,14 +31,16 @@ def flush(log: DatabaseOutageLog) -> list[int]:
     return [warning["requests"] for warning in logs]
 
 
-def test_the_first_failure_is_logged_at_once_and_those_of_the_next_second_are_not(clock: Clock) -> None:
+def test_the_first_failure_is_logged_at_once_and_those_of_the_next_second_are_not(clock: StillClock) -> None:
     log = DatabaseOutageLog()
 
     assert [report(log) for _ in range(3)] == [[(None, 1)], [], []]
     assert log.refused == 3
 
 
-def test_the_next_warning_stands_for_the_requests_that_were_held_back_and_names_the_newest_error(clock: Clock) -> None:
+def test_the_next_warning_stands_for_the_requests_that_were_held_back_and_names_the_newest_error(
+    clock: StillClock,
+) -> None:
     log = DatabaseOutageLog()
     for _ in range(3):
         report(log)
@@ -47,7 +49,7 @@ def test_the_next_warning_stands_for_the_requests_that_were_held_back_and_names_
     assert [report(log, "57P03"), report(log)] == [[("57P03", 3)], []]
 
 
-def test_failures_that_were_held_back_are_logged_without_another_one_and_only_once(clock: Clock) -> None:
+def test_failures_that_were_held_back_are_logged_without_another_one_and_only_once(clock: StillClock) -> None:
     log = DatabaseOutageLog()
     for _ in range(3):
         report(log)

@@ -1,6 +1,5 @@
 """The steps to do now, under the version of their run: conditional like every read of a run."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,18 +7,12 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from access.roles import Role
 from runs.actions import pause_run
 from runs.models import Run
 from tests.conftest import ApiClient
 from tests.factories import commit, start, verb_request
 
 pytestmark = pytest.mark.django_db(transaction=True)  # inside of a transaction nothing has a version
-
-
-@pytest.fixture
-def mkoch(person: Callable[[Role], User]) -> User:
-    return person(Role.OPERATOR)
 
 
 @pytest.fixture

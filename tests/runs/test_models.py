@@ -1,6 +1,5 @@
 """What must always hold for runs and their ledgers is a constraint in the database."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,7 +10,6 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 
-from access.roles import Role
 from procedures.models import Step
 from rest import timestamps
 from runs.models import Run, RunEvent
@@ -19,11 +17,6 @@ from runs.problems import RUN_NOT_FOUND
 from tests.factories import body, commit, start
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def mkoch(person: Callable[[Role], User]) -> User:
-    return person(Role.OPERATOR)
 
 
 @pytest.fixture

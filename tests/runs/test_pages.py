@@ -17,11 +17,6 @@ from tests.conftest import ApiClient
 from tests.factories import body, commit, publish, start, step, verb_request
 
 
-@pytest.fixture
-def mkoch(person: Callable[[Role], User]) -> User:
-    return person(Role.OPERATOR)
-
-
 def asked(**parameters: str) -> tuple[list[UUID], UUID | None]:
     """The ids on the page that the query parameters ask for, and the cursor of the next."""
     declared = RunListParameters(data=parameters)

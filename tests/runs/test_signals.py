@@ -1,21 +1,13 @@
 """Which counters each write to runs bumps once it has committed."""
 
-from collections.abc import Callable
-
 import pytest
 from django.contrib.auth.models import User
 
-from access.roles import Role
 from runs.models import Run, RunEvent
 from tests.conftest import ApiClient, BumpedBy
 from tests.factories import body, commit, publish, slot, start, step
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def mkoch(person: Callable[[Role], User]) -> User:
-    return person(Role.OPERATOR)
 
 
 def counter(run: Run) -> str:

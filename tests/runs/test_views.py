@@ -1,13 +1,11 @@
 """Runs over HTTP: shapes, problems with their members, and which problem comes first."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 
-from access.roles import Role
 from rest import timestamps
 from runs.models import Run, RunEvent
 from tests import factories
@@ -24,12 +22,6 @@ INCUBATE = step(
     checklist=[item("on_ice")],
 )
 DONE: dict[str, Any] = {"values": {"minutes": 60}, "checklist": {"on_ice": True}}
-
-
-@pytest.fixture
-def mkoch(person: Callable[[Role], User]) -> User:
-    """The person of the client `operator`."""
-    return person(Role.OPERATOR)
 
 
 @pytest.fixture

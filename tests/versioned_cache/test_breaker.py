@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 from structlog.testing import capture_logs
 
+from tests.clocks import StillClock
 from versioned_cache import breaker as breaker_module
 from versioned_cache.breaker import (
     FAILURES_TO_OPEN,
@@ -17,21 +18,10 @@ from versioned_cache.breaker import (
 )
 
 
-class Clock:
-    """A monotonic clock that stands still."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        """Return the time in seconds."""
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock(monkeypatch: pytest.MonkeyPatch) -> StillClock:
     """The breaker's clock."""
-    clock = Clock()
+    clock = StillClock()
     monkeypatch.setattr(breaker_module, "time", clock)
     return clock
 
@@ -42,7 +32,7 @@ def fail(breaker: Breaker) -> None:
         raise CacheUnavailable("refused")
 
 
-def hang(breaker: Breaker, clock: Clock) -> None:
+def hang(breaker: Breaker, clock: StillClock) -> None:
     """Let one guarded operation fail after a while."""
 
     def time_out() -> None:
@@ -53,7 +43,7 @@ def hang(breaker: Breaker, clock: Clock) -> None:
         time_out()
 
 
-def hang_on_a_bypass(breaker: Breaker, clock: Clock) -> None:
+def hang_on_a_bypass(breaker: Breaker, clock: StillClock) -> None:
     """Let one operation that bypasses the breaker fail after a while."""
     with breaker.guard(bypass=True):
         clock.now += 0.125
@@ -66,7 +56,7 @@ def fail_though_open(breaker: Breaker) -> None:
         raise CacheUnavailable("refused again")
 
 
-def opened(clock: Clock, ask_for_proof: Callable[[], object] = lambda: None) -> Breaker:
+def opened(clock: StillClock, ask_for_proof: Callable[[], object] = lambda: None) -> Breaker:
     """Return a breaker that has just opened."""
     breaker = Breaker(ask_for_proof)
     for _ in range(FAILURES_TO_OPEN):
@@ -74,19 +64,19 @@ def opened(clock: Clock, ask_for_proof: Callable[[], object] = lambda: None) -> 
     return breaker
 
 
-def test_it_lets_everything_through_at_first(clock: Clock) -> None:
+def test_it_lets_everything_through_at_first(clock: StillClock) -> None:
     with Breaker().guard():
         pass
 
 
-def test_it_opens_after_failures_in_a_row(clock: Clock) -> None:
+def test_it_opens_after_failures_in_a_row(clock: StillClock) -> None:
     breaker = opened(clock)
 
     with pytest.raises(BreakerOpen), breaker.guard():
         pytest.fail("the operation was tried")
 
 
-def test_a_success_in_between_starts_the_count_again(clock: Clock) -> None:
+def test_a_success_in_between_starts_the_count_again(clock: StillClock) -> None:
     breaker = Breaker()
     for _ in range(FAILURES_TO_OPEN - 1):
         fail(breaker)
@@ -99,7 +89,7 @@ def test_a_success_in_between_starts_the_count_again(clock: Clock) -> None:
         pass
 
 
-def test_slow_calls_count_as_failures(clock: Clock) -> None:
+def test_slow_calls_count_as_failures(clock: StillClock) -> None:
     breaker = Breaker()
     for _ in range(FAILURES_TO_OPEN):
         with breaker.guard():
@@ -109,7 +99,7 @@ def test_slow_calls_count_as_failures(clock: Clock) -> None:
         pytest.fail("the operation was tried")
 
 
-def test_a_call_that_waited_and_failed_opens_it_at_once(clock: Clock) -> None:
+def test_a_call_that_waited_and_failed_opens_it_at_once(clock: StillClock) -> None:
     breaker = Breaker()
     hang(breaker, clock)
 
@@ -117,7 +107,7 @@ def test_a_call_that_waited_and_failed_opens_it_at_once(clock: Clock) -> None:
         pytest.fail("the operation was tried")
 
 
-def test_an_answer_that_goes_for_everything_opens_it_at_once(clock: Clock) -> None:
+def test_an_answer_that_goes_for_everything_opens_it_at_once(clock: StillClock) -> None:
     breaker = Breaker()
     with pytest.raises(CommandRefused), breaker.guard():
         raise CommandRefused("READONLY", "READONLY You can't write against a read only replica.")
@@ -125,7 +115,7 @@ def test_an_answer_that_goes_for_everything_opens_it_at_once(clock: Clock) -> No
     assert breaker.is_open
 
 
-def test_an_answer_about_one_key_is_a_failure_like_any_other(clock: Clock) -> None:
+def test_an_answer_about_one_key_is_a_failure_like_any_other(clock: StillClock) -> None:
     breaker = Breaker()
     with pytest.raises(CommandRefused), breaker.guard():
         raise CommandRefused("WRONGTYPE", "WRONGTYPE Operation against a key holding the wrong kind of value")
@@ -133,7 +123,7 @@ def test_an_answer_about_one_key_is_a_failure_like_any_other(clock: Clock) -> No
     assert not breaker.is_open
 
 
-def test_a_write_that_is_refused_opens_it_at_once_whatever_the_reason(clock: Clock) -> None:
+def test_a_write_that_is_refused_opens_it_at_once_whatever_the_reason(clock: StillClock) -> None:
     breaker = Breaker()
     with pytest.raises(CommandRefused), breaker.guard(proves=True):
         raise CommandRefused("OOM", "OOM command not allowed when used memory > 'maxmemory'.")
@@ -141,7 +131,7 @@ def test_a_write_that_is_refused_opens_it_at_once_whatever_the_reason(clock: Clo
     assert breaker.is_open
 
 
-def test_it_asks_for_a_proof_now_and_then_and_lets_nobody_wait_for_it(clock: Clock) -> None:
+def test_it_asks_for_a_proof_now_and_then_and_lets_nobody_wait_for_it(clock: StillClock) -> None:
     asked: list[float] = []
     breaker = opened(clock, lambda: asked.append(clock.now))
     for _ in range(5):
@@ -152,7 +142,7 @@ def test_it_asks_for_a_proof_now_and_then_and_lets_nobody_wait_for_it(clock: Clo
     assert [round(at - asked[0], 3) for at in asked] == [0, OPEN_SECONDS]
 
 
-def test_a_read_does_not_close_it(clock: Clock) -> None:
+def test_a_read_does_not_close_it(clock: StillClock) -> None:
     breaker = opened(clock)
     with breaker.guard(bypass=True):
         pass
@@ -160,7 +150,7 @@ def test_a_read_does_not_close_it(clock: Clock) -> None:
     assert breaker.is_open
 
 
-def test_a_write_that_fails_keeps_it_open(clock: Clock) -> None:
+def test_a_write_that_fails_keeps_it_open(clock: StillClock) -> None:
     breaker = opened(clock)
     with pytest.raises(CacheUnavailable), breaker.guard(bypass=True, proves=True):
         raise CacheUnavailable("refused")
@@ -168,7 +158,7 @@ def test_a_write_that_fails_keeps_it_open(clock: Clock) -> None:
     assert breaker.is_open
 
 
-def test_a_slow_write_keeps_it_open(clock: Clock) -> None:
+def test_a_slow_write_keeps_it_open(clock: StillClock) -> None:
     breaker = opened(clock)
     with breaker.guard(bypass=True, proves=True):
         clock.now += 0.2
@@ -176,7 +166,7 @@ def test_a_slow_write_keeps_it_open(clock: Clock) -> None:
     assert breaker.is_open
 
 
-def test_each_change_is_logged_once_with_how_long_it_was_open(clock: Clock) -> None:
+def test_each_change_is_logged_once_with_how_long_it_was_open(clock: StillClock) -> None:
     with capture_logs() as logs:
         breaker = opened(clock)
         fail_though_open(breaker)
@@ -192,7 +182,7 @@ def test_each_change_is_logged_once_with_how_long_it_was_open(clock: Clock) -> N
     assert logs[0]["error"] == "refused"
 
 
-def test_operations_that_bypass_it_and_fail_keep_no_proof_out(clock: Clock) -> None:
+def test_operations_that_bypass_it_and_fail_keep_no_proof_out(clock: StillClock) -> None:
     proofs: list[float] = []
     breaker = Breaker(lambda: proofs.append(clock.now))
     for _ in range(10):
@@ -205,7 +195,7 @@ def test_operations_that_bypass_it_and_fail_keep_no_proof_out(clock: Clock) -> N
     assert len(proofs) >= 4
 
 
-def test_a_write_is_tried_though_it_is_open_and_closes_it(clock: Clock) -> None:
+def test_a_write_is_tried_though_it_is_open_and_closes_it(clock: StillClock) -> None:
     breaker = opened(clock)
     with breaker.guard(bypass=True, proves=True):
         pass

@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from procedures.caches import PROCEDURE_LIST
-from tests.versioned_cache.test_breaker import Clock
+from tests.clocks import StillClock
 from versioned_cache import outage
 from versioned_cache.breaker import CacheUnavailable
 from versioned_cache.metrics import RedisOperation
@@ -12,9 +12,9 @@ from versioned_cache.outage import QUIET_SECONDS, OutageLog
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock(monkeypatch: pytest.MonkeyPatch) -> StillClock:
     """The log's clock."""
-    clock = Clock()
+    clock = StillClock()
     monkeypatch.setattr(outage, "time", clock)
     return clock
 
@@ -26,13 +26,13 @@ def report(log: OutageLog, operation: RedisOperation = RedisOperation.READ) -> l
     return [warning["reads"] for warning in logs]
 
 
-def test_the_first_failure_is_logged_at_once_and_those_of_the_next_second_are_not(clock: Clock) -> None:
+def test_the_first_failure_is_logged_at_once_and_those_of_the_next_second_are_not(clock: StillClock) -> None:
     log = OutageLog()
 
     assert [report(log) for _ in range(3)] == [[1], [], []]
 
 
-def test_the_next_warning_stands_for_the_reads_that_were_held_back(clock: Clock) -> None:
+def test_the_next_warning_stands_for_the_reads_that_were_held_back(clock: StillClock) -> None:
     log = OutageLog()
     for _ in range(3):
         report(log)
@@ -41,7 +41,7 @@ def test_the_next_warning_stands_for_the_reads_that_were_held_back(clock: Clock)
     assert [report(log), report(log)] == [[3], []]
 
 
-def test_a_read_that_fails_again_on_its_way_back_counts_once(clock: Clock) -> None:
+def test_a_read_that_fails_again_on_its_way_back_counts_once(clock: StillClock) -> None:
     log = OutageLog()
     report(log)
     report(log, RedisOperation.STORE)
@@ -50,7 +50,7 @@ def test_a_read_that_fails_again_on_its_way_back_counts_once(clock: Clock) -> No
     assert report(log) == [1]
 
 
-def test_a_second_warning_counts_from_the_first(clock: Clock) -> None:
+def test_a_second_warning_counts_from_the_first(clock: StillClock) -> None:
     log = OutageLog()
     for _ in range(3):
         report(log)
