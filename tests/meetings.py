@@ -11,16 +11,18 @@ from tests.processes import eventually
 Result = TypeVar("Result")
 
 
-def meet(first: Callable[[], Any], other: Callable[[], Any]) -> tuple[Any, Any]:
+def meet(first: Callable[[], Any], other: Callable[[], Any], then: Callable[[], Any] = tuple) -> tuple[Any, Any]:
     """Return the results of `first` and of `other`, which begins on another connection before `first` is committed.
 
-    Only for tests with `transaction=True`: what `first` reads must be committed.
+    `then` is what the first does when the other waits. Only for tests with `transaction=True`: what `first` reads must
+    be committed.
     """
     with ThreadPoolExecutor(1) as thread:
         with transaction.atomic():
             first_outcome = first()
             waiting = thread.submit(isolated, other)
             _wait_until_somebody_waits_for_a_lock()
+            then()
         return first_outcome, waiting.result()
 
 

@@ -1,32 +1,32 @@
 """Note the grams of the procedures that are there already. The trigger of 0007_grams.py notes others meanwhile.
 
-Locks: the heads of 100 procedures at a time, for some tenths of a second; who writes one of them waits for that.
+Locks: one head at a time, for some milliseconds, each in a transaction of its own: so nobody who writes many procedures
+in one, such as an import, waits for this while it waits for them.
 """
 
 from typing import Any
 
 from django.db import migrations
 
+LACKING = """
+SELECT id FROM procedures_procedure WHERE id NOT IN (SELECT procedure_id FROM procedures_proceduregrams) ORDER BY id
+"""
 # Locked first, and looked at afterwards: nothing older is noted than what somebody writes meanwhile.
 NOTE = """
-WITH locked AS MATERIALIZED (
-    SELECT id FROM procedures_procedure WHERE id > %s ORDER BY id LIMIT 100 FOR NO KEY UPDATE
-)
-SELECT max(id), count(procedures_note_grams(id)) FROM locked
+SELECT procedures_note_grams(id) FROM (SELECT id FROM procedures_procedure WHERE id = %s FOR NO KEY UPDATE) locked
 """
 
 
 def note_grams(_apps: Any, schema_editor: Any) -> None:
-    """Note them, each hundred in a transaction of its own."""
-    newest: int | None = 0
+    """Note those that are not noted yet."""
     with schema_editor.connection.cursor() as cursor:
-        while newest is not None:
-            cursor.execute(NOTE, [newest])
-            newest, _ = cursor.fetchone()
+        cursor.execute(LACKING)
+        for (procedure,) in cursor.fetchall():
+            cursor.execute(NOTE, [procedure])
 
 
 class Migration(migrations.Migration):
-    """Fill the table; whoever interrupts it may begin again."""
+    """Fill the table; whoever interrupts it may go on later."""
 
     atomic = False
 

@@ -1,7 +1,9 @@
 """An index of the tags, for the filters by tag.
 
-Made while the service takes writes, so not in a transaction. Whoever interrupts it removes the index that is INVALID
-then, before the next try.
+Made while the service takes writes, so not in a transaction. Whoever interrupts it may begin again: an index that is
+there already, whole or not, is made anew.
+
+Locks: none that anybody waits for.
 """
 
 from django.contrib.postgres.indexes import GinIndex
@@ -16,5 +18,6 @@ class Migration(migrations.Migration):
 
     dependencies = [("procedures", "0008_grams_of_old_procedures")]
     operations = [
+        migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS procedure_by_tag", migrations.RunSQL.noop),
         AddIndexConcurrently("procedure", GinIndex(fields=["tags"], name="procedure_by_tag", fastupdate=False)),
     ]
