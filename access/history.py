@@ -5,16 +5,18 @@ whom. An entry is written in the transaction of what it records, so neither exis
 """
 
 from collections.abc import Iterable
+from functools import cache as once
 
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Model, Q
+from django.db.models import PROTECT, Model, Q
 
 SYSTEM = "(system)"
 """Whom the history names where no person acted: a command, a limit. Brackets keep people from choosing the name."""
 
 MAX_SUBJECT_LENGTH = 200
+HISTORY = (LogEntry, "user_id")
 
 
 def record(*subjects: Model, actor: User | None, what: str) -> None:
@@ -45,8 +47,28 @@ def newest_of(subject: Model, beginning: Iterable[str] = ("",)) -> LogEntry | No
 
 
 def has_acted(user: User) -> bool:
-    """Tell whether the history names the user; such a user is deactivated, not deleted: their entries would go too."""
-    return LogEntry.objects.filter(user=user).exists()
+    """Tell whether the history or what must not be lost names the user. Whoever it names is deactivated, not deleted.
+
+    Entries of the history would go with them; Django itself would read all else that they have done to tell.
+    """
+    return any(_has_row_of(user, model, column) for model, column in (HISTORY, *_what_keeps_people()))
+
+
+def _has_row_of(user: User, model: type[Model], column: str) -> bool:
+    # A range, in its order: for one value, PostgreSQL would look through the table until it has met it.
+    rows = model._base_manager.filter(**{f"{column}__gte": user.pk, f"{column}__lte": user.pk})
+    return rows.order_by(column).values_list(column).first() is not None
+
+
+@once
+def _what_keeps_people() -> list[tuple[type[Model], str]]:
+    """Return the models whose rows protect the people that they name, each with the name of the column."""
+    relations = [relation for relation in User._meta.get_fields(include_hidden=True) if relation.auto_created]
+    return [
+        (relation.related_model, relation.field.attname)
+        for relation in relations
+        if getattr(relation, "on_delete", None) is PROTECT
+    ]
 
 
 def _system() -> User:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from procedures.models import Step
-from runs.models import RunEvent
-from runs.states import RESOLVING_KINDS, EventKind
+from runs.models import UNUSUAL, RunEvent
+from runs.pages import newest_runs
+from runs.states import RESOLVING_KINDS
 
 MOST_EVENTS = 200
 MOST_RUNS = 500  # whose steps are timed
@@ -46,32 +47,20 @@ class StepDuration:
 
 def exceptions_since(since: datetime) -> QuerySet[RunEvent]:
     """Return the deviations, amendments, skips and aborts that were recorded since, the newest first."""
-    unusual = Q(kind__in=[EventKind.AMEND, EventKind.SKIP, EventKind.ABORT]) | ~Q(deviations=[])
-    events = RunEvent.objects.filter(unusual, recorded_at__gte=since)
+    events = RunEvent.objects.filter(UNUSUAL, recorded_at__gte=since)
     return events.select_related("run__revision__procedure", "step").order_by("-recorded_at")[:MOST_EVENTS]
 
 
 def durations_of_steps(procedure_key: str, since: datetime) -> list[StepDuration]:
-    """Return how long the steps of a procedure took in the runs that started since, in the order of the steps."""
-    events = (
-        RunEvent.objects.filter(run__revision__procedure__key=procedure_key, run__started_at__gte=since)
-        .select_related("step")
-        .only(
-            "run_id",
-            "seq",
-            "kind",
-            "recorded_at",
-            "step__key",
-            "step__title",
-            "step__position",
-            "step__expected_duration_s",
-        )
-        .order_by("run_id", "seq")
-    )
+    """Return how long the steps of a procedure took in the newest runs since then, in the order of the newest run."""
+    runs = newest_runs({"procedure": procedure_key, "started_after": since}, MOST_RUNS).values_list("pk", flat=True)
+    # Apart from their steps, which are few: joined, PostgreSQL would look through all there are.
+    events = RunEvent.objects.filter(run__in=list(runs)).prefetch_related("step").order_by("run_id", "seq")
+    events = events.only("run_id", "seq", "kind", "recorded_at", "step_id")
     seconds: dict[str, list[float]] = defaultdict(list)
     steps = {}
     previous: RunEvent | None = None
-    for event in events[: MOST_RUNS * 50]:
+    for event in events:
         if event.kind in RESOLVING_KINDS and event.step and previous and previous.run_id == event.run_id:
             seconds[event.step.key].append((event.recorded_at - previous.recorded_at).total_seconds())
             steps[event.step.key] = event.step

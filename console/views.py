@@ -4,7 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.contrib.auth.views import LoginView
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -21,6 +21,7 @@ from rest import exact_json, timestamps
 from rest.problems import Problem
 from runs.actions import start_run
 from runs.models import Run
+from runs.pages import newest_runs
 from runs.records import heads_of
 from runs.serializers import start_submission_from
 from runs.states import NOT_ENDED
@@ -43,11 +44,10 @@ def home(request: HttpRequest) -> HttpResponse:
     """Show what is running, and the procedures that can be started."""
     actor = actor_of(request)
     visible = Run.objects.all() if actor.has_perm(Right.READ_RUNS) else Run.objects.none()
-    running = visible.with_head().filter(status__in=NOT_ENDED).order_by("-id")
     found, has_more = _procedures_found(request)
     context: dict[str, Any] = {
-        "mine": heads_of(running.filter(started_by=actor)[:MOST_RUNS]),
-        "others": heads_of(running.exclude(started_by=actor)[:MOST_RUNS]),
+        "mine": heads_of(newest_runs({"status": NOT_ENDED, "started_by": actor.pk}, MOST_RUNS, visible)),
+        "others": heads_of(newest_runs({"status": NOT_ENDED}, MOST_RUNS, visible.exclude(started_by=actor))),
         "procedures": found,
         "has_more": has_more,
         "query": request.GET.get("q", ""),
@@ -58,13 +58,16 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def _procedures_found(request: HttpRequest) -> tuple[list[Procedure], bool]:
     """Return the active procedures that the search asks for, and whether there are more than are shown."""
-    procedures: QuerySet[Procedure] = Procedure.objects.published().filter(status=ProcedureStatus.ACTIVE)
+    procedures = Procedure.objects.published().filter(status=ProcedureStatus.ACTIVE)
     if query := request.GET.get("q", "").replace("\x00", ""):
-        procedures = procedures.filter(Q(key__icontains=query) | Q(current__title__icontains=query))
+        named = Q(key__icontains=query) | Q(current__title__icontains=query)
+        procedures = procedures.candidates_for([query]).filter(named)
     if tag := request.GET.get("tag", "").replace("\x00", ""):
         procedures = procedures.filter(tags__contains=[tag])
-    found = list(procedures.select_related("current").order_by("current__title", "key")[: MOST_PROCEDURES + 1])
-    return found[:MOST_PROCEDURES], len(found) > MOST_PROCEDURES
+    # The keys are in an index, the titles are not: where not all are shown, they are the first ones by their keys.
+    found = list(procedures.select_related("current").order_by("key")[: MOST_PROCEDURES + 1])
+    shown = sorted(found[:MOST_PROCEDURES], key=lambda one: one.current_revision.title.casefold())
+    return shown, len(found) > MOST_PROCEDURES
 
 
 @require_safe

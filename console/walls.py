@@ -6,7 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from procedures.models import Step
-from runs.models import Run, RunEvent
+from runs.models import RunEvent
+from runs.pages import newest_runs
 from runs.records import RunHead, heads_of
 from runs.states import NOT_ENDED
 
@@ -40,7 +41,7 @@ class Wall:
 
 def wall_of_now() -> Wall:
     """Return what is running or paused."""
-    runs = list(Run.objects.with_head().filter(status__in=NOT_ENDED).order_by("-id")[: MOST_RUNS + 1])
+    runs = list(newest_runs({"status": NOT_ENDED}, MOST_RUNS + 1))
     heads = heads_of(runs[:MOST_RUNS])
     steps, newest = _next_steps(heads), _newest_events(heads)
     running = [_running(head, steps.get(head.run.pk), newest[head.run.pk]) for head in heads]

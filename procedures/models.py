@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from procedures.definitions import STEP_MEMBERS, Definition
 from procedures.problems import PROCEDURE_NOT_FOUND, REVISION_NOT_FOUND
-from procedures.search import MAX_TEXTS, contains, has_grams_of
+from procedures.search import MAX_TEXTS, contains, grams_of, has_grams_of, ids_if_few
 from rest.exact_json import ExactDecoder, ExactEncoder
 from rest.fields import SLUG
 
@@ -95,8 +95,12 @@ class Procedure(models.Model):
 
     class Meta:
         ordering = ["key"]
-        # Without the list of pending entries, which each search would have to read.
-        indexes = [GinIndex(fields=["tags"], name="procedure_by_tag", fastupdate=False)]
+        indexes = [
+            # Without the list of pending entries, which each search would have to read.
+            GinIndex(fields=["tags"], name="procedure_by_tag", fastupdate=False),
+            models.Index(fields=["status", "key"], name="procedure_by_status"),
+            models.Index(fields=["updated_at"], name="procedure_by_update"),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=ProcedureStatus.values), name="procedure_status_is_known"),
             models.CheckConstraint(condition=Q(key__regex=r"^[a-z0-9]+(-[a-z0-9]+)*$"), name="procedure_key_is_a_slug"),
@@ -142,6 +146,27 @@ class ProcedureGrams(models.Model):
         return str(self.grams)
 
 
+class RevisionQuerySet(models.QuerySet["Revision"]):
+    """Queries for revisions."""
+
+    def candidates_for(self, texts: Iterable[str]) -> "RevisionQuerySet":
+        """Return those that have each of these texts in their key or title, and some others: few, if one text is rare.
+
+        Of one text alone can an index tell, since each may be in either place.
+        """
+        looked_for = [text for text in texts if text][:MAX_TEXTS]
+        found = [ids_if_few(_revisions_with_grams_of(text)) for text in looked_for]
+        fewest = min((few for few in found if few is not None), key=len, default=None)
+        return self if fewest is None else self.filter(pk__in=fewest)
+
+
+def _revisions_with_grams_of(text: str) -> models.QuerySet["Revision", Any]:
+    in_titles = Revision.objects.filter(has_grams_of(text, grams_of("title"))).order_by().values("pk")
+    procedures = Procedure.objects.candidates_for([text]).order_by().values("pk")
+    in_keys = Revision.objects.filter(procedure__in=procedures).order_by().values("pk")
+    return in_titles.union(in_keys, all=True)
+
+
 class Revision(models.Model):
     """One revision of a procedure. A draft has no number; a published revision never changes."""
 
@@ -162,8 +187,11 @@ class Revision(models.Model):
     created_at = models.DateTimeField(editable=False)
     published_at = models.DateTimeField(null=True, editable=False)
 
+    objects = RevisionQuerySet.as_manager()
+
     class Meta:
         ordering = ["procedure", "number"]
+        indexes = [GinIndex(grams_of("title"), name="revision_by_gram", fastupdate=False)]
         constraints = [
             models.UniqueConstraint(fields=["procedure", "number"], name="revision_number_is_unique_in_its_procedure"),
             models.UniqueConstraint(

@@ -12,12 +12,15 @@ from django.db import models
 from django.db.models import ExpressionWrapper, Q
 
 from procedures.models import Revision, Step
+from procedures.search import FEW, ids_if_few
 from rest.exact_json import ExactDecoder, ExactEncoder
 from runs.problems import RUN_NOT_FOUND
 from runs.search import MAX_WORD_LENGTH, MAX_WORDS, has_words, ids_like, words_in
 from runs.states import ENDED, RESOLVING_KINDS, STEP_KINDS, EventKind, RunStatus
 
 NEWEST_FIRST = ("-started_at", "-id")
+UNUSUAL = Q(kind__in=[EventKind.AMEND, EventKind.SKIP, EventKind.ABORT]) | ~Q(deviations=[])
+"""The condition that an event tells of what went otherwise than written."""
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -30,12 +33,9 @@ class RunQuerySet(models.QuerySet["Run"]):
     def found_by(self, text: str) -> "RunQuerySet":
         """Return the runs with all the words of a text (`runs.search`), and those whose id begins with the text.
 
-        Words beyond `MAX_WORDS` are ignored.
+        Words beyond `MAX_WORDS` are ignored. Ask `few_found_by` first.
         """
-        words = words_in(text)[:MAX_WORDS]
-        if any(len(word) > MAX_WORD_LENGTH for word in words):
-            return self.none()
-        found = RunWords.objects.filter(has_words(words)).values("run")
+        found = _with_words_of(text).values("run")
         if ids := ids_like(text):
             found = found.union(Run.objects.filter(pk__range=ids).order_by().values("pk"))
         return self.filter(pk__in=found)
@@ -120,6 +120,20 @@ class RunWords(models.Model):
         return str(self.words)
 
 
+def few_found_by(text: str) -> list[UUID] | None:
+    """Return the ids of the runs that `RunQuerySet.found_by` finds; None if they are many (`procedures.search`)."""
+    found = ids_if_few(_with_words_of(text).values("run"))
+    if found is not None and (ids := ids_like(text)):
+        found += Run.objects.filter(pk__range=ids).order_by("pk").values_list("pk", flat=True)[: FEW + 1]
+    return found if found is not None and len(found) <= FEW else None
+
+
+def _with_words_of(text: str) -> models.QuerySet[RunWords]:
+    # A word longer than any that a run has is not found, and neither is its beginning.
+    words = [word[: MAX_WORD_LENGTH + 1] for word in words_in(text)[:MAX_WORDS]]
+    return RunWords.objects.filter(has_words(words))
+
+
 class RunEventQuerySet(models.QuerySet["RunEvent"]):
     """Queries for events."""
 
@@ -159,7 +173,10 @@ class RunEvent(models.Model):
 
     class Meta:
         ordering = ["run", "seq"]
-        indexes = [models.Index(fields=["run", "step", "-seq"], name="event_by_step")]
+        indexes = [
+            models.Index(fields=["run", "step", "-seq"], name="event_by_step"),
+            models.Index(fields=["recorded_at"], name="unusual_event_by_time", condition=UNUSUAL),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["run", "idempotency_key"], name="event_is_recorded_once_per_idempotency_key"

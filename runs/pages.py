@@ -3,14 +3,14 @@
 A page is read from the indexes of `runs.models.Run`, which have the runs of a filter in the order of the list, from the
 cursor on. Where a filter leaves several places in an index (several states, the revisions of a procedure), the newest
 of each place are read and then merged. So a page never costs the runs that are not on it, however rare or common those
-are that a filter selects. Words are the exception: PostgreSQL chooses whether to look up the runs that have them, or to
-check the words of each run in the list.
+are that a filter selects. Words are looked for first: where few runs have them, the filters apply to those. Where many
+have them, PostgreSQL chooses whether to look up those runs, or to check the words of each run in the list.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from heapq import nlargest
+from heapq import nlargest, nsmallest
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from rest_framework import serializers
 from procedures.models import Revision
 from rest.fields import InstantField, SlugField
 from rest.parameters import NumberField, Parameters
-from runs.models import NEWEST_FIRST, Run, RunQuerySet
+from runs.models import NEWEST_FIRST, Run, RunQuerySet, few_found_by
 from runs.records import RunHead, heads_of
 from runs.search import MAX_WORDS, words_in
 from runs.states import RunStatus
@@ -118,21 +118,27 @@ class RunPage:
 def page_of_runs(parameters: Mapping[str, Any]) -> RunPage:
     """Return the runs that the validated `RunListParameters` ask for."""
     limit = parameters["limit"]
-    runs = list(_newest(parameters, limit + 1))
+    runs = list(newest_runs(parameters, limit + 1))
     page, has_more = runs[:limit], len(runs) > limit
     return RunPage(heads_of(page), page[-1].pk if has_more else None)
 
 
-def _newest(parameters: Mapping[str, Any], count: int) -> RunQuerySet:
-    selected = Run.objects.filter(_conditions(parameters))
+def newest_runs(parameters: Mapping[str, Any], count: int, among: RunQuerySet | None = None) -> RunQuerySet:
+    """Return the newest so many runs that these filters select among some, or among all."""
+    selected = (Run.objects.all() if among is None else among).filter(_conditions(parameters))
     if "q" in parameters:
+        few = few_found_by(parameters["q"])
+        if few is not None:
+            return _in_order(_newest_of_few(selected.filter(pk__in=few), parameters, count))
         selected = selected.found_by(parameters["q"])
     places = _places(selected, parameters)
     if len(places) == 1 and "procedure" not in parameters:
-        runs = places[0]
-    else:
-        runs = Run.objects.filter(pk__in=_newest_ids(places, parameters, count))
-    return runs.with_head().order_by(*NEWEST_FIRST)[:count]
+        return places[0].with_head().order_by(*NEWEST_FIRST)[:count]
+    return _in_order(_newest_ids(places, parameters, count))
+
+
+def _in_order(ids: Sequence[UUID]) -> RunQuerySet:
+    return Run.objects.filter(pk__in=ids).with_head().order_by(*NEWEST_FIRST)
 
 
 def _conditions(parameters: Mapping[str, Any]) -> Q:
@@ -156,24 +162,36 @@ def _places(selected: RunQuerySet, parameters: Mapping[str, Any]) -> list[RunQue
     return [selected.filter(status=status) for status in statuses] or [selected]
 
 
+def _newest_of_few(few: RunQuerySet, parameters: Mapping[str, Any], count: int) -> list[UUID]:
+    if "status" in parameters:
+        few = few.filter(status__in=parameters["status"])
+    if "procedure" in parameters:
+        few = few.filter(revision__procedure__key=parameters["procedure"])
+    return [pk for _started_at, pk in nlargest(count, few.order_by().values_list("started_at", "pk"))]
+
+
 def _newest_ids(places: Sequence[RunQuerySet], parameters: Mapping[str, Any], count: int) -> list[UUID]:
     if "procedure" in parameters:
-        newest = [_of_each_revision(place, parameters["procedure"], count) for place in places]
+        revisions = Revision.objects.filter(procedure__key=parameters["procedure"])
+        newest = [_of_each_revision(place.order_by(*NEWEST_FIRST), revisions, count) for place in places]
     else:
         newest = [place.order_by(*NEWEST_FIRST).values_list("started_at", "pk")[:count] for place in places]
     return [pk for _started_at, pk in nlargest(count, newest[0].union(*newest[1:], all=True))]
 
 
-def _of_each_revision(place: RunQuerySet, key: str, count: int) -> QuerySet[Any, Any]:
-    """Return when the newest runs of each of a procedure's revisions started, and their ids."""
-    newest = place.filter(revision=OuterRef("pk")).order_by(*NEWEST_FIRST)
-    started_at = ArraySubquery(newest.values("started_at")[:count])
-    ids = ArraySubquery(newest.values("pk")[:count])
-    return (
-        Revision.objects.filter(procedure__key=key)
-        .order_by()
-        .values_list(
-            Func(started_at, function="unnest", output_field=DateTimeField()),
-            Func(ids, function="unnest", output_field=UUIDField()),
-        )
+def first_of_revisions(runs: RunQuerySet, revisions: QuerySet[Revision], count: int) -> RunQuerySet:
+    """Return the first so many of `runs` of these revisions, newest or oldest first, as `runs` are ordered."""
+    places = [_of_each_revision(runs.filter(status=status), revisions, count) for status in RunStatus.values]
+    choose = nlargest if str(runs.query.order_by[0]).startswith("-") else nsmallest
+    return runs.filter(pk__in=[pk for _started_at, pk in choose(count, places[0].union(*places[1:], all=True))])
+
+
+def _of_each_revision(place: RunQuerySet, revisions: QuerySet[Revision], count: int) -> QuerySet[Any, Any]:
+    """Return when the first runs of each of the revisions started, and their ids."""
+    first = place.filter(revision=OuterRef("pk"))
+    started_at = ArraySubquery(first.values("started_at")[:count])
+    ids = ArraySubquery(first.values("pk")[:count])
+    return revisions.order_by().values_list(
+        Func(started_at, function="unnest", output_field=DateTimeField()),
+        Func(ids, function="unnest", output_field=UUIDField()),
     )

@@ -20,7 +20,7 @@ FROM generate_series(1, %(people)s) n
 PROCEDURES = """
 INSERT INTO procedures_procedure (key, status, tags, created_at, updated_at)
 SELECT 'large-' || n, CASE WHEN n %% 100 = 0 THEN 'archived' ELSE 'active' END,
-    ARRAY['tag-' || n %% 500, CASE WHEN n <= 10 THEN 'rare' ELSE 'common' END], now(), now()
+    ARRAY['tag-' || n %% 500, CASE WHEN n <= 10 THEN 'rare' ELSE 'common' END], now(), now() - n * interval '1 minute'
 FROM generate_series(1, %(procedures)s) n
 """
 REVISIONS = """
@@ -28,8 +28,17 @@ INSERT INTO procedures_revision (
     procedure_id, number, title, description, ordering, change_note, content_sha256, step_count, created_at,
     published_at
 )
-SELECT id, number, 'Title of ' || key || '.', 'What it is about', 'strict', '', repeat('0', 64), %(steps)s, now(), now()
+SELECT id, number, CASE number WHEN 1 THEN 'First title of ' ELSE 'Title of ' END || key || '.', 'What it is about',
+    'strict', '', repeat('0', 64), %(steps)s, now(), now()
 FROM procedures_procedure, generate_series(1, 2) number WHERE key LIKE 'large-%%'
+"""
+# One procedure in ten has a draft.
+DRAFTS = """
+INSERT INTO procedures_revision (
+    procedure_id, based_on_id, title, description, ordering, change_note, content_sha256, step_count, created_at
+)
+SELECT id, current_id, 'Draft of ' || key || '.', '', 'strict', '', '', 0, now()
+FROM procedures_procedure WHERE key LIKE 'large-%%0'
 """
 STEPS_OF_REVISIONS = """
 INSERT INTO procedures_step (revision_id, key, position, title, instructions, skippable, slots, checklist)
@@ -87,6 +96,17 @@ LEFT JOIN procedures_step step
     ON step.revision_id = revision.id AND seq > 1 AND step.position = (seq - 2) %% %(steps)s + 1
 WHERE run.request_sha256 = '' AND run.title LIKE 'Run %%'
 """
+# All of it is one person's: that is the worst case of what somebody did last.
+HISTORY = """
+INSERT INTO django_admin_log (
+    action_time, user_id, content_type_id, object_id, object_repr, action_flag, change_message
+)
+SELECT revision.created_at - revision.id * interval '1 second', person.id, content_type.id,
+    CASE model WHEN 'procedure' THEN revision.procedure_id ELSE revision.id END, revision.title, 2, 'Published.'
+FROM procedures_revision revision CROSS JOIN django_content_type content_type CROSS JOIN auth_user person
+WHERE revision.number IS NOT NULL AND app_label = 'procedures' AND model IN ('procedure', 'revision')
+    AND person.username = 'person-2'
+"""
 VERSIONS = """
 INSERT INTO resource_version (resource, version)
 SELECT 'procedures:run:' || id, 1600000000000 FROM runs_run
@@ -130,15 +150,18 @@ def fill(size: Size) -> None:
             REVISIONS,
             STEPS_OF_REVISIONS,
             CURRENT,
+            DRAFTS,
             GRAMS,
             RUNS,
             WORDS,
             EVENTS,
+            HISTORY,
             VERSIONS,
         ):
             cursor.execute(statement, asdict(size))
+    others = ("procedures_proceduregrams", "runs_runwords", "resource_version", "auth_user", "django_admin_log")
     with connection.cursor() as cursor:
-        for table in (*TABLES, "procedures_proceduregrams", "runs_runwords", "resource_version", "auth_user"):
+        for table in (*TABLES, *others):
             cursor.execute(f"ANALYZE {table}")
 
 

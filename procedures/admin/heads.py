@@ -5,31 +5,32 @@ from dataclasses import dataclass
 from http import HTTPMethod
 from typing import Any, cast
 
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Func, QuerySet
+from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
-from django.utils.text import smart_split, unescape_string_literal
 
-from access.admin_lists import NUL, READ_ONLY_TABLE, ListAdmin
+from access.admin_lists import READ_ONLY_TABLE, FormFilter
 from access.rights import Right
 from procedures.actions import archive_procedure, reactivate_procedure
+from procedures.admin.searches import SearchedListAdmin
 from procedures.drafts import open_draft
 from procedures.forms import ProcedureForm, ReasonForm
-from procedures.models import Procedure, ProcedureQuerySet, ProcedureStatus, Revision
+from procedures.models import Procedure, ProcedureStatus, Revision
 from procedures.publishing import retag, touch
 from rest import timestamps
 from rest.parameters import number_in
 
 STYLESHEET = "procedures/admin.css"
-QUOTES = ("'", '"')
 DRAFTING = ("procedures.add_revision", "procedures.change_revision")
 
 
@@ -84,33 +85,35 @@ class RevisionInline(admin.TabularInline[Revision, Procedure]):
         return False
 
 
-class TagFilter(admin.SimpleListFilter):
-    """The procedures with a tag."""
+class TagForm(forms.Form):
+    """The choice of a tag."""
+
+    tag = forms.CharField(max_length=63, widget=forms.TextInput({"list": "tag-suggestions", "aria-label": "Tag"}))
+
+
+class TagFilter(FormFilter):
+    """The procedures with a tag. Suggested are the tags of those that are shown."""
 
     title = parameter_name = "tag"
+    form_class = TagForm
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        tags = Procedure.objects.annotate(tag=Func("tags", function="unnest")).order_by("tag")
-        return [(tag, tag) for tag in tags.values_list("tag", flat=True).distinct()]
+    def choices(self, changelist: ChangeList) -> Any:
+        """Note the tags of what is shown too."""
+        self.suggestions = sorted({tag for procedure in changelist.result_list for tag in procedure.tags})
+        return super().choices(changelist)
 
-    def queryset(self, request: HttpRequest, procedures: QuerySet[Procedure]) -> QuerySet[Procedure]:
-        return procedures.filter(tags__contains=[self.value()]) if self.value() else procedures
-
-
-def _words_of(term: str) -> list[str]:
-    """Return what Django's search looks for: the words, and what is in quotes."""
-    words = smart_split(term)
-    return [unescape_string_literal(word) if word[0] in QUOTES and word[0] == word[-1] else word for word in words]
+    def selected(self, things: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return things.filter(tags__contains=[value])
 
 
 @admin.register(Procedure)
-class ProcedureAdmin(ListAdmin[Procedure]):
+class ProcedureAdmin(SearchedListAdmin[Procedure]):
     """The heads of procedures."""
 
     list_display = ["key", "title", "revision", "status", "tagged", "updated_at"]
     list_filter = ["status", TagFilter]
     search_fields = ["key", "current__title"]
-    show_full_result_count = False
+    sortable_by = ["key", "updated_at"]
     list_select_related = ["current__procedure"]
     form = ProcedureForm
     inlines = [RevisionInline]
@@ -121,14 +124,6 @@ class ProcedureAdmin(ListAdmin[Procedure]):
     class Media:
         css = {"all": [STYLESHEET]}
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Search as Django does, among those that an index finds for the words."""
-        term = search_term.replace(NUL, "")
-        candidates = cast(ProcedureQuerySet, queryset).candidates_for(_words_of(term))
-        return super().get_search_results(request, candidates, term)
-
     def get_readonly_fields(self, request: HttpRequest, obj: Procedure | None = None) -> list[str]:
         derived = ["status", "current", "steps", "updated_at"]
         return derived if obj is None else ["key", *derived]
@@ -136,12 +131,12 @@ class ProcedureAdmin(ListAdmin[Procedure]):
     def has_delete_permission(self, request: HttpRequest, obj: Procedure | None = None) -> bool:
         return False  # runs refer to procedures forever; archive them instead
 
-    @admin.display(ordering="current__title")
+    @admin.display
     def title(self, procedure: Procedure) -> str | None:
         """Show the title of the current revision."""
         return procedure.current.title if procedure.current else None
 
-    @admin.display(ordering="current__number")
+    @admin.display
     def revision(self, procedure: Procedure) -> int | None:
         """Show the number of the current revision; none while there is only a draft."""
         return procedure.current.number if procedure.current else None

@@ -12,13 +12,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 
-from access.admin_lists import ListAdmin
 from access.rights import Right
 from procedures.admin.conflicts import Conflict, conflict_in, procedure_of, with_merge
 from procedures.admin.findings import Obstacle, mark, obstacles_of
 from procedures.admin.heads import DRAFTING
 from procedures.admin.patterns import try_pattern
 from procedures.admin.previews import preview_instructions
+from procedures.admin.searches import SearchedListAdmin
 from procedures.differences import changes_between
 from procedures.draft_edits import snapshot_of
 from procedures.drafts import (
@@ -74,12 +74,14 @@ class StepInline(admin.StackedInline[Step, Revision]):
 
 
 @admin.register(Revision)
-class RevisionAdmin(ListAdmin[Revision]):
+class RevisionAdmin(SearchedListAdmin[Revision]):
     """Revisions: drafts can be edited and published, published ones can be read."""
 
     list_display = ["procedure", "number", "title", "published_at", "created_by"]
     list_filter = [("number", admin.EmptyFieldListFilter)]
     search_fields = ["procedure__key", "title"]
+    ordering = ["procedure_id", "number"]  # which an index has; the keys are in another table
+    sortable_by = ()
     list_select_related = ["procedure", "created_by"]
     fields = ["procedure", "number", "title", "description", "ordering", "change_note", "published_at"]
     readonly_fields = ["procedure", "number", "published_at"]

@@ -1,5 +1,6 @@
 """The list of runs, and the page of one with its ledger."""
 
+from typing import cast
 from uuid import UUID
 
 from django import forms
@@ -10,12 +11,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 
-from access.admin_lists import LongListAdmin
+from access.admin_lists import COUNTED, LongListAdmin
 from runs.admin.events import ReadOnly, RunEventInline, shown
 from runs.admin.filters import ProcedureFilter, ProcedureForm
 from runs.exports import EXPORTS, finished_run
 from runs.ledger import faults_in
-from runs.models import NEWEST_FIRST, Run, RunQuerySet
+from runs.models import NEWEST_FIRST, Run, RunQuerySet, few_found_by
+from runs.pages import first_of_revisions
 from runs.problems import RUN_NOT_FINISHED, RUN_NOT_FOUND
 from runs.states import ENDED
 from versioned_cache.versions import one_snapshot
@@ -48,9 +50,16 @@ class RunAdmin(ReadOnly, LongListAdmin[Run]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Run], search_term: str
     ) -> tuple[QuerySet[Run], bool]:
-        """Search as `GET /runs?q=` does."""
-        found = Run.objects.found_by(search_term).order_by().values("pk")
-        return queryset.filter(pk__in=found) if search_term.strip() else queryset, False
+        """Search as `GET /runs?q=` does; of a procedure, return those that can be leafed through."""
+        runs = cast(RunQuerySet, queryset)
+        if search_term.strip():
+            few = few_found_by(search_term)
+            found = Run.objects.found_by(search_term).order_by().values("pk") if few is None else few
+            runs = runs.filter(pk__in=found)
+        chosen = ProcedureForm(request.GET)
+        if chosen.is_valid():
+            runs = first_of_revisions(runs, chosen.cleaned_data["procedure"].revisions.all(), COUNTED)
+        return runs, False
 
     @admin.display(description="Started", ordering="started_at")
     def started(self, run: Run) -> str:

@@ -28,11 +28,11 @@ def test_the_wall_asks_the_database_as_often_for_many_runs_as_for_few(
 ) -> None:
     client = browser_of(Role.VIEWER)
     client.get("/wall/live")
-    with django_assert_num_queries(9):  # session, user, rights (2), runs, steps (2), events (2)
+    with django_assert_num_queries(10):  # session, user, rights (2), runs (2), steps (2), events (2)
         client.get("/wall/live")
     for _ in range(3):
         start(run.started_by)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         client.get("/wall/live")
 
 

@@ -1,6 +1,7 @@
 """Procedures in the admin, over HTTP: add, draft, edit, publish."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -104,12 +105,42 @@ def test_procedures_are_found_by_tag_and_by_status(admin_client: Client) -> None
 
     pages = {query: admin_client.get(f"{PROCEDURES}?{query}").text for query in ("tag=lab", "status=archived", "tag=x")}
 
-    assert "?tag=office" in pages["tag=lab"]
     assert [("field-key" in page, ">wet<" in page, ">dry<" in page) for page in pages.values()] == [
         (True, True, False),
         (True, True, False),
         (False, False, False),
     ]
+
+
+def test_the_tags_of_what_is_shown_are_suggested_to_filter_by(admin_client: Client) -> None:
+    publish(body("wet", tags=["lab", "dna"]))
+    publish(body("dry", tags=["office"]))
+    factories.archive("dry")
+
+    page = admin_client.get(f"{PROCEDURES}?tag=lab&status=active").text
+
+    assert '<input type="text" name="tag" value="lab"' in page
+    assert '<input type="hidden" name="status" value="active">' in page
+    assert re.findall('<option value="([a-z]+)"></option>', page) == ["dna", "lab"]
+
+
+def test_a_tag_with_a_nul_selects_nothing(admin_client: Client) -> None:
+    publish(body("wet", tags=["lab"]))
+
+    assert ">wet<" not in admin_client.get(f"{PROCEDURES}?tag=%00").text
+
+
+def test_all_that_are_chosen_are_no_more_than_the_list_has_counted(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("access.admin_lists.COUNTED", 1)
+    for key in ("one", "two"):
+        publish(body(key))
+    chosen = {"action": "archive", "select_across": "1", "_selected_action": Procedure.objects.get(key="two").pk}
+
+    admin_client.post(PROCEDURES, {**chosen, "reason": "Done."})
+
+    assert [procedure.key for procedure in Procedure.objects.filter(status="archived")] == ["one"]
 
 
 def test_a_procedure_shows_its_steps_and_revisions(admin_client: Client) -> None:

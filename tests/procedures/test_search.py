@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from procedures import drafts
-from procedures.models import Procedure, ProcedureGrams, ProcedureQuerySet
-from procedures.search import contains
+from procedures.models import Procedure, ProcedureGrams, ProcedureQuerySet, Revision, RevisionQuerySet
+from procedures.search import contains, ids_if_few
 from rest import timestamps
 from tests.conftest import ApiClient
 from tests.factories import archive, body, publish, unhurried
@@ -182,6 +182,23 @@ def test_a_write_that_changes_no_text_leaves_the_grams_as_they_are() -> None:
     assert execute("SELECT ctid::text FROM procedures_proceduregrams") == before
 
 
+def test_ids_that_an_index_finds_are_returned_while_they_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("procedures.search.FEW", 2)
+    execute("SET LOCAL enable_seqscan = off")  # small tables are looked through otherwise
+    with_text = Procedure.objects.candidates_for(["ibso"]).order_by().values("pk")
+    procedures = [publish(body(key)) for key in ("gibson", "ibsen", "gibson-2")]
+
+    few = ids_if_few(with_text)
+    publish(body("gibson-3"))
+
+    assert set(few or ()) == {procedures[0].pk, procedures[2].pk}
+    assert ids_if_few(with_text) is None
+
+
+def test_no_ids_are_asked_for_where_the_whole_table_would_be_looked_through() -> None:
+    assert ids_if_few(Procedure.objects.order_by().values("pk")) is None
+
+
 def test_a_text_longer_than_what_is_looked_up_is_compared_to_its_end() -> None:
     publish(body("gibson", description="a" * 300 + "b"))
 
@@ -202,10 +219,10 @@ def test_grams_of_procedures_from_before_are_noted_by_the_migration() -> None:
     assert found("lonin") == ["gibson"]
 
 
-def found_in_the_admin(browser: Client, term: str) -> list[str]:
-    """Return the keys that the admin's list shows for a search."""
-    page: Any = browser.get(reverse("admin:procedures_procedure_changelist"), {"q": term})
-    return [procedure.key for procedure in page.context_data["cl"].result_list]
+def found_in_the_admin(browser: Client, term: str, model: str = "procedure") -> list[str]:
+    """Return what the admin's list shows for a search."""
+    page: Any = browser.get(reverse(f"admin:procedures_{model}_changelist"), {"q": term})
+    return [str(one) for one in page.context_data["cl"].result_list]
 
 
 TERMS = [
@@ -215,13 +232,29 @@ TERMS = [
 
 
 @pytest.mark.parametrize("term", TERMS)
+@pytest.mark.parametrize("model", ["procedure", "revision"])
 def test_the_admin_finds_what_djangos_own_search_finds(
-    admin_client: Client, monkeypatch: pytest.MonkeyPatch, term: str
+    admin_client: Client, admin_user: User, monkeypatch: pytest.MonkeyPatch, model: str, term: str
 ) -> None:
     publish(body("gibson", title="Gibson cloning 'it's' 100 % \\ _", description="Described"))
-    publish(body("cloning", title="x"))
+    draft = drafts.open_draft(procedure=publish(body("cloning", title="x")), actor=admin_user, now=timestamps.now())
+    Revision.objects.filter(pk=draft.pk).update(title="gibson's _")
+    publish(body("gibson", title="Clo"))
 
-    by_index = found_in_the_admin(admin_client, term)
-    monkeypatch.setattr(ProcedureQuerySet, "candidates_for", lambda procedures, _texts: procedures)
+    execute("SET LOCAL enable_seqscan = off")  # small tables are looked through otherwise
+    by_index = found_in_the_admin(admin_client, term, model)
+    for queries in (ProcedureQuerySet, RevisionQuerySet):
+        monkeypatch.setattr(queries, "candidates_for", lambda everything, _texts: everything)
 
-    assert found_in_the_admin(admin_client, term) == by_index
+    assert found_in_the_admin(admin_client, term, model) == by_index
+
+
+def test_the_admin_finds_earlier_revisions_and_drafts_by_their_titles(admin_client: Client, admin_user: User) -> None:
+    gibson = publish(body("gibson", title="Before"))
+    publish(body("gibson", title="After"))
+    draft = drafts.open_draft(procedure=gibson, actor=admin_user, now=timestamps.now())
+    Revision.objects.filter(pk=draft.pk).update(title="Later")
+
+    found = [found_in_the_admin(admin_client, term, "revision") for term in ("EFOR", "gibs fter", "late", "never")]
+
+    assert found == [["gibson revision 1"], ["gibson revision 2"], ["gibson draft"], []]
