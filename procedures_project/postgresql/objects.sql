@@ -70,6 +70,17 @@ BEGIN
     RETURN NULL;
 END $function$
 
+-- function procedures_keep_grams_of_revision()
+CREATE OR REPLACE FUNCTION procedures_keep_grams_of_revision()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', '{schema}', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM procedures_note_grams(id) FROM procedures_procedure WHERE current_id = NEW.id;
+    RETURN NULL;
+END $function$
+
 -- function procedures_note_grams(bigint)
 CREATE OR REPLACE FUNCTION procedures_note_grams(procedure bigint)
  RETURNS void
@@ -322,6 +333,10 @@ AS $function$
     SELECT array_to_tsvector(array_remove(regexp_split_to_array(
         lower(text), '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u007f]+'), ''))
 $function$
+
+-- trigger current_revision_has_grams on procedures_revision
+CREATE TRIGGER current_revision_has_grams AFTER INSERT OR UPDATE OF title, description ON procedures_revision FOR EACH ROW EXECUTE FUNCTION procedures_keep_grams_of_revision();
+ALTER TABLE procedures_revision ENABLE TRIGGER current_revision_has_grams
 
 -- trigger current_revision_is_its_own on procedures_procedure
 CREATE TRIGGER current_revision_is_its_own AFTER INSERT OR UPDATE OF current_id ON procedures_procedure FOR EACH ROW EXECUTE FUNCTION procedures_check_current();

@@ -152,6 +152,23 @@ def test_a_draft_that_gets_another_key_is_found_by_that_one() -> None:
     assert (found("before"), found("after")) == ([], ["after"])
 
 
+def test_a_procedure_whose_head_was_copied_before_its_revision_is_found_by_its_texts() -> None:
+    execute("""
+        INSERT INTO procedures_procedure (id, key, status, tags, current_id, created_at, updated_at)
+        VALUES (70000, 'copied', 'active', '{}', 70001, now(), now())
+    """)
+    execute("""
+        INSERT INTO procedures_revision (
+            id, procedure_id, number, title, description, ordering, change_note, content_sha256, step_count,
+            created_at, published_at
+        )
+        VALUES (70001, 70000, 1, 'Unheard of', 'Indescribable', 'strict', '', '', 0, now(), now())
+    """)
+    connection.check_constraints()
+
+    assert (found("nheard"), found("scribab"), found("opie")) == (["copied"], ["copied"], ["copied"])
+
+
 def test_a_removed_head_leaves_no_grams_behind() -> None:
     now = timestamps.now()
     Procedure.objects.create(key="by-hand", created_at=now, updated_at=now)
