@@ -6,6 +6,7 @@ whom. An entry is written in the transaction of what it records, so neither exis
 
 from collections.abc import Iterable
 from functools import cache as once
+from typing import Any
 
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
@@ -16,7 +17,7 @@ SYSTEM = "(system)"
 """Whom the history names where no person acted: a command, a limit. Brackets keep people from choosing the name."""
 
 MAX_SUBJECT_LENGTH = 200
-HISTORY = (LogEntry, "user_id")
+HISTORY: tuple[type[Model], str] = (LogEntry, "user_id")
 
 
 def record(*subjects: Model, actor: User | None, what: str) -> None:
@@ -63,11 +64,11 @@ def _has_row_of(user: User, model: type[Model], column: str) -> bool:
 @once
 def _what_keeps_people() -> list[tuple[type[Model], str]]:
     """Return the models whose rows protect the people that they name, each with the name of the column."""
-    relations = [relation for relation in User._meta.get_fields(include_hidden=True) if relation.auto_created]
+    relations: Iterable[Any] = User._meta.get_fields(include_hidden=True)
     return [
         (relation.related_model, relation.field.attname)
         for relation in relations
-        if getattr(relation, "on_delete", None) is PROTECT
+        if relation.auto_created and getattr(relation, "on_delete", None) is PROTECT
     ]
 
 

@@ -293,7 +293,8 @@ LISTS = {
     ],
     "runs_run": [
         "", "q=rare", "q=run+777", "q=REF-1999", "q={run}", "q=person", "q=777", "status__exact=paused", "o=1", "p=10",
-        "procedure={common}", "procedure={common}&o=6", "procedure={rare}", "procedure={common}&status__exact=paused",
+        "procedure={common}", "procedure={common}&o=5", "o=5", "o=-5", "procedure={rare}",
+        "procedure={common}&status__exact=paused",
         "procedure={rare}&status__exact=completed&q=run", "started_at__gte=2020-01-14+18:00:00Z",
         "started_at__lt=2020-01-02+00:00:00Z", "status__exact=completed&started_at__lt=2020-01-02+00:00:00Z",
     ],

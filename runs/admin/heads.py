@@ -54,8 +54,8 @@ class RunAdmin(ReadOnly, LongListAdmin[Run]):
         runs = cast(RunQuerySet, queryset)
         if search_term.strip():
             few = few_found_by(search_term)
-            found = Run.objects.found_by(search_term).order_by().values("pk") if few is None else few
-            runs = runs.filter(pk__in=found)
+            many = Run.objects.found_by(search_term).order_by().values("pk")
+            runs = runs.filter(pk__in=many) if few is None else runs.filter(pk__in=few)
         chosen = ProcedureForm(request.GET)
         if chosen.is_valid():
             runs = first_of_revisions(runs, chosen.cleaned_data["procedure"].revisions.all(), COUNTED)

@@ -166,6 +166,22 @@ def test_the_list_is_filtered_by_a_procedure(admin_client: Client, run: Run, per
     assert f"{RUNS}{run.pk}/change/" not in admin_client.get(RUNS, {"procedure": "x\x00"}).text
 
 
+def test_the_first_runs_of_a_procedure_are_listed_in_either_order_whatever_their_revision_and_state(
+    admin_client: Client, run: Run, monkeypatch: pytest.MonkeyPatch, person: Callable[[Role], User]
+) -> None:
+    monkeypatch.setattr("runs.admin.heads.COUNTED", 2)
+    start(person(Role.OPERATOR), body("other"))
+    newer = [start(person(Role.OPERATOR), body(title=title)).pk for title in ("Second", "Third")]
+
+    def listed(**more: str) -> list[object]:
+        page = admin_client.get(RUNS, {"procedure": str(run.revision.procedure_id), **more})
+        return [one.pk for one in page.context["cl"].result_list]
+
+    assert listed() == newer[::-1]
+    assert listed(o="5") == [run.pk, newer[0]]
+    assert listed(q="gibson") == [run.pk]
+
+
 def test_a_long_list_is_counted_to_a_thousand(admin_client: Client, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("access.admin_lists.COUNTED", 1)
     start(User.objects.get(username="admin"), body("other"))
