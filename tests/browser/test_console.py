@@ -1,9 +1,12 @@
 """The page of a run among others who work on it, and over a line that loses answers."""
 
+from collections.abc import Iterator
+
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import SignedIn
+from tests.browser.people import sign_in
 from tests.browser.run_page import commit, start
 from tests.factories import slot, step
 from tests.system.demo import Demo
@@ -99,6 +102,48 @@ def test_a_lost_connection_shows_and_the_page_catches_up(demo: Demo, signed_in: 
 
         expect(page.get_by_text("Step 2 of 2")).to_be_visible()
         expect(page.get_by_text("No connection.")).to_be_hidden()
+
+
+def sign_out_elsewhere(page: Page) -> None:
+    """Sign out in another tab."""
+    other = page.context.new_page()
+    other.goto("/wall")
+    other.get_by_role("button", name="Sign out").click()
+    expect(other.get_by_label("Password")).to_be_visible()
+
+
+@pytest.fixture
+def visitor(demo: Demo, chromium: Browser) -> Iterator[Page]:
+    """The page of an operator, with a session that no other test needs."""
+    context = chromium.new_context(base_url=demo.base_url, storage_state=sign_in(chromium, demo, "operator"))
+    yield context.new_page()
+    context.close()
+
+
+def test_whoever_is_signed_out_is_told_and_keeps_what_they_typed(demo: Demo, visitor: Page) -> None:
+    with demo.procedure() as key:
+        run_id = start(visitor, key)
+        visitor.get_by_text("Note, or done at another time").click()
+        visitor.get_by_label("Note", exact=True).fill("A long observation")
+        sign_out_elsewhere(visitor)
+
+        commit(visitor)
+
+        expect(visitor.get_by_text("You are signed out, or may not do this any more.")).to_be_visible()
+        expect(visitor.get_by_role("button", name="Commit this step")).to_be_enabled()
+        expect(visitor.get_by_label("Note", exact=True)).to_have_value("A long observation")
+        assert demo.read(f"/runs/{run_id}")["commits"] == []
+
+
+def test_a_wall_of_somebody_who_is_signed_out_says_so_and_stays_a_wall(demo: Demo, visitor: Page) -> None:
+    with demo.procedure(title="Still on the wall") as key:
+        demo.start_run(key)
+        visitor.goto("/wall")
+        sign_out_elsewhere(visitor)
+
+        expect(visitor.get_by_text("You are signed out, or may not do this any more.")).to_be_visible()
+        expect(visitor.locator("article", has_text="Still on the wall").first).to_be_visible()
+        expect(visitor.get_by_label("Password")).to_have_count(0)
 
 
 # The second is in the hour that comes twice when summer time ends in Berlin, for the second time.

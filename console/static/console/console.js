@@ -66,8 +66,21 @@ document.addEventListener("htmx:afterRequest", (event) => {
   setTimeout(() => elt.isConnected && htmx.trigger(elt, "submit"), RETRY_MS[Math.min(count, RETRY_MS.length - 1)]);
 });
 
+// --- a whole page in place of a part of this one: the sign-in page, or a refusal. What is here stays. ---
+
+let refused = null;
+
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.detail.elt.matches?.("form[data-guarded]")) {
+  const { requestConfig, xhr } = event.detail;
+  const sender = requestConfig.elt;
+  const isRefusal = xhr.status < 500 && /^\s*<!doctype/i.test(xhr.responseText);
+  if (isRefusal) refused = sender;
+  else if (refused === sender || !refused?.isConnected) refused = null;
+  document.getElementById("refused").hidden = !refused;
+  if (isRefusal) {
+    event.detail.shouldSwap = false;
+    for (const button of sender.querySelectorAll("button[data-label]")) button.textContent = button.dataset.label;
+  } else if (sender.matches("form[data-guarded]")) {
     document.getElementById("current").dataset.answered = "";
   }
 });
