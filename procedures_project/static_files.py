@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from procedures_project.refusals import READING_METHODS, method_not_allowed
+from versioned_cache.codings import Coding, preferred_coding
 
 
 class StaticFiles(apps.StaticFilesConfig):
@@ -23,4 +24,6 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]
         """Answer with a file, or refuse the method."""
         if request.method not in READING_METHODS:
             return method_not_allowed(request.META)
+        if preferred_coding(request.META.get("HTTP_ACCEPT_ENCODING")) is not Coding.GZIP:
+            request.META.pop("HTTP_ACCEPT_ENCODING", None)  # WhiteNoise would take `gzip;q=0` for a wish
         return cast(HttpResponse, WhiteNoiseMiddleware.serve(static_file, request))

@@ -82,6 +82,7 @@ UNREADABLE = [
      + BROWSER + "\n\n{{}}", 415, PAGE),
     ("GET /admin/ HTTP/1.1\nCookie: sessionid=\"abcdefgh\\000\"\n" + BROWSER, 400, PAGE),
 ]  # fmt: skip
+STATIC = "GET /static/console/console.js HTTP/1.1\nHost: {host}\nAccept-Encoding: "
 METHODS = [
     ("get /procedures HTTP/1.1\n" + READ, 501, PROBLEM),
     ("Get /healthz HTTP/1.1\n" + READ, 501, PROBLEM),
@@ -164,6 +165,16 @@ def test_a_request_is_answered_as_the_standard_says(demo: Demo, text: str, statu
         assert ("POST" if "sign-out" in text else "GET") in headers["allow"]
     if status == 401:
         assert headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [("gzip", "gzip"), ("br, gzip;q=0.5", "gzip"), ("gzip;q=0", None), ("gzip;q=0, *;q=0.1", None), ("br", None)],
+)
+def test_a_static_file_is_compressed_for_those_who_accept_that(demo: Demo, accepted: str, coding: str | None) -> None:
+    answered, headers, _ = sent(demo, request(demo, STATIC + accepted))
+
+    assert (answered, headers.get("content-encoding")) == (200, coding)
 
 
 def test_the_host_header_names_the_service_whatever_the_target_says(demo: Demo) -> None:
