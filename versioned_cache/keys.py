@@ -52,7 +52,7 @@ class Resource:
         """The key that tells which items the body of `version` is made of."""
         return f"{self.payload_key(version)}:items:{fingerprint}"
 
-    def fill_key(self, version: int, fingerprint: str) -> str:
+    def claim_key(self, version: int, fingerprint: str) -> str:
         """The key that tells that somebody is building the body of `version`."""
         return f"{self.payload_key(version)}:fill:{fingerprint}"
 

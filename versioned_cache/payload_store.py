@@ -110,8 +110,8 @@ class PayloadStore:
         most_bytes = most_bytes or PIECE_BYTES
         commands: list[Command] = []
         if claim_seconds:
-            fill_key = resource.fill_key(version, fingerprint)
-            commands.append(("SET", fill_key, "", "NX", "PX", int(claim_seconds * 1000)))
+            claim_key = resource.claim_key(version, fingerprint)
+            commands.append(("SET", claim_key, "", "NX", "PX", int(claim_seconds * 1000)))
         commands.append(("GETRANGE", resource.payload_key(version), 0, most_bytes - 1))
         if has_index:
             commands.append(("GETRANGE", resource.index_key(version, fingerprint), 0, PIECE_BYTES - 1))

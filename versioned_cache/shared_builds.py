@@ -23,8 +23,8 @@ logger = structlog.get_logger(__name__)
 Fetcher = Callable[[], bytes] | ItemSource
 """Builds a resource's body from PostgreSQL. What it raises goes through to the caller, and stores nothing."""
 
-FILL_WAIT_SECONDS = 2.0  # for a sign of life of whoever builds; it bounds no wait for Redis
-FILL_POLL_SECONDS = 0.02
+CLAIM_WAIT_SECONDS = 2.0  # for a sign of life of whoever builds; it bounds no wait for Redis
+CLAIM_POLL_SECONDS = 0.02
 UNSTORED = "unstored"
 """What is said in place of a claim: this version was built, and Redis has not got it."""
 
@@ -82,7 +82,9 @@ class SharedBuilds:
     def say(self, request: PayloadRequest, progress: str) -> None:
         """Let those who wait know that the build goes on, and how far it is."""
         try:
-            self._store.renew_fill(request.resource, request.version, request.fingerprint, progress, FILL_WAIT_SECONDS)
+            self._store.renew_claim(
+                request.resource, request.version, request.fingerprint, progress, CLAIM_WAIT_SECONDS
+            )
         except CacheUnavailable as error:
             self._outage.report(RedisOperation.STORE, request.resource, error)
 
@@ -101,7 +103,7 @@ class SharedBuilds:
                 self._store_items(request, version, build.body, build.items)
         except CacheUnavailable as error:
             self._outage.report(RedisOperation.STORE, request.resource, error)
-            return FILL_WAIT_SECONDS
+            return CLAIM_WAIT_SECONDS
         return 0.0
 
     def release(self, request: PayloadRequest, unstored_seconds: float = 0.0) -> None:
@@ -113,24 +115,24 @@ class SharedBuilds:
         """
         try:
             if unstored_seconds:
-                self._store.renew_fill(
+                self._store.renew_claim(
                     request.resource, request.version, request.fingerprint, UNSTORED, unstored_seconds
                 )
             else:
-                self._store.release_fill(request.resource, request.version, request.fingerprint)
+                self._store.release_claim(request.resource, request.version, request.fingerprint)
         except CacheUnavailable as error:
             self._outage.report(RedisOperation.STORE, request.resource, error)
 
     def _wait_for_the_builder(self, request: PayloadRequest, fetcher: Fetcher) -> tuple[Payload | None, bool]:
         """Return what another process builds; or, when it gives up, whether we are to build it."""
-        progress, wait_ends = "", time.monotonic() + FILL_WAIT_SECONDS
+        progress, wait_ends = "", time.monotonic() + CLAIM_WAIT_SECONDS
         while time.monotonic() < wait_ends:
-            said = self._store.fill_progress(request.resource, request.version, request.fingerprint)
+            said = self._store.claim_progress(request.resource, request.version, request.fingerprint)
             if said == UNSTORED:  # others who wait build at the same time, for themselves
                 break
             if said != progress:
-                progress, wait_ends = said, time.monotonic() + FILL_WAIT_SECONDS
-            time.sleep(FILL_POLL_SECONDS)
+                progress, wait_ends = said, time.monotonic() + CLAIM_WAIT_SECONDS
+            time.sleep(CLAIM_POLL_SECONDS)
             # The builder may have met a newer version than the one it set out for.
             version = self._store.counter(request.resource) or request.version
             payload = self._stored(request, version, fetcher)
@@ -143,7 +145,7 @@ class SharedBuilds:
 
     def _claim(self, request: PayloadRequest, fetcher: Fetcher) -> tuple[Payload | None, bool]:
         """Claim the build; return the body instead if a builder stored it and gave up its claim meanwhile."""
-        look = self._look(request, request.version, fetcher, claim_seconds=FILL_WAIT_SECONDS)
+        look = self._look(request, request.version, fetcher, claim_seconds=CLAIM_WAIT_SECONDS)
         payload = None
         with suppress(DamagedPayload):  # which the first look has reported
             payload = self._found(look, fetcher)

@@ -170,19 +170,19 @@ class Store:
         key = next(iter(versions)).counter_key
         return self.run(key, evaluate, bypass_breaker=bypass_breaker, proves=True)
 
-    def renew_fill(self, resource: Resource, version: int, fingerprint: str, progress: str, seconds: float) -> None:
+    def renew_claim(self, resource: Resource, version: int, fingerprint: str, progress: str, seconds: float) -> None:
         """Renew the claim to the build for `seconds`, if it is still there, and report the build's progress."""
-        key = resource.fill_key(version, fingerprint)
+        key = resource.claim_key(version, fingerprint)
         self.run(key, lambda client: client.set(key, progress, xx=True, px=int(seconds * 1000)))
 
-    def fill_progress(self, resource: Resource, version: int, fingerprint: str) -> str:
+    def claim_progress(self, resource: Resource, version: int, fingerprint: str) -> str:
         """Return the progress that the claimant of the build reported last; empty where there is no claim."""
-        (said,) = self.ask([("GET", resource.fill_key(version, fingerprint))])
+        (said,) = self.ask([("GET", resource.claim_key(version, fingerprint))])
         return (said or b"").decode(errors="replace")
 
-    def release_fill(self, resource: Resource, version: int, fingerprint: str) -> None:
+    def release_claim(self, resource: Resource, version: int, fingerprint: str) -> None:
         """Give up the claim: the payload is there now, or will not be."""
-        key = resource.fill_key(version, fingerprint)
+        key = resource.claim_key(version, fingerprint)
         self.run(key, lambda client: client.delete(key))
 
     def lease_left_ms(self, resource: Resource) -> float | None:

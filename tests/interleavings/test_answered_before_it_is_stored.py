@@ -64,13 +64,13 @@ def storing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Storing]:
 def waiting(stage: Stage, process: Callable[[], VersionedCache], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Let another process read, and return its answer when it waits for the builder."""
     has_asked = Event()
-    fill_progress = Store.fill_progress
+    claim_progress = Store.claim_progress
 
     def ask_and_tell(store: Store, *arguments: Any) -> str:
         has_asked.set()
-        return fill_progress(store, *arguments)
+        return claim_progress(store, *arguments)
 
-    monkeypatch.setattr(Store, "fill_progress", ask_and_tell)
+    monkeypatch.setattr(Store, "claim_progress", ask_and_tell)
 
     def read(cache: VersionedCache) -> Representation:
         try:

@@ -58,7 +58,7 @@ class SlowProcedures:
 def slow(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> SlowProcedures:
     """Procedures that take several statements to build, in all longer than a waiter waits for a sign of life."""
     monkeypatch.setattr(composer, "ITEMS_A_STATEMENT", 1)
-    monkeypatch.setattr(shared_builds, "FILL_WAIT_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(shared_builds, "CLAIM_WAIT_SECONDS", PATIENCE_SECONDS)
     for number in range(STATEMENTS):
         factories.publish(factories.body(f"procedure-{number}"))
     return SlowProcedures()
@@ -133,7 +133,7 @@ def test_what_redis_refuses_is_built_once_a_process_and_by_all_at_the_same_time(
 def test_the_claim_of_a_builder_that_vanishes_ends_soon(slow: SlowProcedures, read_all: Readers, redis: Redis) -> None:
     version = read_all(slow)[0].version or 0
     redis.delete(PROCEDURE_LIST.payload_key(version), PROCEDURE_LIST.index_key(version, FINGERPRINT))
-    redis.set(PROCEDURE_LIST.fill_key(version, FINGERPRINT), "1 of 4", px=int(PATIENCE_SECONDS * 500))
+    redis.set(PROCEDURE_LIST.claim_key(version, FINGERPRINT), "1 of 4", px=int(PATIENCE_SECONDS * 500))
     slow.builds.clear()
 
     found = read_all(slow)

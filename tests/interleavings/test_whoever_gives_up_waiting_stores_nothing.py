@@ -30,7 +30,7 @@ def give_up(
         def build_slowly() -> bytes:
             # The claim was made with the usual patience, and so outlives the waiter's.
             monkeypatch.setattr(payload_loader, "BUILD_WAIT_SECONDS", PATIENCE_SECONDS)
-            monkeypatch.setattr(shared_builds, "FILL_WAIT_SECONDS", PATIENCE_SECONDS)
+            monkeypatch.setattr(shared_builds, "CLAIM_WAIT_SECONDS", PATIENCE_SECONDS)
             answered.append(elsewhere(lambda: stage.read(waiter, lambda: b"the waiter's")))
             assert stage.redis.exists(RESOURCE.payload_key(stage.version)) == 0
             return b"the builder's"

@@ -33,8 +33,8 @@ def test_keys_are_spelled_as_the_owner_specified(resource: Resource, counter_key
     assert resource.payload_key(7) == payload_key
 
 
-def test_the_key_of_a_fill_names_version_and_fingerprint() -> None:
-    assert PROCEDURE_LIST.fill_key(7, "0123abcd") == "procedures:list:v7:fill:0123abcd"
+def test_the_key_of_a_claim_names_version_and_fingerprint() -> None:
+    assert PROCEDURE_LIST.claim_key(7, "0123abcd") == "procedures:list:v7:fill:0123abcd"
 
 
 @pytest.mark.parametrize("key", ["books:list", "books:book:{slug}", "Books.v2:a-b_c:{book_id}", "books"])

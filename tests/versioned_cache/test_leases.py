@@ -10,7 +10,7 @@ from procedures.caches import procedure_resource
 from tests import factories
 from tests.peeking import peek
 from versioned_cache.engine import VersionedCache
-from versioned_cache.shared_builds import FILL_WAIT_SECONDS
+from versioned_cache.shared_builds import CLAIM_WAIT_SECONDS
 from versioned_cache.versions import committed_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -67,4 +67,4 @@ def test_the_right_to_build_ends_though_the_builder_is_gone(
     process().read(GIBSON, SHAPE, build)
 
     assert len(lifetimes_ms) == 1
-    assert 0 < lifetimes_ms[0] <= FILL_WAIT_SECONDS * 1000
+    assert 0 < lifetimes_ms[0] <= CLAIM_WAIT_SECONDS * 1000

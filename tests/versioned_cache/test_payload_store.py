@@ -72,7 +72,7 @@ def test_only_one_may_claim_a_build(payloads: PayloadStore, redis: Redis) -> Non
     looks = [payloads.look(PROCEDURE_LIST, 7, SHAPE, claim_seconds=2) for _ in range(3)]
 
     assert [look.is_claimed for look in looks] == [True, False, False]
-    assert 0 < redis.pttl(PROCEDURE_LIST.fill_key(7, SHAPE)) <= 2_000
+    assert 0 < redis.pttl(PROCEDURE_LIST.claim_key(7, SHAPE)) <= 2_000
 
 
 def test_a_look_claims_before_it_looks(payloads: PayloadStore, redis: Redis) -> None:
