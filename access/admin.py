@@ -12,7 +12,7 @@ from axes.models import AccessAttempt
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.forms import AdminPasswordChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.db.models import CharField, Field, ForeignKey, ManyToManyField, Model, QuerySet
@@ -20,6 +20,7 @@ from django.forms import BooleanField, ModelChoiceField, ModelForm, ModelMultipl
 from django.http import HttpRequest, HttpResponse
 
 from access.actions import assign_secret, revoke_token, revoke_tokens_of
+from access.admin_conflicts import OpenedOnAdmin, OpenedOnForm
 from access.admin_lists import ListAdmin
 from access.history import has_acted
 from access.models import ApiToken
@@ -55,10 +56,15 @@ class PasswordAndTokensForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
     )
 
 
+class PersonForm(OpenedOnForm, UserChangeForm[User]):
+    """Somebody's name, roles and rights."""
+
+
 @admin.register(User)
-class PersonAdmin(UserAdmin[User], NamingAdmin[User]):
+class PersonAdmin(OpenedOnAdmin[User], UserAdmin[User], NamingAdmin[User]):
     """People."""
 
+    form = PersonForm
     change_password_form = PasswordAndTokensForm
     change_user_password_template = "access/change_password.html"  # noqa: S105
 
@@ -97,8 +103,11 @@ class PersonAdmin(UserAdmin[User], NamingAdmin[User]):
 
 
 @admin.register(Group)
-class RoleAdmin(GroupAdmin, NamingAdmin[Group]):
+class RoleAdmin(OpenedOnAdmin[Group], GroupAdmin, NamingAdmin[Group]):
     """Groups, including the roles. Everybody may see all of them, since they are what steps ask for."""
+
+    form = OpenedOnForm
+    fields = ["name", "permissions"]
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         return super().has_change_permission(request, obj) and self._is_within_reach(request, obj)
