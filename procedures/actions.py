@@ -249,9 +249,9 @@ def _create(definition: Definition, actor: User | None, now: datetime) -> Proced
         with transaction.atomic():
             procedure.save(force_insert=True)
     except IntegrityError:
-        raise PROCEDURE_KEY_TAKEN(
-            "To publish a new revision, use PUT; it also reactivates an archived procedure."
-        ) from None
+        is_published = Procedure.objects.published().filter(key=definition.key).exists()
+        way_out = "To publish a new revision, use PUT; it also reactivates an archived procedure."
+        raise PROCEDURE_KEY_TAKEN(way_out if is_published else "A draft has it: publish that in the admin.") from None
     publish(procedure, definition, actor, now)
     return procedure
 

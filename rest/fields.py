@@ -35,9 +35,9 @@ SLUG_SCHEMA = {**schema_of_text(SLUG), "maxLength": 63}
 MAX_FAULTY_MEMBERS = 100  # of all lists of a body together; whatever comes after them is not looked at
 MAX_UNKNOWN_MEMBERS = 100  # of an object that are found
 INVISIBLE_CATEGORIES = frozenset("ZCM")  # separators; controls and formats; marks, which need a letter to sit on
-# Letters and symbols that fonts draw as nothing: Hangul and Egyptian fillers, the empty Braille cell, and the place of
-# an object that is not there.
-BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc\U00013441\U00013442")
+# Letters and symbols that fonts draw as nothing: Hangul and Egyptian fillers, the empty Braille cell, the note without
+# a head, and the place of an object that is not there.
+BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc\U00013441\U00013442\U0001d159")
 INVISIBLE = "Use at least one visible character."
 
 

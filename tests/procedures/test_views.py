@@ -94,7 +94,9 @@ def test_a_procedure_with_only_a_draft_is_invisible(viewer: ApiClient, author: A
         assert problem(viewer.get(path)) == (404, "procedure-not-found")
     assert problem(put(author, "gibson", body())) == (404, "procedure-not-found")
     assert problem(archive(author)) == (404, "procedure-not-found")
-    assert problem(author.post("/procedures", body())) == (409, "procedure-key-taken")
+    taken = author.post("/procedures", body())
+    assert problem(taken) == (409, "procedure-key-taken")
+    assert taken.json()["detail"] == "A draft has it: publish that in the admin."  # PUT would be 404
 
 
 def test_post_publishes_revision_1_and_answers_the_item(author: ApiClient, viewer: ApiClient) -> None:

@@ -66,7 +66,7 @@ def test_a_value_of_the_right_type_is_taken_as_it_is(field: Field, value: object
         (fields.StrictCharField(), "\x07\x1b\x85", "invisible"),
         (fields.StrictCharField(), "\u0301\ufe0f\u20dd", "invisible"),
         (fields.StrictCharField(), "\ue000\ufffe\U0003fffe", "invisible"),
-        (fields.StrictCharField(), "\u2800\u115f\u1160\u3164\uffa0\ufffc", "invisible"),
+        (fields.StrictCharField(), "\u2800\u115f\u1160\u3164\uffa0\ufffc\U0001d159", "invisible"),
         (fields.StrictListField(child=fields.SlugField(), max_length=1), [1, 2], "max_length"),
         (fields.ObjectField(max_members=1), {"a": 1, "b": 2}, "max_length"),
         (fields.SlugField(), "Gibson", "slug"),
