@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.browser.conftest import SignedIn
 from tests.browser.people import sign_in
 from tests.browser.run_page import commit, start
-from tests.factories import slot, step
+from tests.factories import item, slot, step
 from tests.system.demo import Demo
 
 
@@ -102,6 +102,29 @@ def test_a_lost_connection_shows_and_the_page_catches_up(demo: Demo, signed_in: 
 
         expect(page.get_by_text("Step 2 of 2")).to_be_visible()
         expect(page.get_by_text("No connection.")).to_be_hidden()
+
+
+def test_words_without_an_end_suit_a_phone(demo: Demo, signed_in: SignedIn) -> None:
+    long = {"label": "L" * 200}
+    options = [{"value": "a", "label": "O" * 200}, {"value": "b", "label": "P" * 200}]
+    slots = [slot("note", "text", **long), slot("dose", "choice", options=options), slot("fasting", "duration", **long)]
+    measure = step("measure", title="S" * 200, slots=slots, checklist=[item("done", label="K" * 300)])
+    with demo.procedure(title="T" * 200, tags=["t" * 63], steps=[measure, step("seal")]) as key:
+        run_id = demo.start_run(key)
+        values = {"note": "n" * 1_000, "dose": "a", "fasting": "PT1H"}
+        page = signed_in("operator", viewport={"width": 360, "height": 740})
+        paths = ["/", f"/console/procedures/{key}", f"/console/runs/{run_id}"]
+        assert {path: width_of(page, path) for path in paths} == dict.fromkeys(paths, 360)
+        demo.commit(run_id, "measure", values=values, checklist={"done": True})
+
+        paths = [f"/console/runs/{run_id}?step=measure", f"/console/runs/{run_id}/record", "/wall"]
+        assert {path: width_of(page, path) for path in paths} == dict.fromkeys(paths, 360)
+
+
+def width_of(page: Page, path: str) -> int:
+    """Return how wide a page is."""
+    page.goto(path)
+    return int(page.evaluate("document.documentElement.scrollWidth"))
 
 
 def sign_out_elsewhere(page: Page) -> None:
