@@ -34,6 +34,23 @@ def test_strangers_are_sent_to_the_sign_in_page_and_come_back(db: None) -> None:
     assert (answer.status_code, answer["Location"]) == (302, "/console/sign-in?next=/wall")
 
 
+@pytest.mark.parametrize(
+    ("sender", "page"),
+    [
+        ("http://testserver/wall?full=1", "/wall%3Ffull%3D1"),
+        ("http://evil.example/wall", "/"),
+        ("//evil.example", "/"),
+        ("", "/"),
+    ],
+)
+def test_whoever_was_signed_out_before_they_sent_a_form_comes_back_to_its_page(
+    run: Run, sender: str, page: str
+) -> None:
+    answer = Client().post(f"{page_of(run)}/pause", headers={"Referer": sender})
+
+    assert (answer.status_code, answer["Location"]) == (302, f"/console/sign-in?next={page}")
+
+
 def test_a_page_is_not_kept_so_that_the_back_button_asks_again(browser_of: Browser, run: Run) -> None:
     assert "no-store" in browser_of(Role.VIEWER).get(page_of(run))["Cache-Control"]
 
