@@ -69,14 +69,8 @@ class Valkey:
     @contextlib.contextmanager
     def limited_to(self, limit_bytes: int, policy: str = "allkeys-random") -> Iterator[None]:
         """Limit its memory inside the block, and let it evict anything, unless the policy is another one."""
-        before: Any = self.client.config_get("maxmemory*")
-        self.client.config_set("maxmemory-policy", policy)
-        self.client.config_set("maxmemory", limit_bytes)
-        try:
+        with memory_limited(self.client, limit_bytes, policy):
             yield
-        finally:
-            for name in ("maxmemory", "maxmemory-policy"):
-                self.client.config_set(name, before[name])
 
     @contextlib.contextmanager
     def refusing_writes(self) -> Iterator[None]:
@@ -112,3 +106,16 @@ def is_in_step(replica: Redis) -> bool:
 
 def _started(argv: list[str]) -> subprocess.Popen[bytes]:
     return start_child(argv, end_signal=signal.SIGTERM, output=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def memory_limited(client: Any, limit_bytes: int, policy: str) -> Iterator[None]:
+    """Limit a server's memory inside the block."""
+    before: Any = client.config_get("maxmemory*")
+    client.config_set("maxmemory-policy", policy)
+    client.config_set("maxmemory", limit_bytes)
+    try:
+        yield
+    finally:
+        for name in ("maxmemory", "maxmemory-policy"):
+            client.config_set(name, before[name])

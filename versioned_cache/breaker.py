@@ -1,9 +1,10 @@
 """A circuit breaker around Redis: after some failures in a row nobody waits for it.
 
 An operation that made somebody wait before it failed opens it at once, so that no request waits for the same Redis
-twice. So does an answer that says that this server takes no bumps. Only a write that Redis has taken closes it:
-otherwise a server that answers reads and refuses bumps would be believed for ever (Note [Refused bumps]). While it is
-open such a write is tried now and then; no read waits for that.
+twice. So does an answer that says that this server takes no bumps. One that says that its memory is full is not a
+failure: such a server takes them. Only a write that Redis has taken closes it: otherwise a server that answers reads
+and refuses bumps would be believed for ever (Note [Refused bumps]). While it is open such a write is tried now and
+then; no read waits for that.
 
 Libraries for this either hold a lock during the call, or use reads as the probe.
 """
@@ -44,6 +45,11 @@ class CommandRefused(CacheUnavailable):
         super().__init__(f"{code}: {refusal_of(code).meaning} ({text.removeprefix(code).strip()})")
         self.code = code
         self.refusal: Refusal = refusal_of(code)
+
+
+def is_full(error: CacheUnavailable | None) -> bool:
+    """Tell whether a server refused only for want of memory: its counters are right, and it takes bumps."""
+    return isinstance(error, CommandRefused) and error.refusal.scope is Scope.MEMORY
 
 
 def unavailable(error: Exception) -> CacheUnavailable:
@@ -117,6 +123,8 @@ class Breaker:
     def learn(self, seconds: float, error: CacheUnavailable | None = None, *, proves: bool = False) -> None:
         """Take note of how an operation ended, and of how long it took."""
         is_slow = seconds > SLOW_SECONDS
+        if is_full(error) and not (is_slow or proves):
+            return
         if error is not None:
             is_distrusted = isinstance(error, CommandRefused) and (proves or error.refusal.scope is Scope.SERVER)
             self._fail(FAILURES_TO_OPEN if is_slow or is_distrusted else 1, str(error))

@@ -7,7 +7,7 @@ from contextvars import copy_context
 from functools import partial
 
 from versioned_cache import gzip_form
-from versioned_cache.breaker import CacheUnavailable
+from versioned_cache.breaker import CacheUnavailable, is_full
 from versioned_cache.bumps import bump_counters
 from versioned_cache.codings import Coding
 from versioned_cache.composer import Build, Composer, ItemSource
@@ -111,7 +111,7 @@ class PayloadLoader:
                 payload, is_claimed = self._shared.find(request, fetcher)
             except CacheUnavailable as error:
                 self._outage.report(RedisOperation.READ, request.resource, error)
-                redis_usable = False
+                redis_usable = is_full(error)  # then a version that is newer than the counter can still be bumped
         if payload is None:
             payload = (
                 self._build_for_all(request, fetcher)

@@ -123,6 +123,15 @@ def test_an_answer_about_one_key_is_a_failure_like_any_other(clock: StillClock) 
     assert not breaker.is_open
 
 
+def test_however_often_a_full_server_refuses_to_store_it_is_trusted(clock: StillClock) -> None:
+    breaker = Breaker()
+    for _ in range(10):
+        with pytest.raises(CommandRefused), breaker.guard():
+            raise CommandRefused("OOM", "OOM command not allowed when used memory > 'maxmemory'.")
+
+    assert not breaker.is_open
+
+
 def test_a_write_that_is_refused_opens_it_at_once_whatever_the_reason(clock: StillClock) -> None:
     breaker = Breaker()
     with pytest.raises(CommandRefused), breaker.guard(proves=True):
