@@ -42,10 +42,11 @@ def change_something(demo: Demo) -> None:
 
 
 def counted(demo: Demo, *names: str) -> list[float]:
-    """Return counters of the list, and how often Redis was late for anybody."""
+    """Return counters of the list, and how often Redis was late for anybody: it failed, or was slow and not asked."""
     samples = demo.samples()
     of_the_list = [samples.total(f"backend_procedure_cache_{name}_total", resource="list") for name in names]
-    return [*of_the_list, samples.total("backend_procedure_cache_errors_total")]
+    fallbacks = samples.total("backend_procedure_cache_fetch_seconds_count", resource="list", source="fallback")
+    return [*of_the_list, samples.total("backend_procedure_cache_errors_total") + fallbacks]
 
 
 def grown(demo: Demo, *names: str) -> list[float]:
