@@ -14,9 +14,10 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, QueryDict
 
-from access.history import newest_of
+from access.history import by_whom, newest_of
 from rest import exact_json
 from rest.parameters import number_in
+from rest.timestamps import to_people
 
 BASE = "base"
 NOT_COMPARED = frozenset({"password", "last_login"})  # the form does not change the one; a login changes the other
@@ -45,13 +46,11 @@ class OpenedOnForm(forms.ModelForm[Any]):
 
     def _told(self, opened: str) -> str:
         """Return who has changed what meanwhile, and to what."""
-        entry = newest_of(self.instance)
-        whose = f" ({entry.user} at {entry.action_time:%Y-%m-%d %H:%M:%S} UTC)" if entry else ""
         before = _read(opened)
         changed = [name for name, text in self._saved.items() if before.get(name) != text]
         now = "; ".join(f"{self.fields[name].label}: {self._saved[name] or 'none'}" for name in changed)
         consequence = "Nothing has been saved yet; saving now puts what you see below in its place."
-        return f"Meanwhile this became{whose}: {now}. {consequence}"
+        return f"Meanwhile this became{by_whom(newest_of(self.instance))}: {now}. {consequence}"
 
 
 class OpenedOnAdmin(ModelAdmin[Edited]):
@@ -80,7 +79,7 @@ def _texts_of(instance: Model, names: Iterable[str]) -> dict[str, str]:
 
 def _text_of(value: Any) -> str:
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S} UTC"  # the form has no fractions, and saves none
+        return to_people(value)  # the form has no fractions, and saves none
     return ", ".join(sorted(map(str, value))) if isinstance(value, list) else str(value)
 
 

@@ -13,6 +13,8 @@ from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import PROTECT, Model, Q
 
+from rest.timestamps import to_people
+
 SYSTEM = "(system)"
 """Whom the history names where no person acted: a command, a limit. Brackets keep people from choosing the name."""
 
@@ -45,6 +47,11 @@ def newest_of(subject: Model, beginning: Iterable[str] = ("",)) -> LogEntry | No
         words, content_type=ContentType.objects.get_for_model(subject), object_id=str(subject.pk)
     )
     return entries.select_related("user").order_by("-action_time", "-pk").first()
+
+
+def by_whom(entry: LogEntry | None) -> str:
+    """Return who wrote an entry and when, to follow a word, in brackets; empty where there is none."""
+    return "" if entry is None else f" ({entry.user} at {to_people(entry.action_time)})"
 
 
 def has_acted(user: User) -> bool:

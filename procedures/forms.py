@@ -7,7 +7,7 @@ from django.contrib.admin.widgets import AdminTextareaWidget
 from django.core.exceptions import ValidationError
 from rest_framework.exceptions import ValidationError as DRFValidationError
 
-from access.history import newest_of
+from access.history import by_whom, newest_of
 from procedures.models import Procedure, Revision
 from procedures.serializers import ProcedureSerializer
 from rest.fields import StrictCharField
@@ -51,8 +51,7 @@ class ProcedureForm(forms.ModelForm[Procedure]):
             raise ValidationError({"tags": self._told()})
 
     def _told(self) -> str:
-        entry = newest_of(self.instance, beginning=["Changed the tags"])
-        whose = f" ({entry.user} at {entry.action_time:%Y-%m-%d %H:%M:%S} UTC)" if entry else ""
+        whose = by_whom(newest_of(self.instance, beginning=["Changed the tags"]))
         now = self._saved.replace(",", ", ") or "none"
         return f"Meanwhile these became: {now}{whose}. Nothing has been saved yet; saving now replaces them with yours."
 

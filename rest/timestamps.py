@@ -25,3 +25,8 @@ def to_milliseconds(instant: datetime) -> datetime:
 def to_wire(instant: datetime) -> str:
     """Write an aware instant as RFC 3339 in UTC, such as `2026-11-23T09:14:07.412Z`."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def to_people(instant: datetime) -> str:
+    """Write an aware instant for people: to the second, with its zone, which is UTC everywhere."""
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

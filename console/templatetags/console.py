@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from access.names import name_of
 from procedures.markdown import html_of
 from procedures.slots import in_words
+from rest.timestamps import to_people
 
 register = template.Library()
 register.filter("name", name_of)
@@ -24,7 +25,7 @@ def instant(value: datetime | str | None) -> SafeString | str:
     if value is None:
         return ""
     at = (value if isinstance(value, datetime) else datetime.fromisoformat(value)).astimezone(UTC)
-    return format_html('<time datetime="{}">{} UTC</time>', at.isoformat(), at.strftime("%Y-%m-%d %H:%M:%S"))
+    return format_html('<time datetime="{}">{}</time>', at.isoformat(), to_people(at))
 
 
 @register.filter

@@ -22,6 +22,7 @@ from procedures.draft_edits import (
 from procedures.forms import as_stored
 from procedures.models import Procedure, Revision
 from rest.parameters import number_in
+from rest.timestamps import to_people
 
 BASE = "base"
 RESUME = "resume"  # in a form that is not to be saved, but to be shown again
@@ -123,4 +124,4 @@ def _whose(request: HttpRequest, entry: LogEntry | None) -> str:
     if entry is None:
         return "somebody else"
     who = "you, in another window or tab," if entry.user_id == request.user.pk else str(entry.user)
-    return f"{who} at {entry.action_time:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{who} at {to_people(entry.action_time)}"

@@ -1,7 +1,6 @@
 """The ledger on the page of its run: what people recorded, in the words of the revision that they worked by."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -12,6 +11,7 @@ from django.utils.html import format_html, format_html_join
 from access.admin_lists import READ_ONLY_TABLE
 from procedures.models import Step
 from procedures.slots import in_words
+from rest.timestamps import to_people
 from runs.models import Run, RunEvent
 
 
@@ -73,22 +73,17 @@ class RunEventInline(ReadOnly, admin.TabularInline[RunEvent, Run]):
     @admin.display(description="Performed")
     def performed(self, event: RunEvent) -> str:
         """Show when it was done, if that was not when it was recorded."""
-        return "" if event.performed_at is None else shown(event.performed_at)
+        return "" if event.performed_at is None else to_people(event.performed_at)
 
     @admin.display(description="Recorded")
     def recorded(self, event: RunEvent) -> str:
         """Show when it was recorded."""
-        return shown(event.recorded_at)
+        return to_people(event.recorded_at)
 
     @admin.display(description="Hash")
     def fingerprint(self, event: RunEvent) -> str:
         """Show the whole hash, so that it can be compared with one that was noted elsewhere."""
         return format_html("<code>{}</code>", event.hash)
-
-
-def shown(instant: datetime) -> str:
-    """Return an instant for people: to the second, with its zone, which is UTC everywhere (`settings.TIME_ZONE`)."""
-    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _by_key(step: Step | None, members: str) -> dict[str, Mapping[str, Any]]:

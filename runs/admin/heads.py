@@ -12,7 +12,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 
 from access.admin_lists import COUNTED, LongListAdmin
-from runs.admin.events import ReadOnly, RunEventInline, shown
+from rest.timestamps import to_people
+from runs.admin.events import ReadOnly, RunEventInline
 from runs.admin.filters import ProcedureFilter, ProcedureForm
 from runs.exports import EXPORTS, finished_run
 from runs.ledger import faults_in
@@ -64,12 +65,12 @@ class RunAdmin(ReadOnly, LongListAdmin[Run]):
     @admin.display(description="Started", ordering="started_at")
     def started(self, run: Run) -> str:
         """Show when it was started."""
-        return shown(run.started_at)
+        return to_people(run.started_at)
 
     @admin.display(description="Ended", empty_value="")
     def ended(self, run: Run) -> str | None:
         """Show when it was completed or aborted."""
-        return None if run.ended_at is None else shown(run.ended_at)
+        return None if run.ended_at is None else to_people(run.ended_at)
 
     @admin.display(description="Ledger")
     def ledger(self, run: Run) -> str:
