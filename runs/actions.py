@@ -390,10 +390,11 @@ def _repeated(run: Run, event: RunEvent) -> Outcome:
 
 
 def _step_with_key(key: str, head: RunHead) -> Step:
-    for step in head.steps_with_keys([key]):
-        return step
-    known_steps = [step.key for step in head.progress.pinned_steps]
-    raise STEP_NOT_FOUND(revision=head.run.revision.number, known_steps=known_steps)
+    found = head.steps_with_keys([key])
+    if not found:
+        known_steps = [step.key for step in head.progress.pinned_steps]
+        raise STEP_NOT_FOUND(revision=head.run.revision.number, known_steps=known_steps)
+    return found[0]
 
 
 def _check_expected(request: VerbRequest) -> None:

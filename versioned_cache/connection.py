@@ -215,9 +215,8 @@ class ThreadConnections(threading.local):
 
     def _connection_to(self, server: str, generation: int, new_connection: Callable[[str], Any]) -> Any:
         now = (generation, os.getpid())
-        if (
-            self._made_in != now
-        ):  # the servers were left; or the process was forked, and would read its parent's answers
+        # The servers were left; or the process was forked, and would read its parent's answers.
+        if self._made_in != now:
             for connection in self._connections.values():
                 connection.disconnect()
             self._connections, self._made_in = {}, now
